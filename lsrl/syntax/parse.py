@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import Any
 
 from lark import Token, Transformer, Tree, v_args
-from lark.exceptions import UnexpectedToken
+from lark.exceptions import UnexpectedToken, VisitError
 
 from ..errors import Diagnostic, SyntaxProblem, suggest
 from ..source import Source, Span
@@ -45,7 +45,17 @@ def _parse_declaration(tokens: Tokens, group: list[Token]) -> ast.Declaration:
         tree = parser.feed_eof(group[-1])
     except UnexpectedToken as e:
         raise SyntaxProblem(_explain(tokens, group, e)) from None
-    result: ast.Declaration = _Build(tokens.source).transform(tree)
+    try:
+        result: ast.Declaration = _Build(tokens.source).transform(tree)
+    except VisitError as e:
+        if isinstance(e.orig_exc, SyntaxProblem):
+            raise e.orig_exc from None
+        raise
+    except RecursionError:
+        message = "this declaration is too long for one expression"
+        span = tokens.span(group[0])
+        help = "give its parts names of their own"
+        raise SyntaxProblem(Diagnostic("E105", message, span, help)) from None
     return result
 
 
@@ -125,8 +135,12 @@ class _Build(Transformer[Token, Any]):
     def param(self, meta: Any, name: Token, type: Any, value: Any) -> ast.Param:
         return ast.Param(str(name), type, value, span=self.span(meta))
 
-    def length(self, meta: Any, op: Any, value: Any = None) -> ast.Length:
-        return ast.Length(value if value is not None else op, span=self.span(meta))
+    def length(self, meta: Any, op: Token, value: Any) -> ast.Length:
+        if op != "<=":
+            span = _token_span(self.source, op)
+            message = f"`length {op}` is not a declaration"
+            raise SyntaxProblem(Diagnostic("E104", message, span, "write `length <= number`"))
+        return ast.Length(value, span=self.span(meta))
 
     def typedef(self, meta: Any, name: Token, type: Any) -> ast.TypeDef:
         return ast.TypeDef(str(name), type, span=self.span(meta))
