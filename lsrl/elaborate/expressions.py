@@ -1,0 +1,449 @@
+"""Expressions: from syntax to typed nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from ..errors import suggest
+from ..ir.types import BOOL, Kind, Type
+from ..source import Span
+from ..syntax import ast
+from .core import Elaborator, Ref, article, sized
+from .scope import Lazy, NotHere, Routine, Scope, Value
+
+SYMBOL = {"lt": "<", "le": "<=", "eq": "==", "ne": "!="}
+
+
+def expression(e: Elaborator, x: ast.Expr, scope: Scope) -> Ref:
+    """Elaborate any expression; None if it has an error (already reported)."""
+    return _DISPATCH[type(x)](e, x, scope)
+
+
+def _number(e: Elaborator, x: ast.Number, scope: Scope) -> Ref:
+    if x.is_integer:
+        return e.number(x.value, x.span)
+    return e.build.const(x.value, Type(Kind.REAL), x.span)
+
+
+def _boolean(e: Elaborator, x: ast.Boolean, scope: Scope) -> Ref:
+    return e.build.const(x.value, BOOL, x.span)
+
+
+def _name(e: Elaborator, x: ast.Name, scope: Scope) -> Ref:
+    return lookup(e, x.name, x.span, scope)
+
+
+def lookup(e: Elaborator, name: str, span: Span, scope: Scope) -> Ref:
+    """The node that a name stands for."""
+    binding = scope.find(name)
+    if isinstance(binding, Value):
+        return binding.node
+    if isinstance(binding, Lazy):
+        return force(e, binding, span)
+    if isinstance(binding, Routine):
+        help = f"call it: `{name}(...)`"
+        e.error("E203", span, f"`{name}` is a function", help)
+    elif isinstance(binding, NotHere):
+        e.error(
+            "E204", span, f"`{name}` belongs to an imported file and depends on its inputs",
+            "only types, constants and functions can be imported",
+        )  # fmt: skip
+    else:
+        help = suggest(name, scope.all_names()) or "define it, or declare it as an `input`"
+        e.error("E201", span, f"the name `{name}` is not defined", help)
+    return None
+
+
+def force(e: Elaborator, binding: Lazy, span: Span) -> Ref:
+    """The value of a definition or a state, elaborated now if it was not yet."""
+    if binding.status == "done":
+        return binding.node
+    if binding.status == "busy":
+        names = [n for n, _ in e.busy]
+        path = [*names[names.index(binding.key) :], binding.key]
+        message = f"`{binding.syntax.name}` needs itself within one step: {' -> '.join(path)}"
+        e.error("E401", span, message, "break the cycle with `prev(...)` or a `state`")
+        return None
+    binding.status = "busy"
+    e.busy.append((binding.key, binding.span))
+    try:
+        from .declarations import define, define_state
+
+        if isinstance(binding.syntax, ast.State):
+            binding.node = define_state(e, binding.syntax, binding.scope, binding.key)
+        else:
+            binding.node = define(e, binding.syntax, binding.scope, binding.key)
+    finally:
+        e.busy.pop()
+        binding.status = "done"
+    if binding.node is not None:
+        e.names.append((binding.key, binding.node))
+    return binding.node
+
+
+def _unary(e: Elaborator, x: ast.Unary, scope: Scope) -> Ref:
+    operand = expression(e, x.operand, scope)
+    if x.op == "not":
+        operand = e.as_bool(operand, x.operand.span, "`not`")
+        return None if operand is None else e.emit("not", [operand], (), x.span)
+    operand = e.as_number(operand, x.operand.span, "`-`")
+    return None if operand is None else e.operate("neg", [operand], x.span)
+
+
+_ARITHMETIC = {"+": "add", "-": "sub", "*": "mul"}
+
+
+def _binary(e: Elaborator, x: ast.Binary, scope: Scope) -> Ref:
+    if x.op in ("and", "or"):
+        return _logic(e, x, scope)
+    left, right = expression(e, x.left, scope), expression(e, x.right, scope)
+    what = f"`{x.op}`"
+    if x.op == "@":
+        return product(e, left, right, x)
+    left = e.as_number(left, x.left.span, what)
+    right = e.as_number(right, x.right.span, what)
+    if left is None or right is None:
+        return None
+    if x.op in ("mod", "div"):
+        return integer_division(e, x.op, left, right, x)
+    if x.op == "**":
+        return _power(e, left, right, x)
+    if x.op == "*" and _mixes_matrix(e, left, right):
+        help = "a constant matrix times a vector is written `A @ v`"
+        e.error("E306", x.span, "`*` does not multiply a matrix with a vector", help)
+        return None
+    refs = e.align([left, right], [x.left.span, x.right.span], what)
+    if refs is None:
+        return None
+    if x.op == "/":
+        return _division(e, refs, x)
+    return e.operate(_ARITHMETIC[x.op], refs, x.span)
+
+
+def _mixes_matrix(e: Elaborator, left: int, right: int) -> bool:
+    ranks = {len(e.type(r).shape or ()) for r in (left, right)}
+    return ranks == {1, 2}
+
+
+def _logic(e: Elaborator, x: ast.Binary, scope: Scope) -> Ref:
+    sides = []
+    for side in (x.left, x.right):
+        sides.append(e.as_bool(expression(e, side, scope), side.span, f"`{x.op}`"))
+    refs = e.align(sides, [x.left.span, x.right.span], f"`{x.op}`")
+    return None if refs is None else e.emit(x.op, refs, (), x.span)
+
+
+def product(e: Elaborator, left: Ref, right: Ref, x: ast.Binary) -> Ref:
+    """`A @ v`: A a constant matrix, v a vector (or another constant matrix)."""
+    if left is None or right is None:
+        return None
+    a, b = e.node(left), e.node(right)
+    if a.op == "unknown" or b.type.shape is None:
+        return e.unknown()
+    if a.op != "const" or a.type.shape is None or len(a.type.shape) != 2:
+        help = "for two vectors write `dot(a, b)`"
+        message = f"the left side of `@` must be a constant matrix, not {article(a.type)}"
+        e.error("E307", x.left.span, message, help)
+        return None
+    right = e.as_number(right, x.right.span, "`@`")
+    if right is None:
+        return None
+    shape = b.type.shape
+    if not shape or shape[0] != a.type.shape[1]:
+        message = f"`@`: a {sized(a.type.shape)} matrix and a value of size {sized(shape)}"
+        help = f"the right side must be a vector of {a.type.shape[1]} elements"
+        e.error("E301", x.span, message, help)
+        return None
+    if e.is_const(right):
+        return e.constant(a.values @ e.node(right).values, x.span)
+    rows = tuple(tuple(row) for row in a.values)
+    return e.emit("matvec", [right], (rows,), x.span)
+
+
+def integer_division(e: Elaborator, op: str, left: int, right: int, x: ast.Binary) -> Ref:
+    """`x mod m` and `x div m`."""
+    m = e.const_int(right, x.right.span, f"the right side of `{op}`")
+    if m is None:
+        return None
+    if m < 1:
+        help = "it must be a positive constant"
+        e.error("E308", x.right.span, f"`{op}` by {m}", help)
+        return None
+    if e.type(left).kind is Kind.REAL:
+        help = "use integers; `floor` and `/` are for constants"
+        e.error("E305", x.left.span, f"`{op}` is for integers, but this is a real number", help)
+        return None
+    return e.emit("mod" if op == "mod" else "floordiv", [left], (m,), x.span)
+
+
+def _power(e: Elaborator, left: int, right: int, x: ast.Binary) -> Ref:
+    if not (e.is_const(left) and e.is_const(right)):
+        span = x.left.span if not e.is_const(left) else x.right.span
+        e.error("E302", span, "`**` is for constants", "write the product out, as in `x * x`")
+        return None
+    exponent = e.const_int(right, x.right.span, "the exponent")
+    if exponent is None:
+        return None
+    values = e.node(left).values
+    bits = max(abs(getattr(v, "numerator", 2)).bit_length() for v in values.reshape(-1))
+    if abs(exponent) * bits > 4096:
+        e.error("E311", x.span, "this power has too many digits", "use a smaller exponent")
+        return None
+    if exponent < 0 and any(v == 0 for v in values.reshape(-1)):
+        e.error("E308", x.span, "division by zero", "a power of 0 needs a positive exponent")
+        return None
+    base = values if exponent >= 0 else values * Fraction(1)
+    return e.constant(base**exponent, x.span)
+
+
+def _division(e: Elaborator, refs: list[int], x: ast.Binary) -> Ref:
+    divisor = e.node(refs[1])
+    if divisor.op == "const":
+        if any(v == 0 for v in divisor.attrs[0]):
+            e.error("E308", x.right.span, "division by zero", "divide by something else")
+            return None
+    elif divisor.type.kind is Kind.REAL:
+        e.error(
+            "E309", x.right.span, "division by a real number that is not constant",
+            "divide by a constant, or by a bounded integer whose range excludes 0",
+        )  # fmt: skip
+        return None
+    return e.operate("div", refs, x.span)
+
+
+_COMPARE: dict[str, tuple[str, bool]] = {
+    "<": ("lt", False), "<=": ("le", False), ">": ("lt", True), ">=": ("le", True),
+    "==": ("eq", False), "!=": ("ne", False),
+}  # fmt: skip
+
+
+def _compare(e: Elaborator, x: ast.Compare, scope: Scope) -> Ref:
+    refs = [expression(e, o, scope) for o in x.operands]
+    parts: list[Ref] = []
+    for i, op in enumerate(x.ops):
+        a, b = x.operands[i], x.operands[i + 1]
+        whole = x.span if len(x.ops) == 1 else a.span.to(b.span)
+        parts.append(comparison(e, op, (refs[i], refs[i + 1]), (a.span, b.span), whole))
+    if len(parts) == 1:
+        return parts[0]
+    aligned = e.align(parts, [x.span] * len(parts), "this chain of comparisons")
+    return None if aligned is None else e.emit("and", aligned, (), x.span)
+
+
+def comparison(
+    e: Elaborator, op: str, refs: tuple[Ref, Ref], spans: tuple[Span, Span], span: Span
+) -> Ref:
+    """One comparison, element by element."""
+    name, swapped = _COMPARE[op]
+    aligned = e.align(refs, spans, f"`{op}`")
+    if aligned is None:
+        return None
+    joined = e.join(aligned, spans, f"`{op}`")
+    if joined is None:
+        return None
+    if e.type(joined[0]).kind is Kind.ENUM and name in ("lt", "le"):
+        help = "compare its values with `==` and `!=`"
+        e.error("E304", span, "an enumeration has no order", help)
+        return None
+    if e.type(joined[0]).kind is Kind.BOOL and name in ("lt", "le"):
+        joined = [e.emit("number", [r]) for r in joined]
+    return e.operate(name, joined[::-1] if swapped else joined, span)
+
+
+def _if(e: Elaborator, x: ast.If, scope: Scope) -> Ref:
+    condition = e.as_bool(expression(e, x.condition, scope), x.condition.span, "`if`")
+    if condition is not None and e.is_const(condition) and e.type(condition).is_scalar:
+        chosen = x.then if e.node(condition).attrs[0][0] else x.other
+        return expression(e, chosen, scope)
+    then, other = expression(e, x.then, scope), expression(e, x.other, scope)
+    if condition is None or then is None or other is None:
+        return None
+    return choose(e, condition, then, other, x)
+
+
+def choose(e: Elaborator, condition: int, then: int, other: int, x: ast.If) -> Ref:
+    """Element by element: `then` where the condition holds."""
+    branches = e.join([then, other], [x.then.span, x.other.span], "the branches of `if`")
+    if branches is None:
+        return None
+    spans = [x.then.span, x.other.span, x.condition.span]
+    aligned = e.align([*branches, condition], spans, "`if`")
+    if aligned is None:
+        return None
+    return e.emit("select", [aligned[2], aligned[0], aligned[1]], (), x.span)
+
+
+def _call(e: Elaborator, x: ast.Call, scope: Scope) -> Ref:
+    from .calls import call
+
+    return call(e, x, scope)
+
+
+def _index(e: Elaborator, x: ast.Index, scope: Scope) -> Ref:
+    vector, position = expression(e, x.vector, scope), expression(e, x.index, scope)
+    if vector is None or position is None:
+        return None
+    shape = e.type(vector).shape
+    if shape is None:
+        return e.unknown(e.type(vector), ())
+    if shape == ():
+        e.error("E312", x.span, "a scalar has no elements", "only vectors can be indexed")
+        return None
+    if e.is_const(position):
+        return constant_index(e, vector, position, x)
+    return run_time_index(e, vector, position, x.index.span, x.span)
+
+
+def constant_index(e: Elaborator, vector: int, position: int, x: ast.Index) -> Ref:
+    if e.type(position).kind is Kind.ENUM:
+        k: int | None = int(e.node(position).attrs[0][0])
+    else:
+        k = e.const_int(position, x.index.span, "an index")
+    if k is None:
+        return None
+    shape = e.type(vector).shape or ()
+    size = shape[0]
+    if not -size <= k < size:
+        message = f"index {k} is outside of a vector of {size} elements"
+        e.error("E313", x.index.span, message, f"the indices are 0..{size - 1}")
+        return None
+    k %= size
+    if len(shape) == 2:
+        return e.constant(e.node(vector).values[k], x.span)
+    return e.emit("take", [vector], (k,), x.span)
+
+
+def run_time_index(e: Elaborator, vector: int, position: int, at: Span, span: Span) -> Ref:
+    """`v[k]` with k known at run time. That k lies inside v is checked when ranges are known."""
+    type = e.type(position)
+    if type.kind is Kind.REAL or (type.shape not in ((), None)):
+        e.error("E302", at, f"an index must be one integer, not {article(type)}", "round it first")
+        return None
+    if type.kind is Kind.BOOL:
+        position = e.emit("number", [position])
+    source = e.node(vector)
+    if source.op == "const":
+        shape = source.type.shape or ()
+        width = shape[1] if len(shape) == 2 else 0
+        element = source.type.with_shape(())
+        return e.emit("table", [position], (source.attrs[0], width, element), span)
+    return e.emit("index", [vector, position], (), span)
+
+
+def _slice(e: Elaborator, x: ast.Slice, scope: Scope) -> Ref:
+    vector = expression(e, x.vector, scope)
+    ends: list[int | None] = []
+    for end in (x.start, x.stop):
+        ref = expression(e, end, scope) if end is not None else None
+        ends.append(e.const_int(ref, end.span, "the end of a slice") if end is not None else None)
+        if end is not None and ends[-1] is None:
+            return None
+    if vector is None:
+        return None
+    shape = e.type(vector).shape
+    if shape is None:
+        return e.unknown(e.type(vector))
+    if shape == ():
+        e.error("E312", x.span, "a scalar has no elements", "only vectors can be sliced")
+        return None
+    indices = tuple(range(shape[0]))[slice(*ends)]
+    if not indices:
+        e.error("E303", x.span, "this slice is empty", f"the vector has {shape[0]} elements")
+        return None
+    if len(shape) == 2:
+        return e.constant(e.node(vector).values[list(indices)], x.span)
+    return e.emit("take", [vector], (indices,), x.span)
+
+
+def _bracket(e: Elaborator, x: ast.Bracket, scope: Scope) -> Ref:
+    if not x.items:
+        e.error("E303", x.span, "an empty vector", "a vector has at least one element")
+        return None
+    items = [expression(e, i, scope) for i in x.items]
+    if any(i is None for i in items):
+        return None
+    refs = [i for i in items if i is not None]
+    if all(isinstance(i, ast.Bracket) for i in x.items) and all(map(e.is_const, refs)):
+        matrix = _matrix(e, refs, x)
+        if matrix is not None:
+            return matrix
+    return concatenate(e, refs, [i.span for i in x.items], x.span)
+
+
+def _matrix(e: Elaborator, rows: list[int], x: ast.Bracket) -> Ref:
+    shapes = {e.type(r).shape for r in rows}
+    if len(shapes) != 1 or len(next(iter(shapes)) or ()) != 1:
+        return None
+    joined = e.join(rows, [i.span for i in x.items], "the rows of a matrix")
+    if joined is None:
+        return None
+    values = [list(e.node(r).values) for r in joined]
+    return e.build.const(
+        np.array(values, dtype=object),
+        e.type(joined[0]).with_shape((len(values), len(values[0]))),
+        x.span,
+    )
+
+
+def concatenate(e: Elaborator, refs: list[int], spans: list[Span], span: Span) -> Ref:
+    """Scalars and vectors one after the other."""
+    for ref, place in zip(refs, spans, strict=True):
+        if len(e.type(ref).shape or ()) == 2:
+            message = "a matrix cannot stand in a list of other values"
+            e.error("E306", place, message, "write a matrix as a list of rows of constants")
+            return None
+    joined = e.join(refs, spans, "the items of a list")
+    if joined is None:
+        return None
+    total = sum(e.type(r).size for r in joined)
+    if not e.check_size(total, span, "the size of this vector"):
+        return None
+    return e.emit("concat", joined, (), span)
+
+
+def _comprehension(e: Elaborator, x: ast.Comprehension, scope: Scope) -> Ref:
+    values = iteration(e, x.iterable, scope)
+    if values is None:
+        return None
+    items: list[Ref] = []
+    for i in values:
+        inner = scope.child()
+        inner.names[x.variable] = Value(e.number(i, x.span))
+        items.append(expression(e, x.body, inner))
+        if items[-1] is None:
+            return None
+    return concatenate(e, [i for i in items if i is not None], [x.body.span] * len(items), x.span)
+
+
+def iteration(e: Elaborator, x: ast.Expr, scope: Scope) -> range | None:
+    """The integers of `range(n)` or `range(a, b)`."""
+    if not isinstance(x, ast.Call) or x.name != "range" or not 1 <= len(x.args) <= 2 or x.keywords:
+        help = "write `for i in range(n)` or `for i in range(a, b)`"
+        e.error("E314", x.span, "a list can only be made over a `range`", help)
+        return None
+    ends = [e.const_int(expression(e, a, scope), a.span, "the end of a range") for a in x.args]
+    if any(end is None for end in ends):
+        return None
+    low, high = (0, ends[0]) if len(ends) == 1 else (ends[0], ends[1])
+    assert low is not None and high is not None
+    return range(low, high) if e.check_size(high - low, x.span, "the size of this range") else None
+
+
+_DISPATCH: dict[type, Callable[[Elaborator, Any, Scope], Ref]] = {
+    ast.Number: _number,
+    ast.Boolean: _boolean,
+    ast.Name: _name,
+    ast.Unary: _unary,
+    ast.Binary: _binary,
+    ast.Compare: _compare,
+    ast.If: _if,
+    ast.Call: _call,
+    ast.Index: _index,
+    ast.Slice: _slice,
+    ast.Bracket: _bracket,
+    ast.Comprehension: _comprehension,
+}

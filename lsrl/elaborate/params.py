@@ -1,0 +1,115 @@
+"""Parameters: compile-time constants with a default that users may override."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import OptionError, suggest
+from ..ir.types import Kind
+from ..syntax import ast
+from .calls import constant
+from .core import Elaborator
+from .declarations import fit
+from .declared import Declared, declared_type
+from .scope import Scope, Value
+
+if TYPE_CHECKING:
+    from .program import _Round
+
+# What a caller may pass: a number, a truth value, a member's name, or lists of these.
+Override = Any
+
+
+def set_params(round: _Round, scope: Scope, tree: ast.Tree, main: bool) -> None:
+    """Evaluate all `param` declarations of a file, in order, with the user's values."""
+    params = [d for d in tree.declarations if isinstance(d, ast.Param)]
+    if main:
+        _check_names(round.overrides, [p.name for p in params])
+    for d in params:
+        node = _param(round, scope, d, round.overrides if main else {})
+        round.bind(scope, d.name, Value(node, d.span), d.span)
+
+
+def _check_names(overrides: Mapping[str, Override], known: Sequence[str]) -> None:
+    for name in overrides:
+        if name not in known:
+            has = f"it has {', '.join(known)}" if known else "it has none"
+            help = suggest(name, known) or has
+            raise OptionError.at("E010", None, f"the program has no parameter `{name}`", help)
+
+
+def _param(
+    round: _Round, scope: Scope, d: ast.Param, overrides: Mapping[str, Override]
+) -> int | None:
+    e = round.e
+    declared = declared_type(e, d.type, scope)
+    node = constant(e, d.value, scope, f"the value of `{d.name}`")
+    if declared is None or node is None:
+        return None
+    node = fit(e, node, _unbounded(declared), d, d.name)
+    if node is not None and d.name in overrides:
+        node = _override(e, d, declared, overrides[d.name])
+    if node is None:
+        return None
+    _check_bounds(e, d, declared, node, d.name in overrides)
+    round.params[d.name] = plain(e.node(node).values)
+    round.param_types[d.name] = declared
+    return node
+
+
+def _unbounded(declared: Declared) -> Declared:
+    return Declared(declared.type, None, None, declared.span)
+
+
+def plain(values: Any) -> Any:
+    """Constants as plain Python values (exact where rational)."""
+    return values.tolist() if values.shape else values.item()
+
+
+def _override(e: Elaborator, d: ast.Param, declared: Declared, given: Override) -> int:
+    """A user's value, checked against the declared type."""
+    wanted = str(declared.type)
+    try:
+        array = np.array(given, dtype=object)
+        flat = [_scalar(v, declared) for v in array.reshape(-1)]
+    except (TypeError, ValueError, OverflowError):
+        message = f"the parameter `{d.name}` is {wanted}, but {given!r:.60} was given"
+        raise OptionError.at("E011", d.span, message, "give a value of that type") from None
+    if array.shape != declared.type.shape:
+        message = f"the parameter `{d.name}` is {wanted}, but the value has shape {array.shape}"
+        raise OptionError.at("E011", d.span, message, "give a value of that shape")
+    values = np.empty(len(flat), dtype=object)
+    values[:] = flat
+    return e.build.const(values.reshape(array.shape), declared.type, d.span)
+
+
+def _scalar(value: Any, declared: Declared) -> Any:
+    kind = declared.type.kind
+    if kind is Kind.ENUM:
+        return declared.type.members.index(value)
+    if kind is Kind.BOOL:
+        if value in (0, 1):
+            return bool(value)
+        raise ValueError
+    if isinstance(value, bool | np.bool_ | str):
+        raise TypeError
+    exact = Fraction(str(value)) if isinstance(value, float) else Fraction(value)
+    if kind is Kind.INT and exact.denominator != 1:
+        raise ValueError
+    return exact
+
+
+def _check_bounds(e: Elaborator, d: ast.Param, declared: Declared, node: int, given: bool) -> None:
+    if declared.lo is None or declared.hi is None or declared.type.kind is Kind.ENUM:
+        return
+    for value in e.node(node).attrs[0]:
+        if not declared.lo <= value <= declared.hi:
+            message = f"`{d.name}` is {value}, outside of {declared.lo}..{declared.hi}"
+            if given:
+                raise OptionError.at("E011", d.span, message, "choose a value in that range")
+            e.error("E315", d.span, message, "choose a value in that range")
+            return

@@ -1,0 +1,328 @@
+"""From a syntax tree to the program IR.
+
+Types of states follow from their use, so elaboration runs in rounds: each assumes the types that the
+one before found, until they agree (kinds only grow: zero < bool < int < real).
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..errors import ProgramError
+from ..ir.nodes import Field, Graph, Node, Output
+from ..ir.types import INT, REAL, Kind, Type, join_kinds
+from ..source import Span
+from ..syntax import ast
+from .calls import constant
+from .core import Elaborator, TooLarge
+from .declarations import conform, zero_type
+from .declared import Declared, declared_type
+from .expressions import expression, force
+from .modules import import_path, library, load_imports
+from .params import Override, set_params
+from .scope import Binding, Lazy, NotHere, Routine, Scope, Value
+from .unused import check_uncalled
+
+DEFAULT_LENGTH = 1024
+MAX_ROUNDS = 16
+
+
+@dataclass(frozen=True)
+class Elaborated:
+    """A program's graph with what else the tools need of it."""
+
+    graph: Graph
+    doc: str
+    params: dict[str, Any]
+    param_types: dict[str, Declared]
+    members: dict[str, int]
+    examples: tuple[ast.Example, ...]
+    tree: ast.Tree = field(repr=False)
+
+
+def elaborate(
+    tree: ast.Tree, overrides: Mapping[str, Override] | None = None, length: int | None = None
+) -> Elaborated:
+    """Elaborate a program. Raises `ProgramError` with every problem found."""
+    imports = load_imports(tree)
+    assumed: dict[str, Type] = {}
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(limit, 50_000))
+    try:
+        for _ in range(MAX_ROUNDS):
+            round = _Round(tree, imports, dict(overrides or {}), length, assumed)
+            result = round.run()
+            found = round.e.found
+            if all(assumed.get(k) == t for k, t in found.items()):
+                if all(t == zero_type(t) for t in found.values()) or round.e.problems:
+                    return round.finish(result)
+                found = {k: zero_type(t) for k, t in found.items()}
+            assumed = {**assumed, **{k: _grow(assumed.get(k), t) for k, t in found.items()}}
+        return round.finish(result)
+    finally:
+        sys.setrecursionlimit(limit)
+
+
+def _grow(old: Type | None, new: Type) -> Type:
+    if old is None:
+        return new
+    joined = join_kinds(old, new)
+    shape = new.shape if new.shape is not None else old.shape
+    return (joined or new).with_shape(shape)
+
+
+class _Round:
+    """One pass over all declarations."""
+
+    def __init__(
+        self,
+        tree: ast.Tree,
+        imports: dict[Path, ast.Tree],
+        overrides: dict[str, Override],
+        length: int | None,
+        assumed: dict[str, Type],
+    ) -> None:
+        self.tree = tree
+        self.imports = imports
+        self.overrides = overrides
+        self.length = length
+        self.e = Elaborator(assumed, length or DEFAULT_LENGTH)
+        self.scopes: dict[Path, Scope] = {}
+        self.params: dict[str, Any] = {}
+        self.param_types: dict[str, Declared] = {}
+        self.outputs: list[Output] = []
+        self.assumes: list[Output] = []
+
+    def run(self) -> Graph | None:
+        try:
+            self.std = self._library()
+            top = self._file(self.tree, main=True)
+            self._values(top)
+        except TooLarge:
+            pass
+        if self.e.problems:
+            return None
+        e = self.e
+        return Graph(
+            tuple(e.build.nodes), tuple(e.build.states), tuple(e.build.inputs),
+            tuple(self.outputs), tuple(self.assumes), tuple(e.names), e.length,
+        )  # fmt: skip
+
+    def finish(self, graph: Graph | None) -> Elaborated:
+        if self.e.problems or graph is None:
+            order = lambda d: (d.span.source.name, d.span.start) if d.span else ("", -1)
+            raise ProgramError(sorted(self.e.problems.values(), key=order))
+        declarations = self.tree.declarations
+        docs = [d.text for d in declarations if isinstance(d, ast.Doc)]
+        examples = tuple(d for d in declarations if isinstance(d, ast.Example))
+        members = {m: t.members.index(m) for m, t in self.e.members.items()}
+        doc = docs[0].strip() if docs else ""
+        return Elaborated(
+            graph, doc, self.params, self.param_types, members, examples, self.tree
+        )
+
+    # Scopes
+
+    def _library(self) -> Scope:
+        e = self.e
+        scope = Scope(is_library=True)
+        scope.names["pi"] = Value(e.build.const(3.141592653589793, REAL))
+        for d in library().declarations:
+            if isinstance(d, ast.Function):
+                scope.names[d.name] = Routine(d, scope)
+        return scope
+
+    def _file(self, tree: ast.Tree, main: bool) -> Scope:
+        """The scope of one file; `main` is the program itself, others are imported."""
+        scope = Scope(self.std)
+        if main:
+            self._doc_first(tree)
+        for d in tree.declarations:
+            if isinstance(d, ast.Import):
+                self._import(scope, tree, d)
+        for d in tree.declarations:
+            if isinstance(d, ast.TypeDef):
+                self._typedef(scope, d)
+        self._inline_members(scope, tree)
+        set_params(self, scope, tree, main)
+        self._length(scope, tree, main)
+        for d in tree.declarations:
+            self._declare(scope, d, main)
+        return scope
+
+    def _doc_first(self, tree: ast.Tree) -> None:
+        for d in tree.declarations[1:]:
+            if isinstance(d, ast.Doc):
+                self.e.error("E206", d.span, "a docstring stands first", "use `#` for comments")
+
+    def _import(self, scope: Scope, tree: ast.Tree, d: ast.Import) -> None:
+        path = import_path(tree, d)
+        if path not in self.scopes:
+            self.scopes[path] = self._file(self.imports[path], main=False)
+        other = self.scopes[path]
+        for name, binding in other.names.items():
+            if name != "length":
+                self.bind(scope, name, self._exported(name, binding), d.span, imported=True)
+        for name, definition in other.types.items():
+            scope.types.setdefault(name, definition)
+
+    def _exported(self, name: str, binding: Binding) -> Binding:
+        """Constants and functions pass; what depends on the other file's inputs does not."""
+        if isinstance(binding, Lazy):
+            before = dict(self.e.problems)
+            node = None
+            if isinstance(binding.syntax, ast.Definition):
+                node = force(self.e, binding, binding.span)
+            if node is None or not self.e.is_const(node):
+                self.e.problems = before
+                return NotHere(name, binding.span)
+            return Value(node, binding.span)
+        return binding
+
+    def bind(
+        self, scope: Scope, name: str, binding: Binding, span: Span, imported: bool = False
+    ) -> None:
+        """Enter a name; each is defined once in a file."""
+        old = scope.names.get(name)
+        if old is not None and not (imported and getattr(old, "span", None) == getattr(binding, "span", 0)):  # noqa: E501
+            where = getattr(old, "span", None)
+            line = f" (first in line {where.line})" if where else ""
+            self.e.error("E202", span, f"`{name}` is defined twice{line}", "rename one of them")
+            return
+        if name.startswith("_"):
+            help = "such names are the compiler's own"
+            self.e.error("E207", span, f"`{name}` starts with an underscore", help)
+        scope.names[name] = binding
+
+    def _typedef(self, scope: Scope, d: ast.TypeDef) -> None:
+        if d.name in scope.types:
+            self.e.error("E202", d.span, f"the type `{d.name}` is defined twice", "rename one")
+        scope.types[d.name] = d
+        self._members(scope, d.type)
+
+    def _inline_members(self, scope: Scope, tree: ast.Tree) -> None:
+        for d in tree.declarations:
+            types = [getattr(d, "type", None)]
+            if isinstance(d, ast.Function):
+                types = [line.type for line in d.body if not isinstance(line, ast.Assume)]
+            for type in types:
+                if type is not None and not isinstance(d, ast.TypeDef):
+                    self._members(scope, type)
+
+    def _members(self, scope: Scope, x: ast.TypeExpr) -> None:
+        """Bind the members of an enumeration, names of the whole program."""
+        if len(set(x.members)) < len(x.members):
+            self.e.error("E202", x.span, "a member is listed twice", "each member stands once")
+            return
+        type = Type(Kind.ENUM, (), x.members)
+        for code, member in enumerate(x.members):
+            known = self.e.members.get(member)
+            if known is not None and known != type:
+                message = f"`{member}` is a member of two different enumerations"
+                self.e.error("E202", x.span, message, "rename one of them")
+            elif known is None or member not in scope.names:
+                self.e.members[member] = type
+                node = self.e.build.const(code, type, x.span)
+                self.bind(scope, member, Value(node, x.span), x.span)
+
+    def _length(self, scope: Scope, tree: ast.Tree, main: bool) -> None:
+        e = self.e
+        declared = [d for d in tree.declarations if isinstance(d, ast.Length)]
+        if main and self.length is None and declared:
+            ref = constant(e, declared[0].value, scope, "the length")
+            n = e.const_int(ref, declared[0].value.span, "the length")
+            if n is not None and not 1 <= n <= 2**40:
+                message = f"the length {n} is not between 1 and 2^40"
+                e.error("E303", declared[0].span, message, "choose another length")
+            elif n is not None:
+                e.length = n
+        for extra in declared[1:]:
+            e.error("E202", extra.span, "`length` is declared twice", "remove one of them")
+        scope.names["length"] = Value(e.build.const(e.length, INT))
+
+    def _declare(self, scope: Scope, d: ast.Declaration, main: bool) -> None:
+        if isinstance(d, ast.Definition | ast.State):
+            self.bind(scope, d.name, Lazy(d, scope, d.name), d.span)
+        elif isinstance(d, ast.Function):
+            self._check_formals(d)
+            self.bind(scope, d.name, Routine(d, scope), d.span)
+        elif isinstance(d, ast.Input):
+            if main:
+                self._input(scope, d)
+            else:
+                self.bind(scope, d.name, NotHere(d.name, d.span), d.span)
+
+    def _check_formals(self, d: ast.Function) -> None:
+        names = [f.name for f in d.formals]
+        for i, formal in enumerate(d.formals):
+            if formal.name in names[:i]:
+                message = f"two arguments are called `{formal.name}`"
+                self.e.error("E202", formal.span, message, "rename one of them")
+
+    def _input(self, scope: Scope, d: ast.Input) -> None:
+        e = self.e
+        declared = declared_type(e, d.type, scope)
+        node = None
+        if declared is not None and not declared.bounded:
+            help = f"write its range, as in `{d.name}: {declared.type.with_shape(())} in 0..9`"
+            e.error("E318", d.type.span, f"the input `{d.name}` has no bounds", help)
+        elif declared is not None and len(declared.type.shape or ()) > 1:
+            e.error("E301", d.type.span, "an input is a scalar or a vector", "use several inputs")
+        elif declared is not None:
+            assert declared.lo is not None and declared.hi is not None
+            field = Field(d.name, declared.type, declared.lo, declared.hi, d.span)
+            e.build.inputs.append(field)
+            node = e.build.add(Node("input", (), declared.type, (d.name,), d.span))
+            e.names.append((d.name, node))
+        self.bind(scope, d.name, Value(node, d.span), d.span)
+
+    # Values
+
+    def _values(self, top: Scope) -> None:
+        e = self.e
+        for binding in list(top.names.values()):
+            if isinstance(binding, Lazy) and binding.scope is top:
+                force(e, binding, binding.span)
+        for d in self.tree.declarations:
+            if isinstance(d, ast.Output):
+                self._output(top, d)
+            elif isinstance(d, ast.Assume):
+                self._assume(top, d)
+        while e.deferred:
+            e.deferred.pop(0)()
+        check_uncalled(e, self.tree, top)
+        if not any(isinstance(d, ast.Output) for d in self.tree.declarations):
+            end = len(self.tree.source.text.rstrip())
+            span = Span(self.tree.source, max(end - 1, 0), end)
+            e.error("E208", span, "the program has no output", "add `output expression`")
+        if not any(isinstance(d, ast.Input) for d in self.tree.declarations):
+            span = Span(self.tree.source, 0, 1)
+            e.error("E209", span, "the program has no input", "add `input x: int in 0..1`")
+
+    def _output(self, top: Scope, d: ast.Output) -> None:
+        bare = d.value.name if isinstance(d.value, ast.Name) else None
+        name = d.name or bare or "output"
+        node = expression(self.e, d.value, top)
+        if d.type is not None:
+            node = conform(self.e, node, d, top, name)
+        if any(o.name == name for o in self.outputs):
+            message = f"two outputs are called `{name}`"
+            self.e.error("E202", d.span, message, "write `output name = expression`")
+        elif node is not None:
+            if len(self.e.type(node).shape or ()) > 1:
+                self.e.error("E306", d.value.span, "a matrix cannot be an output", "take a row")
+            self.outputs.append(Output(name, node, d.span))
+
+    def _assume(self, top: Scope, d: ast.Assume) -> None:
+        e = self.e
+        node = e.as_bool(expression(e, d.condition, top), d.condition.span, "`assume`")
+        if node is not None:
+            if e.type(node).shape:
+                node = e.emit("all", [node], (), d.span)
+            self.assumes.append(Output(f"assume in line {d.span.line}", node, d.span))
+
+

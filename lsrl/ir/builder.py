@@ -1,0 +1,70 @@
+"""Builds graphs node by node, folding constants on the way (sizes and indices need them)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from ..source import Span
+from .infer import infer
+from .nodes import Field, Node, Scalar, State
+from .semantics import apply
+from .types import Kind, Type
+
+
+class Builder:
+    """A graph under construction."""
+
+    def __init__(self, inputs: Sequence[Field] = (), states: Sequence[State] = ()) -> None:
+        self.nodes: list[Node] = []
+        self.inputs = list(inputs)
+        self.states = list(states)
+
+    def type(self, node: int) -> Type:
+        return self.nodes[node].type
+
+    def is_const(self, *nodes: int) -> bool:
+        return all(self.nodes[n].op == "const" for n in nodes)
+
+    def add(self, node: Node) -> int:
+        """Append a node as it is."""
+        self.nodes.append(node)
+        return len(self.nodes) - 1
+
+    def const(self, values: Any, type: Type, span: Span | None = None) -> int:
+        """A constant; `values` is a scalar or an array of `type.shape`."""
+        flat = np.asarray(values, dtype=object).reshape(-1)
+        return self.add(Node("const", (), type, (tuple(tidy(v, type) for v in flat),), span))
+
+    def emit(
+        self, op: str, args: Sequence[int], attrs: tuple[Any, ...] = (), span: Span | None = None
+    ) -> int:
+        """Append an operation; if all operands are constants, append its value instead."""
+        types = [self.nodes[a].type for a in args]
+        type = infer(op, types, attrs, self.states, self.inputs)
+        assert type is not None
+        if args and op != "bound" and type.shape is not None and self.is_const(*args):
+            return self.const(fold(op, attrs, [self.nodes[a] for a in args]), type, span)
+        return self.add(Node(op, tuple(args), type, attrs, span))
+
+
+def fold(op: str, attrs: tuple[Any, ...], args: Sequence[Node]) -> Any:
+    """The exact value of an operation on constants."""
+    arrays = [a.values for a in args]
+    if op == "bound":
+        return arrays[0]
+    return apply(op, attrs, arrays, [bool(a.type.shape) for a in args])
+
+
+def tidy(value: Any, type: Type) -> Scalar:
+    """A constant's element as int, bool, Fraction or (where irrational) float."""
+    if type.kind is Kind.BOOL:
+        return bool(value)
+    if isinstance(value, float | np.floating):
+        return int(value) if type.kind is not Kind.REAL else float(value)
+    if isinstance(value, Fraction):
+        return int(value) if value.denominator == 1 else value
+    return int(value)
