@@ -1,0 +1,1 @@
+"""Facts about programs, derived and never set by hand: ranges, lattices, kinds of states."""

@@ -19,6 +19,7 @@ from fractions import Fraction
 
 from lark import Token
 
+from ..source import Source
 from . import ast
 from .lexer import tokenize
 
@@ -223,13 +224,15 @@ def _expr(expr: ast.Expr, tight: bool = False) -> Doc:
 def _binary(expr: ast.Binary, tight: bool) -> Doc:
     """A chain of operators that bind alike, `a - b + c`, is broken before each of them or none."""
     level, left, right = BINARY[expr.op]
-    first: ast.Expr = expr
+    rest: ast.Expr = expr
     parts: list[Doc] = []
-    while isinstance(first, ast.Binary) and BINARY[first.op][0] == level and (parts == [] or left == level):
-        space, after = ("", "") if tight and not first.op.isalpha() else (SPACE, " ")
-        parts.append((space, first.op, after, _operand(first.right, right, tight)))
-        first = first.left
-    return Group((_operand(first, left, tight), *reversed(parts)))
+    while isinstance(rest, ast.Binary) and BINARY[rest.op][0] == level:
+        before, after = ("", "") if tight and not rest.op.isalpha() else (SPACE, " ")
+        parts.append((before, rest.op, after, _operand(rest.right, right, tight)))
+        rest = rest.left
+        if left > level:  # `**` is not chained to the left
+            break
+    return Group((_operand(rest, left, tight), *reversed(parts)))
 
 
 def _branches(expr: ast.If) -> list[Doc]:
@@ -250,11 +253,215 @@ def _is_short(expr: ast.Expr) -> bool:
 
 
 def _value(expr: ast.Expr, level: int = IF) -> Doc:
-    """An expression outside of all brackets. It can be broken only in brackets of its own."""
+    """An expression outside of all brackets: to break it at its operators takes parentheses."""
     doc = _operand(expr, level)
-    if isinstance(doc, Group) and _level(expr) < POSTFIX and _level(expr) >= level:
+    if level <= _level(expr) < POSTFIX:
         return Group((Broken("("), Indent((EMPTY, doc)), EMPTY, Broken(")")))
     return doc
 
 
 # Declarations --------------------------------------------------------------------------------
+
+
+def _type(type: ast.TypeExpr) -> Doc:
+    base = type.base or _listed("{", type.members, "}")
+    size = f"[{', '.join(map(format_expr, type.size))}]" if type.size else ""
+    if type.bounds is None:
+        return (base, size)
+    low, high = (_render(_operand(b, SUM, tight=True), width=math.inf) for b in type.bounds)
+    return (base, size, f" in {low}..{high}")
+
+
+def _typed(name: str, type: ast.TypeExpr | None) -> Doc:
+    return name if type is None else (name, ": ", _type(type))
+
+
+def _signature(function: ast.Function) -> Doc:
+    formals: list[Doc] = [
+        f.name if f.default is None else (f.name, " = ", _expr(f.default)) for f in function.formals
+    ]
+    return ("def ", function.name, _listed("(", formals, ")"))
+
+
+def _declaration(node: ast.Declaration) -> Doc:
+    """A declaration of one logical line: anything but a function in braces."""
+    match node:
+        case ast.Doc(text):
+            return f'"""{text}"""'
+        case ast.Param(name, type, value):
+            return ("param ", _typed(name, type), " = ", _value(value))
+        case ast.Length(value):
+            return ("length <= ", _value(value))
+        case ast.TypeDef(name, type):
+            return ("type ", name, " = ", _type(type))
+        case ast.Input(name, type):
+            return ("input ", _typed(name, type))
+        case ast.Definition(name, declared, value):
+            return (_typed(name, declared), " = ", _value(value))
+        case ast.State(name, declared, init, following):
+            return (
+                *("state ", _typed(name, declared), " = ", _value(init, OR)),
+                *(" then ", _value(following)),
+            )
+        case ast.Function():
+            return (_signature(node), " = ", _value(node.result))
+        case ast.Assume(condition):
+            return ("assume ", _value(condition))
+        case ast.Output(name, declared, value):
+            target: Doc = () if name is None else (_typed(name, declared), " = ")
+            return ("output ", target, _value(value))
+        case ast.Example():
+            return _example(node)
+        case ast.Import(path):
+            return ("import ", _string(path))
+
+
+def _example(node: ast.Example) -> Doc:
+    settings: list[Doc] = [(name, " = ", _value(value)) for name, value in node.settings]
+    chosen: Doc = (" with ", *_join(", ", settings)) if settings else ()
+    data = (_datum(node.inputs), " -> ", _datum(node.outputs))
+    return ("example ", _string(node.name), chosen, ": ", *data)
+
+
+def _datum(datum: ast.Datum) -> Doc:
+    match datum:
+        case bool():
+            return "true" if datum else "false"
+        case Fraction():
+            return _number(datum)
+        case str():
+            return datum
+        case tuple():
+            return _filled([_datum(d) for d in datum])
+        case dict():
+            return _listed("{", [(name, ": ", _datum(d)) for name, d in datum.items()], "}")
+
+
+def _number(value: Fraction) -> str:
+    """The shortest of `12`, `0.5`, `1e30` and `1/3` that is exact."""
+    numerator, denominator = value.as_integer_ratio()
+    rest, places = denominator, 0
+    for prime in (2, 5):
+        power = 0
+        while rest % prime == 0:
+            rest, power = rest // prime, power + 1
+        places = max(places, power)
+    if rest > 1:
+        return f"{_number(Fraction(numerator))}/{_number(Fraction(denominator))}"
+    digits = str(abs(numerator) * 10**places // denominator)
+    sign = "-" if value < 0 else ""
+    if max(len(digits), places) > 20:
+        short = digits.rstrip("0")
+        return f"{sign}{short}e{len(digits) - len(short) - places}"
+    digits = digits.zfill(places + 1)
+    return sign + (f"{digits[:-places]}.{digits[-places:]}" if places else digits)
+
+
+def _string(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+# Programs ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Logical:
+    """A logical line: a declaration, or the head, a line or the brace of a function."""
+
+    text: str
+    indent: int = 0
+
+
+def format_program(tree: ast.Tree) -> str:
+    """The whole program in its canonical layout.
+
+    Comments and blank lines come from `tree.source`; a tree that was not parsed, whose source is
+    empty, has none.
+    """
+    lines = [line for node in tree.declarations for line in _logical_lines(node)]
+    places = _places(tree) if tree.source.text else [(1, 1)] * len(lines)
+    before, beside = _attach(tree.comments, places)
+    page = _Page(tree.source)
+    for index, (line, (first, _)) in enumerate(zip(lines, places, strict=True)):
+        # what stands before a closing brace belongs to the body
+        indent = INDENT if line.text == "}" else line.indent
+        for comment in before[index]:
+            page.write(comment.text, indent, min(comment.line, first))
+        text = f"{line.text}  {beside[index].text}" if index in beside else line.text
+        page.write(text, line.indent, first)
+    for comment in before[len(lines)]:
+        page.write(comment.text, 0, comment.line)
+    return "".join(page.out)
+
+
+def _logical_lines(node: ast.Declaration) -> Iterator[_Logical]:
+    if not (isinstance(node, ast.Function) and node.braces):
+        yield _Logical(_render(_declaration(node)))
+        return
+    yield _Logical(_render((_signature(node), " {")))
+    for line in node.body:
+        yield _Logical(_render(_declaration(line), INDENT), INDENT)
+    yield _Logical(_render(("return ", _value(node.result)), INDENT), INDENT)
+    yield _Logical("}")
+
+
+def _places(tree: ast.Tree) -> list[tuple[int, int]]:
+    """The first and the last line in the source of each logical line."""
+    tokens = tokenize(tree.source)
+    return [
+        (tokens.span(part[0]).line, tree.source.position((part[-1].end_pos or 1) - 1)[0])
+        for group in tokens.declarations
+        for part in _parts(group)
+    ]
+
+
+def _parts(group: list[Token]) -> Iterator[list[Token]]:
+    """The tokens of each logical line of a declaration."""
+    if group[0] != "def" or group[-1] != "}":
+        yield group
+        return
+    start = group.index(Token("LBRACE", "{")) + 1
+    yield group[:start]
+    for i, token in enumerate(group):
+        if token.type == "NEWLINE":
+            yield group[start:i]
+            start = i + 1
+    yield group[start:-1]
+    yield group[-1:]
+
+
+def _attach(
+    comments: Sequence[ast.Comment], places: Sequence[tuple[int, int]]
+) -> tuple[dict[int, list[ast.Comment]], dict[int, ast.Comment]]:
+    """By index of a logical line: the comments to write before it, and the one at its end."""
+    before: dict[int, list[ast.Comment]] = defaultdict(list)
+    beside: dict[int, ast.Comment] = {}
+    for comment in comments:
+        if comment.own_line:
+            before[bisect_left(places, comment.line, key=lambda p: p[1])].append(comment)
+            continue
+        index = bisect_right(places, comment.line, key=lambda p: p[0]) - 1
+        if places[index][1] == comment.line:
+            beside[index] = comment
+        else:
+            before[index].append(comment)
+    return before, beside
+
+
+class _Page:
+    """Written lines, with the blank lines of the source between lines of one block."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.out: list[str] = []
+        self.indent = 0
+        self.place = 1
+
+    def write(self, text: str, indent: int, place: int) -> None:
+        """Write one logical line that stands at line `place` of the source."""
+        blank = place > 1 and not self.source.line(place - 1).strip()
+        if blank and self.out and place != self.place and indent == self.indent:
+            self.out.append("\n")
+        self.out.append(f"{' ' * indent}{text}\n")
+        self.indent, self.place = indent, place

@@ -1,0 +1,106 @@
+"""Ranges of linear states, lane by lane."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..ir.components import tarjan
+from .dependence import Row
+
+Lane = tuple[int, int]
+Interval = tuple[float, float]
+MAX_POWERS = 4096
+
+
+def linear_ranges(
+    lanes: Sequence[Lane],
+    rows: Sequence[Row],
+    init: Sequence[float],
+    rest: Sequence[Interval],
+    length: int,
+) -> list[Interval]:
+    """Range of each lane's value over steps 1..length of s' = A s + u, s_0 = init, u in rest.
+
+    Lanes that need each other are bounded together; the others one after another, so that a shift
+    register costs no matrix powers.
+    """
+    index = {lane: i for i, lane in enumerate(lanes)}
+    edges = [[index[lane] for lane in (row or {})] for row in rows]
+    found: list[Interval] = [(0.0, 0.0)] * len(lanes)
+    for members in tarjan(edges):
+        inside = set(members)
+        added = []
+        for i in members:
+            low, high = rest[i]
+            for lane, c in (rows[i] or {}).items():
+                j = index[lane]
+                if j not in inside:
+                    before = min(found[j][0], init[j]), max(found[j][1], init[j])
+                    ends = float(c) * before[0], float(c) * before[1]  # type: ignore[arg-type]
+                    low, high = low + min(ends), high + max(ends)
+            added.append((low, high))
+        matrix = np.zeros((len(members), len(members)))
+        for a, i in enumerate(members):
+            for b, j in enumerate(members):
+                matrix[a, b] = float((rows[i] or {}).get(lanes[j], 0))  # type: ignore[arg-type]
+        start = np.array([init[i] for i in members])
+        low_high = _powers(matrix, start, np.array(added), length)
+        for a, i in enumerate(members):
+            found[i] = float(low_high[0][a]), float(low_high[1][a])
+    return found
+
+
+def _powers(A: Any, init: Any, added: Any, length: int) -> tuple[Any, Any]:
+    """Bounds on s_1..s_length; A `[p, p]`, init `[p]`, added `[p, 2]`."""
+    low, high = np.full(len(init), np.inf), np.full(len(init), -np.inf)
+    power = np.eye(len(init))
+    sums = np.zeros((2, len(init)))
+    with np.errstate(over="ignore", invalid="ignore"):
+        for k in range(min(length, MAX_POWERS)):
+            term = _apply(power, added)
+            following = A @ power
+            free = following @ init
+            sums = sums + term
+            low, high = np.minimum(low, free + sums[0]), np.maximum(high, free + sums[1])
+            if not following.any():
+                return low, high
+            if np.array_equal(following, power):
+                steps = length - 1 - k
+                ends = free + sums[0] + steps * term[0], free + sums[1] + steps * term[1]
+                return np.minimum(low, ends[0]), np.maximum(high, ends[1])
+            power = following
+            norm = np.abs(power).sum(axis=1).max()
+            if norm < 2.0**-60:
+                return low - _tail(norm, low, high), high + _tail(norm, low, high)
+    if length > MAX_POWERS:
+        return _beyond(power, init, sums, low, high, length)
+    return low, high
+
+
+def _apply(power: Any, added: Any) -> Any:
+    """Range of `power @ u` as `[2, p]`."""
+    up, down = np.maximum(power, 0), np.minimum(power, 0)
+    low = up @ added[:, 0] + down @ added[:, 1]
+    return np.stack([low, up @ added[:, 1] + down @ added[:, 0]])
+
+
+def _tail(norm: float, low: Any, high: Any) -> float:
+    """What all later terms of a convergent series can still add."""
+    return float(2 * norm * max(np.abs(low).max(), np.abs(high).max(), 1.0))
+
+
+def _beyond(power: Any, init: Any, sums: Any, low: Any, high: Any, length: int) -> tuple[Any, Any]:
+    """Blocks of MAX_POWERS steps: |A^K| bounds how much each earlier block still counts."""
+    norm = float(np.abs(power).sum(axis=1).max())
+    blocks = length // MAX_POWERS + 1
+    with np.errstate(over="ignore"):
+        total = float(blocks) if norm <= 1 else np.float64(norm) ** blocks * blocks
+    if 0 < norm < 1:
+        total = min(total, 1 / (1 - norm))
+    most = total * np.maximum(np.abs(sums[0]), np.abs(sums[1])).max()
+    grown = max(1.0, norm**blocks if norm < 1 else float(np.float64(norm) ** min(blocks, 1000)))
+    most = most + grown * max(np.abs(init).max(), np.abs(low).max(), np.abs(high).max())
+    return np.full(len(init), -most), np.full(len(init), most)

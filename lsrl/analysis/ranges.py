@@ -1,0 +1,285 @@
+"""Ranges and lattices of all values: interval arithmetic, with `length` for states that grow.
+
+A group of linear states is bounded lane by lane: by |A^t s_0| plus the sum of |A^k| times the range of
+what is added (language.md, "Types"). Any other group is iterated from its initial value until nothing
+changes, at most `length` times; after k rounds the intervals hold all values of the first k steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from ..ir.components import Component, components
+from ..ir.nodes import Graph, Node
+from ..ir.types import Kind
+from . import intervals
+from .dependence import Factor, Row, Rows, dependence, is_gate, is_signed
+from .lattice import lattices
+from .linear import linear_ranges
+
+MAX_ROUNDS = 4096
+FEW_ROUNDS = 16
+
+Array = np.ndarray[Any, Any]
+Pair = tuple[Array, Array]
+
+
+@dataclass(frozen=True, eq=False)
+class Fact:
+    """What is known of a node: `lo <= value <= hi` (arrays of the node's shape, float64), and that
+    every element is an integer multiple of `step` (None: not known to be on a lattice)."""
+
+    lo: Array
+    hi: Array
+    step: Fraction | None
+
+    @property
+    def low(self) -> float:
+        """The smallest value of any element."""
+        return float(self.lo.min())
+
+    @property
+    def high(self) -> float:
+        """The largest value of any element."""
+        return float(self.hi.max())
+
+    @property
+    def integral(self) -> bool:
+        return self.step is not None and self.step.denominator == 1
+
+
+def analyse(graph: Graph) -> tuple[Fact, ...]:
+    """Facts of every node. Unbounded ranges are infinite; `analysis/check.py` reports them."""
+    steps = lattices(graph)
+    ranges = _Ranges(graph)
+    for component in components(graph):
+        if component.cyclic:
+            ranges.group(component)
+        else:
+            ranges.single(component.nodes[0])
+    result = []
+    for pair, step in zip(ranges.pairs, steps, strict=True):
+        assert pair is not None
+        result.append(Fact(pair[0], pair[1], step))
+    return tuple(result)
+
+
+class _Ranges:
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.pairs: list[Pair | None] = [None] * len(graph.nodes)
+
+    # One node
+
+    def single(self, n: int) -> None:
+        node = self.graph.nodes[n]
+        if node.op == "prev":
+            state = self.graph.states[node.attrs[0]]
+            self.pairs[n] = hull(self._init(node.attrs[0]), self._pair(state.next))
+        else:
+            self.pairs[n] = self._evaluate(node, self.pairs)
+
+    def _pair(self, n: int) -> Pair:
+        pair = self.pairs[n]
+        assert pair is not None
+        return pair
+
+    def _init(self, state: int) -> Pair:
+        s = self.graph.states[state]
+        values = np.array([float(v) for v in s.init]).reshape(s.type.shape)
+        return values, values
+
+    def _evaluate(self, node: Node, pairs: Sequence[Pair | None], clip: bool = True) -> Pair:
+        if node.op == "const":
+            values = np.asarray(node.values, dtype=np.float64)
+            return values, values
+        if node.op == "input":
+            field = self.graph.field(node.attrs[0])
+            shape = node.type.shape
+            return np.full(shape, float(field.lo)), np.full(shape, float(field.hi))
+        args: list[Any] = [pairs[a] for a in node.args]
+        vector = [bool(self.graph.nodes[a].type.shape) for a in node.args]
+        with np.errstate(over="ignore", invalid="ignore"):
+            result = intervals.apply(node, args, vector)
+        if clip and node.op == "bound":
+            result = meet(result, (np.float64(node.attrs[1]), np.float64(node.attrs[2])))
+        elif clip and node.op == "promise":
+            zero = np.float64(0)
+            result = meet(result, hull(args[1], (zero, zero)))
+        result = _sane(result)
+        if node.type.kind is Kind.ENUM:
+            last = np.float64(len(node.type.members) - 1)
+            result = meet(result, (np.float64(0), last))
+        return result
+
+    # Groups of states
+
+    def group(self, component: Component) -> None:
+        nodes = component.nodes
+        reads: dict[int, list[int]] = {}
+        for n in nodes:
+            if self.graph.nodes[n].op == "prev":
+                reads.setdefault(self.graph.nodes[n].attrs[0], []).append(n)
+        facts = [None if p is None else Fact(p[0], p[1], None) for p in self.pairs]
+        rows = dependence(self.graph, nodes, facts)
+        next_rows = {s: rows[self.graph.states[s].next] for s in reads}
+        flat = [row for s in reads for row in next_rows[s]]
+        if any(isinstance(c, Factor) for row in flat for c in (row or {}).values()):
+            values, stable = self._iterate(nodes, reads, None, FEW_ROUNDS)
+            bounds = None if stable else self._by_rows(next_rows, nodes, reads)
+        else:
+            stable, bounds = False, self._by_rows(next_rows, nodes, reads)
+        if not stable:
+            values, stable = self._iterate(nodes, reads, bounds, MAX_ROUNDS)
+        if not stable and self.graph.length > MAX_ROUNDS:
+            self._give_up(nodes, reads)
+            return
+        for s in reads:
+            state = self.graph.states[s]
+            self.pairs[state.next] = meet(self._pair(state.next), values[s])
+
+    def _by_rows(
+        self, rows: dict[int, Rows], nodes: Sequence[int], reads: dict[int, list[int]]
+    ) -> dict[int, Pair] | None:
+        """Ranges of linear and gated groups in closed form, before declared bounds; else None."""
+        flat = [row for s in reads for row in rows[s]]
+        lanes = [(s, i) for s in reads for i in range(len(rows[s]))]
+        if any(row is None for row in flat):
+            return None
+        rest = self._rest(nodes, reads)
+        init = [self._init(s)[0].reshape(-1)[i] for s, i in lanes]
+        length = self.graph.length
+        if not any(isinstance(c, Factor) for row in flat for c in (row or {}).values()):
+            found = linear_ranges(lanes, flat, init, rest, length)
+        elif all(_own(lane, row) for lane, row in zip(lanes, flat, strict=True)):
+            found = [_gated(row, *z, length) for row, *z in zip(flat, init, rest, strict=True)]
+        else:
+            return None
+        return self._unflatten(lanes, found, reads)
+
+    def _rest(self, nodes: Sequence[int], reads: dict[int, list[int]]) -> list[tuple[float, float]]:
+        """Range of what each lane adds to the group's part: its next value from zero."""
+        pairs = list(self.pairs)
+        for s, reading in reads.items():
+            zero = np.zeros(self.graph.states[s].type.shape or ())
+            for n in reading:
+                pairs[n] = zero, zero
+        self._sweep(nodes, pairs, clip=False)
+        result = []
+        for s in reads:
+            low, high = pairs[self.graph.states[s].next]  # type: ignore[misc]
+            result += list(zip(low.reshape(-1), high.reshape(-1), strict=True))
+        return result
+
+    def _unflatten(
+        self,
+        lanes: Sequence[tuple[int, int]],
+        found: Sequence[tuple[float, float]],
+        reads: dict[int, list[int]],
+    ) -> dict[int, Pair]:
+        result = {}
+        for s in reads:
+            mine = [pair for (t, _), pair in zip(lanes, found, strict=True) if t == s]
+            shape = self.graph.states[s].type.shape
+            low, high = (np.array([p[k] for p in mine]).reshape(shape) for k in (0, 1))
+            result[s] = low, high
+        return result
+
+    def _sweep(self, nodes: Sequence[int], pairs: list[Pair | None], clip: bool = True) -> None:
+        for n in nodes:
+            if self.graph.nodes[n].op != "prev":
+                pairs[n] = self._evaluate(self.graph.nodes[n], pairs, clip)
+
+    def _iterate(
+        self,
+        nodes: Sequence[int],
+        reads: dict[int, list[int]],
+        cap: dict[int, Pair] | None,
+        most: int,
+    ) -> tuple[dict[int, Pair], bool]:
+        """Range of each state's new value, and whether it holds at every step; sets the pairs of
+        all nodes of the group."""
+        before = {s: self._init(s) for s in reads}
+        if cap is not None:
+            before = {s: hull(before[s], self._capped(s, cap[s])) for s in reads}
+        rounds = min(self.graph.length, most)
+        stable = False
+        for _ in range(1 if cap is not None else rounds):
+            for s, reading in reads.items():
+                for n in reading:
+                    self.pairs[n] = before[s]
+            self._sweep(nodes, self.pairs)
+            after = {s: hull(before[s], self._pair(self.graph.states[s].next)) for s in reads}
+            stable = all(_equal(before[s], after[s]) for s in reads)
+            if stable:
+                break
+            before = after
+        if cap is not None:
+            return {s: self._capped(s, cap[s]) for s in reads}, True
+        return {s: self._pair(self.graph.states[s].next) for s in reads}, stable
+
+    def _capped(self, s: int, pair: Pair) -> Pair:
+        """A closed form, cut by the bound declared on the state, if there is one."""
+        node = self.graph.nodes[self.graph.states[s].next]
+        if node.op == "bound":
+            return meet(pair, (np.float64(node.attrs[1]), np.float64(node.attrs[2])))
+        if node.op == "promise" and self.pairs[node.args[1]] is not None:
+            zero = np.float64(0)
+            return meet(pair, hull(self._pair(node.args[1]), (zero, zero)))
+        return pair
+
+    def _give_up(self, nodes: Sequence[int], reads: dict[int, list[int]]) -> None:
+        """No closed form and too long to iterate: everything, cut by what is declared."""
+        for s, reading in reads.items():
+            shape = self.graph.states[s].type.shape or ()
+            for n in reading:
+                self.pairs[n] = np.full(shape, -np.inf), np.full(shape, np.inf)
+        self._sweep(nodes, self.pairs)
+
+
+def _own(lane: tuple[int, int], row: Row) -> bool:
+    """Whether a lane depends on no other lane of its group, and by a factor of at most 1."""
+    return row is not None and set(row) <= {lane} and all(is_signed(c) for c in row.values())
+
+
+def _gated(
+    row: Row, init: float, rest: tuple[float, float], length: int
+) -> tuple[float, float]:
+    """s = g s + u with |g| <= 1: at most the initial value plus the sum of what is added."""
+    low = min(init, 0.0) + length * min(rest[0], 0.0)
+    high = max(init, 0.0) + length * max(rest[1], 0.0)
+    if row is not None and all(is_gate(c) for c in row.values()):
+        return low, high
+    most = max(-low, high)
+    return -most, most
+
+
+def hull(a: Pair, b: Pair) -> Pair:
+    return np.minimum(a[0], b[0]), np.maximum(a[1], b[1])
+
+
+def meet(a: Pair, b: Pair) -> Pair:
+    """Intersection; where it is empty (a promise that cannot hold), the second operand."""
+    low, high = np.maximum(a[0], b[0]), np.minimum(a[1], b[1])
+    empty = low > high
+    if np.any(empty):
+        low, high = np.where(empty, b[0], low), np.where(empty, b[1], high)
+    return low, high
+
+
+def _sane(pair: Pair) -> Pair:
+    low, high = np.asarray(pair[0], float), np.asarray(pair[1], float)
+    if np.isnan(low).any() or np.isnan(high).any():
+        return np.where(np.isnan(low), -np.inf, low), np.where(np.isnan(high), np.inf, high)
+    return low, high
+
+
+def _equal(a: Pair, b: Pair) -> bool:
+    return bool(np.array_equal(a[0], b[0]) and np.array_equal(a[1], b[1]))
+
+
