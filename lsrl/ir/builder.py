@@ -48,7 +48,14 @@ class Builder:
         assert type is not None
         if args and op != "bound" and type.shape is not None and self.is_const(*args):
             return self.const(fold(op, attrs, [self.nodes[a] for a in args]), type, span)
+        if args and type.kind is Kind.ZERO and self._is_zero(args, type):
+            return self.const([0] * type.size, type, span)
         return self.add(Node(op, tuple(args), type, attrs, span))
+
+    def _is_zero(self, args: Sequence[int], type: Type) -> bool:
+        """Whether a choice among literal zeros is one: `if c then 0 else 0`."""
+        zeros = [a for a in args if self.type(a).kind is Kind.ZERO]
+        return type.shape is not None and self.is_const(*zeros)
 
 
 def fold(op: str, attrs: tuple[Any, ...], args: Sequence[Node]) -> Any:

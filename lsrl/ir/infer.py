@@ -31,9 +31,13 @@ def infer(
     if op == "const":
         return None
     if op == "input":
-        return next(f for f in inputs if f.name == attrs[0]).type
+        found = next((f for f in inputs if f.name == attrs[0]), None)
+        _need(found is not None, f"no input is called {attrs[0]!r}")
+        return found.type if found else None
     if op == "prev":
-        return states[attrs[0]].type
+        _need(0 <= attrs[0] < len(states), f"there is no state {attrs[0]!r}")
+        state: State = states[attrs[0]]
+        return state.type
     return _RULES[op](args, attrs)
 
 
@@ -117,10 +121,39 @@ def _take(args: Sequence[Type], attrs: Any) -> Type:
     return source.with_shape((len(attrs[0]),))
 
 
+def _position(type: Type) -> None:
+    _need(type.is_scalar or type.shape is None, "the position is not a scalar")
+    _need(type.is_discrete, "the position is not an integer")
+
+
 def _table(args: Sequence[Type], attrs: Any) -> Type:
-    _need(args[0].is_scalar or args[0].shape is None, "the position is not a scalar")
-    element: Type = attrs[2]
-    return element.with_shape((attrs[1],) if attrs[1] else ())
+    values, width, element = attrs
+    _position(args[0])
+    _need(len(values) > 0 and len(values) % (width or 1) == 0, "rows of different lengths")
+    if element.kind is Kind.ZERO:
+        element = INT
+    return Type(element.kind, (width,) if width else (), element.members)
+
+
+def _index(args: Sequence[Type], _: Any) -> Type:
+    _position(args[1])
+    return _vector(args).with_shape(())
+
+
+def _matvec(args: Sequence[Type], attrs: Any) -> Type:
+    rows, source = attrs[0], _vector(args)
+    fits = source.shape is None or all(len(row) == source.size for row in rows)
+    _need(fits, "the matrix and the vector do not fit")
+    kind = _arithmetic(args, attrs).kind
+    if kind is Kind.INT and not all(isinstance(v, int) for row in rows for v in row):
+        kind = Kind.REAL
+    return Type(kind, (len(rows),))
+
+
+def _broadcast(args: Sequence[Type], attrs: Any) -> Type:
+    _need(args[0].is_scalar or args[0].shape is None, "not a scalar")
+    _need(attrs[0] >= 1, "not a size")
+    return args[0].with_shape((attrs[0],))
 
 
 _RULES: dict[str, Callable[[Sequence[Type], Any], Type]] = {
@@ -134,7 +167,7 @@ _RULES: dict[str, Callable[[Sequence[Type], Any], Type]] = {
     "div": _division,
     "mod": _integer,
     "floordiv": _integer,
-    "matvec": lambda a, attrs: Type(_arithmetic(a, attrs).kind, (len(attrs[0]),)),
+    "matvec": _matvec,
     "lt": _comparison,
     "le": _comparison,
     "eq": _comparison,
@@ -155,7 +188,7 @@ _RULES: dict[str, Callable[[Sequence[Type], Any], Type]] = {
     "argmax": lambda a, _: (_vector(a), INT)[1],
     "concat": _concat,
     "take": _take,
-    "broadcast": lambda a, attrs: a[0].with_shape((attrs[0],)),
-    "index": lambda a, _: _vector(a).with_shape(()),
+    "broadcast": _broadcast,
+    "index": _index,
     "table": _table,
 }

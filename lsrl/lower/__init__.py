@@ -1,0 +1,1 @@
+"""From the program IR to atoms, to layers, to weights."""

@@ -1,11 +1,11 @@
 """The canonical layout of a program, as `lsrl fmt` writes it.
 
-The text parses to an equal tree and formatting it again changes nothing. Comments are kept: those
-on a line of their own stay before the line that follows them, those at the end of a line stay there,
+The text parses to an equal tree, and formatting it again changes nothing. Comments are kept: those
+on a line of their own stay before the line that follows, those at the end of a line stay there,
 and those inside an expression of several lines move before it.
 
 An expression becomes a document in the sense of Wadler, "A prettier printer" (2003): text with
-groups, each of which is written on one line if it fits and is broken at its `Line`s otherwise.
+groups, each of which is written on one line if it fits and is broken up otherwise.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import chain, pairwise
 
 from lark import Token
 
-from ..source import Source
 from . import ast
 from .lexer import tokenize
 
@@ -30,17 +30,11 @@ INDENT = 4
 
 
 @dataclass(frozen=True)
-class Line:
-    """A newline where the group around it is broken, `flat` where it is not."""
+class Choice:
+    """`flat` where the group around it stands on one line, `broken` where it does not."""
 
     flat: str
-
-
-@dataclass(frozen=True)
-class Broken:
-    """Text that is written only where the group around it is broken."""
-
-    text: str
+    broken: str
 
 
 @dataclass(frozen=True)
@@ -57,10 +51,10 @@ class Group:
     body: Doc
 
 
-Doc = str | Line | Broken | Indent | Group | tuple["Doc", ...]
+Doc = str | Choice | Indent | Group | tuple["Doc", ...]
 
-SPACE = Line(" ")
-EMPTY = Line("")
+SPACE = Choice(" ", "\n")
+EMPTY = Choice("", "\n")
 
 
 def _render(doc: Doc, indent: int = 0, width: float = WIDTH) -> str:
@@ -77,47 +71,35 @@ def _render(doc: Doc, indent: int = 0, width: float = WIDTH) -> str:
                 todo.append((depth + INDENT, flat, body))
             case tuple():
                 todo.extend((depth, flat, p) for p in reversed(part))
-            case Line() if not flat:
-                out.append("\n" + " " * depth)
-                column = depth
-            case _:
+            case Choice() | str():
                 text = _text(part, flat)
-                out.append(text)
-                column += len(text)
+                out.append(text + " " * depth if text == "\n" else text)
+                column = depth if text == "\n" else column + len(text)
     return "".join(out)
 
 
-def _text(part: str | Line | Broken, flat: bool) -> str:
-    match part:
-        case Line():
-            return part.flat
-        case Broken():
-            return "" if flat else part.text
-        case _:
-            return part
+def _text(part: Choice | str, flat: bool) -> str:
+    return part if isinstance(part, str) else part.flat if flat else part.broken
 
 
 def _fits(body: Doc, following: Sequence[tuple[int, bool, Doc]], room: float) -> bool:
     """Whether `body` on one line, and what follows up to the next newline, takes `room` columns."""
-    todo: list[tuple[bool, Doc]] = [(True, body)]
-    rest = reversed(following)
-    while room >= 0:
-        if not todo:
-            after = next(rest, None)
-            if after is None:
-                return True
-            todo.append(after[1:])
-        flat, part = todo.pop()
-        match part:
-            case Group(inner) | Indent(inner):
-                todo.append((flat, inner))
-            case tuple():
-                todo.extend((flat, p) for p in reversed(part))
-            case Line() if not flat:
-                return True
-            case _:
-                room -= len(_text(part, flat))
-    return False
+    for _, flat, next_part in chain([(0, True, body)], reversed(following)):
+        todo = [next_part]
+        while todo:
+            match part := todo.pop():
+                case Group(inner) | Indent(inner):
+                    todo.append(inner)
+                case tuple():
+                    todo.extend(reversed(part))
+                case Choice() | str():
+                    text = _text(part, flat)
+                    if text == "\n":
+                        return True
+                    room -= len(text)
+                    if room < 0:
+                        return False
+    return True
 
 
 def _join(separator: Doc, parts: Sequence[Doc]) -> tuple[Doc, ...]:
@@ -131,17 +113,14 @@ def _enclosed(opening: str, body: Doc, closing: str) -> Group:
 
 def _listed(opening: str, items: Sequence[Doc], closing: str) -> Doc:
     """Items in brackets: on one line, or each on its own with a comma after the last."""
-    if not items:
-        return opening + closing
-    return _enclosed(opening, (*_join((",", SPACE), items), Broken(",")), closing)
+    body = (*_join((",", SPACE), items), Choice("", ","))
+    return _enclosed(opening, body, closing) if items else opening + closing
 
 
 def _filled(items: Sequence[Doc]) -> Doc:
     """Items in square brackets: on one line, or as many on each line as fit."""
-    if not items:
-        return "[]"
-    more = [Group((SPACE, item)) for item in items[1:]]
-    return _enclosed("[", _join(",", [items[0], *more]), "]")
+    body = _join(",", [*items[:1], *(Group((SPACE, item)) for item in items[1:])])
+    return _enclosed("[", body, "]") if items else "[]"
 
 
 # Expressions ---------------------------------------------------------------------------------
@@ -166,24 +145,16 @@ def format_expr(expr: ast.Expr) -> str:
 
 
 def _level(expr: ast.Expr) -> int:
-    match expr:
-        case ast.If():
-            return IF
-        case ast.Binary(op=op):
-            return BINARY[op][0]
-        case ast.Unary(op=op):
-            return UNARY[op][0]
-        case ast.Compare():
-            return COMPARE
-        case _:
-            return POSTFIX
+    if isinstance(expr, ast.Binary):
+        return BINARY[expr.op][0]
+    if isinstance(expr, ast.Unary):
+        return UNARY[expr.op][0]
+    return IF if isinstance(expr, ast.If) else COMPARE if isinstance(expr, ast.Compare) else POSTFIX
 
 
 def _operand(expr: ast.Expr, level: int, tight: bool = False) -> Doc:
     """An expression where the grammar wants one that binds at least as tightly as `level`."""
-    if _level(expr) >= level:
-        return _expr(expr, tight)
-    return _enclosed("(", _expr(expr), ")")
+    return _expr(expr, tight) if _level(expr) >= level else _enclosed("(", _expr(expr), ")")
 
 
 def _expr(expr: ast.Expr, tight: bool = False) -> Doc:
@@ -204,7 +175,7 @@ def _expr(expr: ast.Expr, tight: bool = False) -> Doc:
             first, *others = [_operand(o, SUM) for o in operands]
             return Group((first, *((SPACE, op, " ", o) for op, o in zip(ops, others, strict=True))))
         case ast.If():
-            return Group(_join((SPACE, "else "), _branches(expr)))
+            return _if(expr)
         case ast.Call(name, args, keywords):
             named = [(key, " = ", _expr(value)) for key, value in keywords]
             return (name, _listed("(", [*map(_expr, args), *named], ")"))
@@ -215,7 +186,10 @@ def _expr(expr: ast.Expr, tight: bool = False) -> Doc:
             return (_operand(vector, POSTFIX), "[", ends[0], ":", ends[1], "]")
         case ast.Bracket(items):
             docs = [_expr(item) for item in items]
-            return _filled(docs) if all(map(_is_short, items)) else _listed("[", docs, "]")
+            table = all(
+                isinstance(i, ast.Number | ast.Boolean | ast.Name | ast.Unary) for i in items
+            )
+            return _filled(docs) if table else _listed("[", docs, "]")
         case ast.Comprehension(body, variable, iterable):
             over = ("for ", variable, " in ", _expr(iterable))
             return _enclosed("[", (_expr(body), SPACE, over), "]")
@@ -235,28 +209,22 @@ def _binary(expr: ast.Binary, tight: bool) -> Doc:
     return Group((_operand(rest, left, tight), *reversed(parts)))
 
 
-def _branches(expr: ast.If) -> list[Doc]:
-    """`if a then b`, `if c then d`, ..., `e`. An `if` inside a condition or a branch gets parentheses."""
-    result: list[Doc] = []
+def _if(expr: ast.If) -> Doc:
+    """A chain of `else if` is one list. An `if` in a condition or after `then` is enclosed."""
+    branches: list[Doc] = []
     rest: ast.Expr = expr
     while isinstance(rest, ast.If):
         then = Indent((SPACE, "then ", _operand(rest.then, OR)))
-        result.append(Group(("if ", _operand(rest.condition, OR), then)))
+        branches.append(Group(("if ", _operand(rest.condition, OR), then)))
         rest = rest.other
-    return [*result, _expr(rest)]
-
-
-def _is_short(expr: ast.Expr) -> bool:
-    """An item of a table: a number, a name, ..."""
-    inner = expr.operand if isinstance(expr, ast.Unary) else expr
-    return isinstance(inner, ast.Number | ast.Boolean | ast.Name)
+    return Group(_join((SPACE, "else "), [*branches, _expr(rest)]))
 
 
 def _value(expr: ast.Expr, level: int = IF) -> Doc:
     """An expression outside of all brackets: to break it at its operators takes parentheses."""
     doc = _operand(expr, level)
     if level <= _level(expr) < POSTFIX:
-        return Group((Broken("("), Indent((EMPTY, doc)), EMPTY, Broken(")")))
+        return Group((Choice("", "("), Indent((EMPTY, doc)), EMPTY, Choice("", ")")))
     return doc
 
 
@@ -299,10 +267,8 @@ def _declaration(node: ast.Declaration) -> Doc:
         case ast.Definition(name, declared, value):
             return (_typed(name, declared), " = ", _value(value))
         case ast.State(name, declared, init, following):
-            return (
-                *("state ", _typed(name, declared), " = ", _value(init, OR)),
-                *(" then ", _value(following)),
-            )
+            head = ("state ", _typed(name, declared), " = ", _value(init, OR))
+            return (*head, " then ", _value(following))
         case ast.Function():
             return (_signature(node), " = ", _value(node.result))
         case ast.Assume(condition):
@@ -310,17 +276,12 @@ def _declaration(node: ast.Declaration) -> Doc:
         case ast.Output(name, declared, value):
             target: Doc = () if name is None else (_typed(name, declared), " = ")
             return ("output ", target, _value(value))
-        case ast.Example():
-            return _example(node)
+        case ast.Example(name, settings, inputs, outputs):
+            chosen = _join(", ", [(key, " = ", _value(value)) for key, value in settings])
+            title = ("example ", _string(name), *((" with ", chosen) if chosen else ()))
+            return (*title, ": ", _datum(inputs), " -> ", _datum(outputs))
         case ast.Import(path):
             return ("import ", _string(path))
-
-
-def _example(node: ast.Example) -> Doc:
-    settings: list[Doc] = [(name, " = ", _value(value)) for name, value in node.settings]
-    chosen: Doc = (" with ", *_join(", ", settings)) if settings else ()
-    data = (_datum(node.inputs), " -> ", _datum(node.outputs))
-    return ("example ", _string(node.name), chosen, ": ", *data)
 
 
 def _datum(datum: ast.Datum) -> Doc:
@@ -338,39 +299,26 @@ def _datum(datum: ast.Datum) -> Doc:
 
 
 def _number(value: Fraction) -> str:
-    """The shortest of `12`, `0.5`, `1e30` and `1/3` that is exact."""
+    """`12`, `0.5`, `1e50` or `1/3`: always exact."""
     numerator, denominator = value.as_integer_ratio()
-    rest, places = denominator, 0
-    for prime in (2, 5):
-        power = 0
-        while rest % prime == 0:
-            rest, power = rest // prime, power + 1
-        places = max(places, power)
-    if rest > 1:
+    places = denominator.bit_length() - 1  # enough for every product of twos and fives
+    if 10**places % denominator:
         return f"{_number(Fraction(numerator))}/{_number(Fraction(denominator))}"
-    digits = str(abs(numerator) * 10**places // denominator)
+    whole, part = divmod(abs(numerator) * 10**places // denominator, 10**places)
+    decimals = str(part).zfill(places).rstrip("0")
     sign = "-" if value < 0 else ""
-    if max(len(digits), places) > 20:
-        short = digits.rstrip("0")
-        return f"{sign}{short}e{len(digits) - len(short) - places}"
-    digits = digits.zfill(places + 1)
-    return sign + (f"{digits[:-places]}.{digits[-places:]}" if places else digits)
+    digits = f"{whole}{decimals}"
+    if len(digits) <= 40:
+        return f"{sign}{whole}.{decimals}" if decimals else f"{sign}{whole}"
+    mantissa = digits.rstrip("0")
+    return f"{sign}{mantissa.lstrip('0')}e{len(digits) - len(mantissa) - len(decimals)}"
 
 
 def _string(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 # Programs ------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Logical:
-    """A logical line: a declaration, or the head, a line or the brace of a function."""
-
-    text: str
-    indent: int = 0
 
 
 def format_program(tree: ast.Tree) -> str:
@@ -379,31 +327,40 @@ def format_program(tree: ast.Tree) -> str:
     Comments and blank lines come from `tree.source`; a tree that was not parsed, whose source is
     empty, has none.
     """
+    out: list[str] = []
+    last = (0, 0)
+    for text, indent, place in _written(tree):
+        blank = place > 1 and not tree.source.line(place - 1).strip()
+        if blank and out and last[0] == indent and last[1] != place:  # between lines of one block
+            out.append("\n")
+        out.append(f"{' ' * indent}{text}\n")
+        last = (indent, place)
+    return "".join(out)
+
+
+def _written(tree: ast.Tree) -> Iterator[tuple[str, int, int]]:
+    """What to write: text, indentation, and the line of the source that it belongs to."""
     lines = [line for node in tree.declarations for line in _logical_lines(node)]
     places = _places(tree) if tree.source.text else [(1, 1)] * len(lines)
     before, beside = _attach(tree.comments, places)
-    page = _Page(tree.source)
-    for index, (line, (first, _)) in enumerate(zip(lines, places, strict=True)):
-        # what stands before a closing brace belongs to the body
-        indent = INDENT if line.text == "}" else line.indent
-        for comment in before[index]:
-            page.write(comment.text, indent, min(comment.line, first))
-        text = f"{line.text}  {beside[index].text}" if index in beside else line.text
-        page.write(text, line.indent, first)
+    for index, ((text, indent), (place, _)) in enumerate(zip(lines, places, strict=True)):
+        for comment in before[index]:  # before a closing brace: still inside of the body
+            yield comment.text, INDENT if text == "}" else indent, min(comment.line, place)
+        yield "  ".join([text, *beside[index]]), indent, place
     for comment in before[len(lines)]:
-        page.write(comment.text, 0, comment.line)
-    return "".join(page.out)
+        yield comment.text, 0, comment.line
 
 
-def _logical_lines(node: ast.Declaration) -> Iterator[_Logical]:
+def _logical_lines(node: ast.Declaration) -> Iterator[tuple[str, int]]:
+    """The text and the indentation of a declaration: of each line, for a function in braces."""
     if not (isinstance(node, ast.Function) and node.braces):
-        yield _Logical(_render(_declaration(node)))
+        yield _render(_declaration(node)), 0
         return
-    yield _Logical(_render((_signature(node), " {")))
+    yield _render((_signature(node), " {")), 0
     for line in node.body:
-        yield _Logical(_render(_declaration(line), INDENT), INDENT)
-    yield _Logical(_render(("return ", _value(node.result)), INDENT), INDENT)
-    yield _Logical("}")
+        yield _render(_declaration(line), INDENT), INDENT
+    yield _render(("return ", _value(node.result)), INDENT), INDENT
+    yield "}", 0
 
 
 def _places(tree: ast.Tree) -> list[tuple[int, int]]:
@@ -416,52 +373,27 @@ def _places(tree: ast.Tree) -> list[tuple[int, int]]:
     ]
 
 
-def _parts(group: list[Token]) -> Iterator[list[Token]]:
+def _parts(group: list[Token]) -> list[list[Token]]:
     """The tokens of each logical line of a declaration."""
     if group[0] != "def" or group[-1] != "}":
-        yield group
-        return
-    start = group.index(Token("LBRACE", "{")) + 1
-    yield group[:start]
-    for i, token in enumerate(group):
-        if token.type == "NEWLINE":
-            yield group[start:i]
-            start = i + 1
-    yield group[start:-1]
-    yield group[-1:]
+        return [group]
+    newlines = [i for i, token in enumerate(group) if token.type == "NEWLINE"]
+    body = [group.index(Token("LBRACE", "{")), *newlines, len(group) - 1]
+    return [group[: body[0] + 1], *(group[a + 1 : b] for a, b in pairwise(body)), group[-1:]]
 
 
 def _attach(
     comments: Sequence[ast.Comment], places: Sequence[tuple[int, int]]
-) -> tuple[dict[int, list[ast.Comment]], dict[int, ast.Comment]]:
+) -> tuple[dict[int, list[ast.Comment]], dict[int, list[str]]]:
     """By index of a logical line: the comments to write before it, and the one at its end."""
     before: dict[int, list[ast.Comment]] = defaultdict(list)
-    beside: dict[int, ast.Comment] = {}
+    beside: dict[int, list[str]] = defaultdict(list)
     for comment in comments:
-        if comment.own_line:
-            before[bisect_left(places, comment.line, key=lambda p: p[1])].append(comment)
-            continue
-        index = bisect_right(places, comment.line, key=lambda p: p[0]) - 1
-        if places[index][1] == comment.line:
-            beside[index] = comment
-        else:
+        index = bisect_left(places, comment.line, key=lambda p: p[1])
+        if not comment.own_line:
+            index = bisect_right(places, comment.line, key=lambda p: p[0]) - 1
+        if comment.own_line or comment.line < places[index][1]:
             before[index].append(comment)
+        else:
+            beside[index].append(comment.text)
     return before, beside
-
-
-class _Page:
-    """Written lines, with the blank lines of the source between lines of one block."""
-
-    def __init__(self, source: Source) -> None:
-        self.source = source
-        self.out: list[str] = []
-        self.indent = 0
-        self.place = 1
-
-    def write(self, text: str, indent: int, place: int) -> None:
-        """Write one logical line that stands at line `place` of the source."""
-        blank = place > 1 and not self.source.line(place - 1).strip()
-        if blank and self.out and place != self.place and indent == self.indent:
-            self.out.append("\n")
-        self.out.append(f"{' ' * indent}{text}\n")
-        self.indent, self.place = indent, place

@@ -58,7 +58,7 @@ def tokenize(source: Source) -> Tokens:
     try:
         raw = list(_lex(source, result))
     except UnexpectedCharacters as e:
-        raise SyntaxProblem(_unexpected(source, e.pos_in_stream)) from None
+        raise SyntaxProblem(_unexpected(source, e.pos_in_stream or 0)) from None
     _Cutter(result).cut(raw)
     return result
 
@@ -143,10 +143,17 @@ class _Cutter:
             help = f"write `{OPENING[str(opener)]}`"
             self.result.problems.append(Diagnostic("E103", message, span, help))
             self.broken = True
+            while self._closes_outer(text):
+                self.open.pop()
         self.open.pop()
         if body and self.current[-1].type == "NEWLINE":
             self.current.pop()
         self.current.append(token)
+
+    def _closes_outer(self, text: str) -> bool:
+        """Whether a wrong closing bracket belongs to one opened before the innermost."""
+        openers = [str(opener) for opener, _ in self.open]
+        return openers[-1] != CLOSING[text] and CLOSING[text] in openers
 
     def _unclosed(self) -> None:
         opener = self.open[0][0]
@@ -155,6 +162,7 @@ class _Cutter:
         self.result.problems.append(Diagnostic("E103", message, self.result.span(opener), help))
         self.open.clear()
         self.current.clear()
+        self.broken = False
 
     def _finish(self) -> None:
         if self.current and not self.broken:

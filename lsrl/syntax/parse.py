@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
@@ -14,7 +15,11 @@ from ..source import Source, Span
 from . import ast
 from .lexer import STARTERS, Tokens, grammar, keywords, tokenize
 
-MAX_NESTING = 200
+MAX_NESTING = 200  # brackets
+MAX_DEPTH = 150  # expressions; later passes recurse over them
+MIN_FLOAT = Fraction(sys.float_info.min)
+MAX_FLOAT = Fraction(sys.float_info.max)
+LENGTH_FORM = "write `length <= number`"
 
 
 def parse_source(source: Source) -> ast.Tree:
@@ -42,21 +47,33 @@ def _parse_declaration(tokens: Tokens, group: list[Token]) -> ast.Declaration:
     try:
         for token in group:
             parser.feed_token(token)
-        tree = parser.feed_eof(group[-1])
+        tree = parser.feed_eof(group[-1])  # type: ignore[no-untyped-call]
     except UnexpectedToken as e:
-        raise SyntaxProblem(_explain(tokens, group, e)) from None
+        accepted = parser.accepts()  # type: ignore[no-untyped-call]
+        raise SyntaxProblem(_explain(tokens, group, e.token, accepted)) from None
+    if _depth(tree) > MAX_DEPTH:
+        message = f"this expression has parts within parts more than {MAX_DEPTH} deep"
+        help = "give its parts names of their own"
+        raise SyntaxProblem(Diagnostic("E105", message, tokens.span(group[0]), help))
     try:
         result: ast.Declaration = _Build(tokens.source).transform(tree)
     except VisitError as e:
         if isinstance(e.orig_exc, SyntaxProblem):
             raise e.orig_exc from None
         raise
-    except RecursionError:
-        message = "this declaration is too long for one expression"
-        span = tokens.span(group[0])
-        help = "give its parts names of their own"
-        raise SyntaxProblem(Diagnostic("E105", message, span, help)) from None
     return result
+
+
+def _depth(tree: Tree[Token]) -> int:
+    """How deep expressions stand in each other, parentheses (the formatter sets them) aside."""
+    deepest = 0
+    todo = [(tree, 0)]
+    while todo:
+        node, depth = todo.pop()
+        depth += node.data not in {"paren", "arguments", "items"}
+        deepest = max(deepest, depth)
+        todo += [(part, depth) for part in node.children if isinstance(part, Tree)]
+    return deepest
 
 
 def _check_nesting(tokens: Tokens, group: list[Token]) -> None:
@@ -69,10 +86,8 @@ def _check_nesting(tokens: Tokens, group: list[Token]) -> None:
             raise SyntaxProblem(Diagnostic("E105", message, tokens.span(token), help))
 
 
-def _explain(tokens: Tokens, group: list[Token], error: UnexpectedToken) -> Diagnostic:
+def _explain(tokens: Tokens, group: list[Token], token: Token, expected: set[str]) -> Diagnostic:
     """What to say about the first token that does not fit."""
-    token = error.token
-    expected = set(error.accepts or error.expected)
     if token.type == "$END" or token.type == "NEWLINE":
         last = group[-1] if token.type == "$END" else token
         end = last.end_pos or 0
@@ -94,6 +109,8 @@ def _explain(tokens: Tokens, group: list[Token], error: UnexpectedToken) -> Diag
     if text in keywords() and "NAME" in expected:
         help = "choose another name"
         return Diagnostic("E104", f"`{text}` is a keyword and cannot be a name", span, help)
+    if text == "=" and group[0] == "length" and token is group[1]:
+        return Diagnostic("E104", "`length =` is not a declaration", span, LENGTH_FORM)
     if text == "=" and "COMPARE" in expected:
         return Diagnostic("E104", "`=` inside an expression", span, "equality is written `==`")
     return Diagnostic("E104", f"`{text}` is not expected here", span, _wanted(expected))
@@ -104,7 +121,7 @@ def _wanted(expected: set[str]) -> str:
         "NAME": "a name", "NUMBER": "a number", "STRING": "a string", "EQUAL": "`=`",
         "RPAR": "`)`", "RSQB": "`]`", "RBRACE": "`}`", "COLON": "`:`", "THEN": "`then`",
         "ELSE": "`else`", "IN": "`in`", "LPAR": "`(`", "LBRACE": "`{`", "COMMA": "`,`",
-        "COMPARE": "a comparison", "PLUS": "an operator",
+        "COMPARE": "a comparison", "PLUS": "an operator", "$END": "the end of the line",
     }  # fmt: skip
     if {"NUMBER", "NAME", "LPAR"} <= expected:
         return "an expression is expected"
@@ -139,7 +156,7 @@ class _Build(Transformer[Token, Any]):
         if op != "<=":
             span = _token_span(self.source, op)
             message = f"`length {op}` is not a declaration"
-            raise SyntaxProblem(Diagnostic("E104", message, span, "write `length <= number`"))
+            raise SyntaxProblem(Diagnostic("E104", message, span, LENGTH_FORM))
         return ast.Length(value, span=self.span(meta))
 
     def typedef(self, meta: Any, name: Token, type: Any) -> ast.TypeDef:
@@ -158,14 +175,14 @@ class _Build(Transformer[Token, Any]):
         return ast.Function(str(name), formals or (), (), value, False, span=self.span(meta))
 
     def long_function(self, meta: Any, name: Token, formals: Any, body: Any) -> ast.Function:
-        results = [line for line in body if isinstance(line, Tree)]
+        results: list[Any] = [line for line in body if isinstance(line, Tree)]
         span = self.span(meta)
         if len(results) != 1 or not isinstance(body[-1], Tree):
             help = "end the body with `return expression`"
             message = f"the body of `{name}` must end with its one `return`"
             raise SyntaxProblem(Diagnostic("E106", message, _token_span(self.source, name), help))
-        lines = tuple(body[:-1])
-        return ast.Function(str(name), formals or (), lines, results[0].children[0], True, span=span)
+        lines, result = tuple(body[:-1]), results[0].children[0]
+        return ast.Function(str(name), formals or (), lines, result, True, span=span)
 
     def assume(self, meta: Any, condition: Any) -> ast.Assume:
         return ast.Assume(condition, span=self.span(meta))
@@ -307,7 +324,12 @@ class _Build(Transformer[Token, Any]):
         return str(name), value
 
     def record_value(self, meta: Any, *fields: Any) -> dict[str, Any]:
-        return dict(f for f in fields if f is not None)
+        given = [f for f in fields if f is not None]
+        names = [name for name, _ in given]
+        for twice in (name for name in names if names.count(name) > 1):
+            message = f"the field `{twice}` is given twice"
+            raise SyntaxProblem(Diagnostic("E104", message, self.span(meta), "remove one of them"))
+        return dict(given)
 
 
 def _collect(self: _Build, meta: Any, *parts: Any) -> tuple[Any, ...]:
@@ -328,11 +350,12 @@ def _string(token: Token) -> str:
 
 
 def _fraction(source: Source, token: Token) -> Fraction:
-    """The exact value of a literal; an exponent of more than three digits is refused."""
+    """The exact value of a literal; one that float64 would make infinite or zero is refused."""
     text = str(token).lower()
     exponent = text.partition("e")[2].lstrip("+-")
-    if len(exponent) > 3 or len(text) > 400:
+    value = Fraction(text) if len(exponent) <= 3 and len(text) <= 400 else None
+    if value is None or (value and not MIN_FLOAT <= value <= MAX_FLOAT):
         message = "this number is outside of what float64 can hold"
-        span = _token_span(source, token)
-        raise SyntaxProblem(Diagnostic("E108", message, span, "write a smaller number"))
-    return Fraction(text)
+        help = "write one between 1e-307 and 1e308"
+        raise SyntaxProblem(Diagnostic("E108", message, _token_span(source, token), help))
+    return value

@@ -1,0 +1,230 @@
+"""The atom graph: a program in affine normal form.
+
+An *atom* is a scalar lane that costs something: an input lane, a ReLU of an affine form, a lane of a
+linear state. A value is a sparse affine *form* over atoms with exact coefficients; linear maps,
+slices, sums and broadcasts are free, and equal atoms are one atom (hash-consing).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from fractions import Fraction
+from typing import Any
+
+from ..analysis.lattice import gcd
+from ..source import Span
+
+Coefficient = int | Fraction
+Terms = dict[int, Coefficient]
+
+
+class AtomKind(Enum):
+    INPUT = "input"
+    RELU = "relu"
+    STATE = "state"
+    PREVIOUS = "previous"  # a state's value one step ago, while its group is being lowered
+
+
+@dataclass(frozen=True, eq=False)
+class Form:
+    """`const + sum of terms[a] * atom a`, known to lie in `lo..hi` and on the lattice of `step`."""
+
+    terms: Terms
+    const: Coefficient
+    lo: float
+    hi: float
+    step: Fraction | None
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """What identifies the form: equal keys, equal values."""
+        return (*sorted(self.terms.items()), self.const)
+
+    @property
+    def is_const(self) -> bool:
+        return not self.terms
+
+    @property
+    def is_boolean(self) -> bool:
+        """Whether the value is always exactly 0 or 1."""
+        return self.step is not None and self.step.denominator == 1 and 0 <= self.lo <= self.hi <= 1
+
+    @property
+    def is_integral(self) -> bool:
+        return self.step is not None and self.step.denominator == 1
+
+    @property
+    def width(self) -> float:
+        return self.hi - self.lo
+
+
+@dataclass(frozen=True)
+class Atom:
+    """One lane. `form` is what a ReLU is applied to; `group`, `lane` where a state lane stands.
+
+    `requantised`: the unit saturates, so that (small) errors of its input do not show in its value.
+    `fuzzy`: it follows a comparison of reals, and lies between its values inside the guard band.
+    `index` is the column of an input.
+    """
+
+    kind: AtomKind
+    lo: float
+    hi: float
+    step: Fraction | None
+    form: Form | None = None
+    group: int = -1
+    lane: int = -1
+    index: int = -1
+    requantised: bool = False
+    fuzzy: bool = False
+    label: str = ""
+    span: Span | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass
+class Lane:
+    """A lane of a linear state: s' = sum of `row[l] * s_l` (of this group) + `added`."""
+
+    row: dict[int, Coefficient]
+    added: Form
+    init: Coefficient
+    atom: int = -1
+
+
+@dataclass
+class Group:
+    """Linear state lanes that are updated together, in one layer."""
+
+    lanes: list[Lane]
+    name: str
+    span: Span | None = None
+
+
+class AtomGraph:
+    """All atoms of a program, in an order in which each depends on earlier ones only."""
+
+    def __init__(self) -> None:
+        self.atoms: list[Atom] = []
+        self.groups: list[Group] = []
+        self.outputs: dict[str, list[Form]] = {}
+        self.names: dict[str, list[Form]] = {}
+        self.input_size = 0
+        self._relus: dict[tuple[Any, ...], int] = {}
+
+    # Atoms
+
+    def add(self, atom: Atom) -> int:
+        self.atoms.append(atom)
+        return len(self.atoms) - 1
+
+    def atom_form(self, a: int) -> Form:
+        atom = self.atoms[a]
+        return Form({a: 1}, 0, atom.lo, atom.hi, atom.step)
+
+    def input(self, lo: float, hi: float, step: Fraction | None, label: str) -> Form:
+        """The next column of the input."""
+        index = self.input_size
+        self.input_size += 1
+        atom = Atom(AtomKind.INPUT, lo, hi, step, index=index, label=label)
+        return self.atom_form(self.add(atom))
+
+    def relu(self, form: Form, *, requantised: bool = False, span: Span | None = None) -> Form:
+        """max(form, 0): the form itself or 0 where its range says so, else one atom."""
+        if form.lo >= 0:
+            return form
+        if form.hi <= 0:
+            return constant(0)
+        key = (*form.key, requantised)
+        if key not in self._relus:
+            step = Fraction(1) if requantised else form.step
+            fuzzy = self.is_fuzzy(form) or (requantised and form.step is None)
+            atom = Atom(
+                AtomKind.RELU, 0.0, form.hi, step, form, requantised=requantised, fuzzy=fuzzy, span=span
+            )  # fmt: skip
+            self._relus[key] = self.add(atom)
+        return self.atom_form(self._relus[key])
+
+    # Forms
+
+    def is_fuzzy(self, form: Form) -> bool:
+        """Whether an undetermined comparison can show in it other than through a state."""
+        return any(self.atoms[a].fuzzy for a in form.terms)
+
+    def form(self, terms: Mapping[int, Coefficient], const: Coefficient) -> Form:
+        """A form with the range and lattice that follow from its atoms."""
+        kept = {a: c for a, c in terms.items() if c != 0}
+        low = high = float(const)
+        steps: list[Fraction | None] = [abs(Fraction(const))]
+        for a, c in kept.items():
+            atom = self.atoms[a]
+            ends = float(c) * atom.lo, float(c) * atom.hi
+            low, high = low + min(ends), high + max(ends)
+            steps.append(None if atom.step is None else atom.step * abs(c))
+        return Form(kept, const, low, high, gcd(steps))
+
+    def combine(self, parts: Iterable[tuple[Coefficient, Form]], const: Coefficient = 0) -> Form:
+        """A linear combination of forms. Its range is the better of what its atoms and what its
+        parts say."""
+        parts = list(parts)
+        terms: Terms = {}
+        total: Coefficient = const
+        low = high = float(const)
+        steps: list[Fraction | None] = [abs(Fraction(const))]
+        for c, form in parts:
+            if c == 0:
+                continue
+            total += c * form.const
+            for a, k in form.terms.items():
+                terms[a] = terms.get(a, 0) + c * k
+            ends = float(c) * form.lo, float(c) * form.hi
+            low, high = low + min(ends), high + max(ends)
+            steps.append(None if form.step is None else form.step * abs(Fraction(c)))
+        result = self.form(terms, total)
+        step = gcd(steps)
+        return tighten(result, low, high, step if step is not None else result.step)
+
+
+def constant(value: Coefficient) -> Form:
+    return Form({}, value, float(value), float(value), abs(Fraction(value)))
+
+
+def tighten(form: Form, lo: float, hi: float, step: Fraction | None) -> Form:
+    """A form about which more is known: a narrower range, a coarser lattice."""
+    lo, hi = max(form.lo, lo), min(form.hi, hi)
+    if lo > hi:  # rounding of the ends of a range that is a point
+        lo = hi = min(max(form.lo, hi), form.hi)
+    if step is not None and form.step is not None and step == 0 and form.step != 0:
+        step = form.step
+    best = form.step if step is None else step
+    if form.step is not None and step is not None:
+        best = max(form.step, step)
+    return Form(form.terms, form.const, lo, hi, best)
+
+
+def exact_in(form: Form, atoms: Sequence[Atom], digits: int) -> bool:
+    """Whether every partial sum of the form, in any order, is exact with so many binary digits."""
+    steps: list[Fraction | None] = [abs(Fraction(form.const))]
+    total = abs(float(form.const))
+    for a, c in form.terms.items():
+        atom = atoms[a]
+        if not _representable(c, digits):
+            return False
+        steps.append(None if atom.step is None else atom.step * abs(c))
+        total += abs(float(c)) * max(abs(atom.lo), abs(atom.hi))
+    step = gcd(steps)
+    if step is None or not math.isfinite(total):
+        return False
+    if step == 0:
+        return True
+    power_of_two = step.denominator & (step.denominator - 1) == 0
+    return power_of_two and total / float(step) <= 2.0**digits
+
+
+def _representable(c: Coefficient, digits: int) -> bool:
+    value = Fraction(c)
+    odd = abs(value.numerator) >> max((value.numerator & -value.numerator).bit_length() - 1, 0)
+    dyadic = value.denominator & (value.denominator - 1) == 0
+    return dyadic and odd.bit_length() <= digits

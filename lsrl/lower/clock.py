@@ -1,0 +1,191 @@
+"""What does not depend on the input: clocks.
+
+Values that no input reaches follow a fixed sequence. Where it is eventually periodic within few steps
+(a counter, `first()`, `t < n`), its positions are the values of one autonomous finite state, held as a
+0/1 permutation-like linear state; any function of them is then a linear read-out and costs nothing.
+The sequences are computed for all steps below `length`, so this is exact up to the length.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from ..ir.components import predecessors
+from ..ir.nodes import Graph
+from .atoms import Atom, AtomGraph, AtomKind, Coefficient, Form, Group, Lane, constant, tighten
+
+MAX_STEPS = 1 << 16
+MAX_LANES = 4096
+MAX_PREFIX = 64
+
+
+@dataclass
+class Clock:
+    """A sequence that is periodic with `period` after the first `prefix` steps."""
+
+    prefix: int
+    period: int
+    atoms: list[int] | None = None
+
+    @property
+    def size(self) -> int:
+        return self.prefix + self.period
+
+
+class Clocks:
+    """The clocks of a program, and the forms of the nodes that they drive."""
+
+    def __init__(self, graph: Graph, atoms: AtomGraph) -> None:
+        self.graph = graph
+        self.atoms = atoms
+        self.sequences = _sequences(graph)
+        self.clocks: list[Clock] = []
+        self.of_node: dict[int, int] = {}
+        shapes: dict[tuple[int, int], list[int]] = {}
+        for n, sequence in self.sequences.items():
+            lasso = _lasso(sequence)
+            if lasso is not None:
+                shapes.setdefault(lasso, []).append(n)
+        longest = max([p for _, p in shapes], default=1)
+        for prefix, period in list(shapes):
+            if period == 1 and prefix > max(MAX_PREFIX, longest):
+                del shapes[prefix, period]  # a comparison with a step count is cheaper
+        self._merge(shapes)
+
+    def _merge(self, shapes: dict[tuple[int, int], list[int]]) -> None:
+        """Share clocks wherever one of them needs no more lanes than two."""
+        pending = sorted(shapes, key=lambda s: (-s[1], -s[0]))
+        for prefix, period in pending:
+            for i, clock in enumerate(self.clocks):
+                joint = max(prefix, clock.prefix), math.lcm(period, clock.period)
+                if sum(joint) <= clock.size + prefix + period:
+                    clock.prefix, clock.period = joint
+                    break
+            else:
+                i = len(self.clocks)
+                self.clocks.append(Clock(prefix, period))
+            for n in shapes[prefix, period]:
+                self.of_node[n] = i
+
+    def drives(self, n: int) -> bool:
+        return n in self.of_node
+
+    def forms(self, n: int) -> list[Form] | None:
+        """The elements of a node as read-outs of its clock; None if no clock drives it."""
+        if n not in self.of_node or self.graph.nodes[n].op == "const":
+            return None
+        clock = self.clocks[self.of_node[n]]
+        values = _unrolled(self.sequences[n], clock)
+        return [self._read(clock, values[:, j]) for j in range(values.shape[1])]
+
+    def _read(self, clock: Clock, values: Any) -> Form:
+        """sum over positions of value times lane; the commonest value is the constant."""
+        exact: list[Coefficient] = [int(v) for v in values]
+        common = max(set(exact), key=exact.count)
+        if clock.period == 1:
+            common = exact[-1]  # the last position's lane is left out: it is 1 minus the others
+        if all(v == common for v in exact):
+            return constant(common)
+        lanes = self._lanes(clock)
+        terms = {a: v - common for a, v in zip(lanes, exact, strict=False) if v != common}
+        form = self.atoms.form(terms, common)
+        lattice = math.gcd(*exact)
+        return tighten(form, float(min(exact)), float(max(exact)), Fraction(lattice or 1))
+
+    def _lanes(self, clock: Clock) -> list[int]:
+        """State lanes of a clock, one a position, made when first read."""
+        if clock.atoms is None:
+            clock.atoms = self._build(clock)
+        return clock.atoms
+
+    def _build(self, clock: Clock) -> list[int]:
+        q, p = clock.prefix, clock.period
+        positions = q if p == 1 else q + p
+        lanes = [Lane({}, constant(0), 0) for _ in range(positions)]
+        for j in range(1, positions):
+            lanes[j].row = {j - 1: 1}
+        if p > 1:
+            entry = lanes[q].row
+            lanes[q].row = {**entry, q + p - 1: 1}
+        if q == 0:
+            lanes[p - 1].init = 1
+        else:  # a lane that is 1 only before the first step starts the shift
+            lanes.append(Lane({}, constant(0), 1))
+            lanes[0].row = {len(lanes) - 1: 1}
+        return _register(self.atoms, lanes, positions, f"clock {q}+{p}")
+
+
+def _register(graph: AtomGraph, lanes: list[Lane], visible: int, name: str) -> list[int]:
+    number = len(graph.groups)
+    graph.groups.append(Group(lanes, name))
+    for i, lane in enumerate(lanes):
+        hi = 1.0 if i < visible else 0.0
+        atom = Atom(AtomKind.STATE, 0.0, hi, Fraction(1), group=number, lane=i, label=f"{name}[{i}]")
+        lane.atom = graph.add(atom)
+    return [lane.atom for lane in lanes[:visible]]
+
+
+def _sequences(graph: Graph) -> dict[int, Any]:
+    """Values `[T, elements]` of every node that no input reaches, of whole numbers only."""
+    reached = [node.op == "input" for node in graph.nodes]
+    before = predecessors(graph)
+    changed = True
+    while changed:
+        changed = False
+        for n, edges in enumerate(before):
+            if not reached[n] and any(reached[e] for e in edges):
+                reached[n] = changed = True
+    free = [n for n in range(len(graph.nodes)) if not reached[n]]
+    moving = [n for n in free if graph.nodes[n].op != "const"]
+    if not moving or graph.length > MAX_STEPS:
+        return {}
+    from .autonomous import simulate
+
+    values = simulate(graph, free, graph.length)
+    return {n: v for n, v in values.items() if n in set(moving) and np.all(v == np.round(v))}
+
+
+def _lasso(values: Any) -> tuple[int, int] | None:
+    """Smallest (prefix, period) of a sequence `[T, d]`, if it is worth a clock.
+
+    The period must show at least twice within the steps that were computed, or be 1.
+    """
+    steps = len(values)
+    codes = np.unique(values, axis=0, return_inverse=True)[1].reshape(-1)
+    best = None
+    for period in _candidates(codes):
+        differs = np.nonzero(codes[period:] != codes[:-period])[0]
+        prefix = int(differs[-1]) + 1 if len(differs) else 0
+        if prefix + 2 * period <= steps or (period == 1 and prefix + 1 < steps):
+            if best is None or prefix + period < sum(best):
+                best = prefix, period
+            if prefix == 0 or period >= sum(best):
+                break
+    if best is None or sum(best) > MAX_LANES or 2 * sum(best) > steps + 2:
+        return None
+    return best
+
+
+def _candidates(codes: Any) -> Any:
+    """Periods under which the end of the sequence repeats."""
+    steps = len(codes)
+    longest = min(steps // 2, MAX_LANES)
+    tail = min(64, steps - longest)
+    windows = np.lib.stride_tricks.sliding_window_view(codes, tail)[::-1]
+    same = (windows[: longest + 1] == windows[0]).all(axis=1)
+    return [int(p) for p in np.nonzero(same)[0] if p >= 1]
+
+
+def _unrolled(values: Any, clock: Clock) -> Any:
+    """Values at each position of a clock `[positions, d]`."""
+    steps = len(values)
+    if clock.size <= steps:
+        return values[: clock.size]
+    prefix, period = _lasso(values) or (steps - 1, 1)
+    indices = [t if t < steps else prefix + (t - prefix) % period for t in range(clock.size)]
+    return values[indices]

@@ -1,0 +1,371 @@
+"""Program IR to atoms, for machines of linear states and ReLU layers.
+
+Nodes are lowered in order; each becomes one form (or boolean) an element. What the machine cannot
+hold is collected and reported at once, each with its line and reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from ..analysis.ranges import Fact
+from ..errors import Diagnostic, UnsupportedError
+from ..ir.components import components
+from ..ir.nodes import Graph, Node
+from ..ir.types import Kind
+from ..source import Span
+from . import arithmetic, logic
+from .atoms import AtomGraph, Form, constant, tighten
+from .clock import Clocks
+from .logic import Bool
+
+Value = Form | Bool
+
+
+@dataclass(frozen=True)
+class Options:
+    """What lowering depends on: binary digits of the dtype, and the guard band of comparisons."""
+
+    digits: int = 24
+    guard: Fraction = Fraction(1, 1000)
+
+
+class Unsupported(Exception):
+    """A construct that the target has no construction for."""
+
+    def __init__(self, message: str, help: str, span: Span | None, code: str = "E801") -> None:
+        super().__init__(message)
+        self.diagnostic = Diagnostic(code, message, span, help)
+
+
+class Legaliser:
+    """Lowers one graph. `values[n]` holds the lowered elements of node n."""
+
+    def __init__(self, graph: Graph, facts: Sequence[Fact], options: Options) -> None:
+        self.graph = graph
+        self.facts = facts
+        self.options = options
+        self.atoms = AtomGraph()
+        self.values: dict[int, list[Value]] = {}
+        self.problems: list[Diagnostic] = []
+        self.clocks = Clocks(graph, self.atoms)
+        self.delays: dict[tuple[Any, ...], Form] = {}
+
+    def run(self) -> AtomGraph:
+        """Lower everything that the outputs need. Raises `UnsupportedError`."""
+        from .states import lower_delay, lower_group
+
+        self._inputs()
+        for component in components(self.graph):
+            try:
+                if component.cyclic:
+                    lower_group(self, component)
+                elif self.graph.nodes[component.nodes[0]].op == "prev":
+                    lower_delay(self, component.nodes[0])
+                else:
+                    self.node(component.nodes[0])
+            except Unsupported as e:
+                if e.diagnostic not in self.problems:
+                    self.problems.append(e.diagnostic)
+            except KeyError:
+                if not self.problems:
+                    raise
+        if self.problems:
+            raise UnsupportedError(self.problems)
+        self._finish()
+        return self.atoms
+
+    def _inputs(self) -> None:
+        """All columns of all fields, used or not, in order of declaration."""
+        self.columns: dict[str, list[Form]] = {}
+        for field in self.graph.inputs:
+            step = None if field.type.kind is Kind.REAL else Fraction(1)
+            ends = float(field.lo), float(field.hi)
+            names = [field.name]
+            if field.type.shape:
+                names = [f"{field.name}[{i}]" for i in range(field.type.size)]
+            self.columns[field.name] = [self.atoms.input(*ends, step, name) for name in names]
+
+    def _finish(self) -> None:
+        for output in self.graph.outputs:
+            self.atoms.outputs[output.name] = self.forms(output.node)
+        for name, node in self.graph.names:
+            if node in self.values:
+                made = [self._made(v) for v in self.values[node]]
+                if all(form is not None for form in made):
+                    self.atoms.names[name] = [form for form in made if form is not None]
+
+    def _made(self, value: Value) -> Form | None:
+        """The form of a value if it exists without new atoms."""
+        if isinstance(value, Form):
+            return value
+        cached = value.__dict__.get("value")
+        return cached if isinstance(cached, Form) else None
+
+    # Access
+
+    def forms(self, n: int) -> list[Form]:
+        """The elements of a node as numbers (booleans as 0 or 1)."""
+        return [v.value if isinstance(v, Bool) else v for v in self.values[n]]
+
+    def bools(self, n: int) -> list[Bool]:
+        """The elements of a boolean node."""
+        return [v if isinstance(v, Bool) else logic.from_value(self.atoms, v) for v in self.values[n]]
+
+    def narrow(self, n: int, forms: Sequence[Form]) -> list[Form]:
+        """Forms with what the analyses know of their node."""
+        fact = self.facts[n]
+        los, his = fact.lo.reshape(-1), fact.hi.reshape(-1)
+        return [
+            tighten(f, float(lo), float(hi), None if self.atoms.is_fuzzy(f) else fact.step)
+            for f, lo, hi in zip(forms, los, his, strict=True)
+        ]
+
+    # Nodes
+
+    def node(self, n: int) -> None:
+        """Lower one node from its operands."""
+        clock = self.clocks.forms(n)
+        if clock is not None:
+            self.values[n] = list(clock)
+            return
+        node = self.graph.nodes[n]
+        values = self.compute(n, node)
+        if node.type.kind is not Kind.BOOL:
+            values = list(self.narrow(n, [v for v in values if isinstance(v, Form)]))
+        self.values[n] = values
+
+    def compute(self, n: int, node: Node) -> list[Value]:
+        fact = self.facts[n]
+        if (fact.lo == fact.hi).all() and node.type.kind is not Kind.REAL:
+            return [constant(int(v)) for v in fact.lo.reshape(-1)]
+        rule = RULES.get(node.op)
+        if rule is None:
+            message = f"the operation `{node.op}` has no construction here"
+            raise Unsupported(message, "use another target", node.span)
+        return rule(self, node)
+
+    def difference(self, a: Form, b: Form) -> Form:
+        return self.atoms.combine([(1, a), (-1, b)])
+
+
+Rule = Callable[[Legaliser, Node], list[Value]]
+
+
+def _pairs(l: Legaliser, node: Node) -> list[tuple[Form, Form]]:
+    return list(zip(l.forms(node.args[0]), l.forms(node.args[1]), strict=True))
+
+
+def _const(l: Legaliser, node: Node) -> list[Value]:
+    return [constant(v if not isinstance(v, float | bool) else Fraction(v)) for v in node.attrs[0]]
+
+
+def _input(l: Legaliser, node: Node) -> list[Value]:
+    return list(l.columns[node.attrs[0]])
+
+
+def _same(l: Legaliser, node: Node) -> list[Value]:
+    return list(l.values[node.args[0]])
+
+
+def _number(l: Legaliser, node: Node) -> list[Value]:
+    return list(l.forms(node.args[0]))
+
+
+def _linear(*signs: int) -> Rule:
+    def rule(l: Legaliser, node: Node) -> list[Value]:
+        columns = [l.forms(a) for a in node.args]
+        return [
+            l.atoms.combine(list(zip(signs, forms, strict=True)))
+            for forms in zip(*columns, strict=True)
+        ]
+
+    return rule
+
+
+def _sum(l: Legaliser, node: Node) -> list[Value]:
+    return [l.atoms.combine([(1, f) for f in l.forms(node.args[0])])]
+
+
+def _matvec(l: Legaliser, node: Node) -> list[Value]:
+    forms = l.forms(node.args[0])
+    rows = [[Fraction(c) for c in row] for row in node.attrs[0]]
+    return [
+        l.atoms.combine([(c, f) for c, f in zip(row, forms, strict=True) if c != 0]) for row in rows
+    ]
+
+
+def _mul(l: Legaliser, node: Node) -> list[Value]:
+    return [arithmetic.product(l, a, b, node) for a, b in _pairs(l, node)]
+
+
+def _div(l: Legaliser, node: Node) -> list[Value]:
+    return [arithmetic.quotient(l, a, b, node) for a, b in _pairs(l, node)]
+
+
+def _mod(l: Legaliser, node: Node) -> list[Value]:
+    return [arithmetic.modulo(l, f, node.attrs[0]) for f in l.forms(node.args[0])]
+
+
+def _floordiv(l: Legaliser, node: Node) -> list[Value]:
+    m = node.attrs[0]
+    result: list[Value] = []
+    for f in l.forms(node.args[0]):
+        rest = arithmetic.modulo(l, f, m)
+        result.append(l.atoms.combine([(Fraction(1, m), f), (Fraction(-1, m), rest)]))
+    return result
+
+
+def _order(strict: bool) -> Rule:
+    def rule(l: Legaliser, node: Node) -> list[Value]:
+        result: list[Value] = []
+        for a, b in _pairs(l, node):
+            d = l.difference(b, a)
+            if d.step is None:
+                result.append(logic.above(l.atoms, d, l.options.guard))
+            else:
+                result.append(logic.at_least(l.atoms, d, (d.step or 1) if strict else 0))
+        return result
+
+    return rule
+
+
+def _equality(negate: bool) -> Rule:
+    def rule(l: Legaliser, node: Node) -> list[Value]:
+        both = {l.graph.nodes[a].type.kind for a in node.args}
+        result = []
+        for a, b in _pairs(l, node):
+            if both == {Kind.BOOL}:
+                same = _equal_booleans(l, a, b)
+            else:
+                same = logic.equals_zero(l.atoms, l.difference(a, b))
+            result.append(same.negated() if negate else same)
+        return list(result)
+
+    return rule
+
+
+def _equal_booleans(l: Legaliser, a: Form, b: Form) -> Bool:
+    """a + b - 2 r(a + b - 1) is their exclusive or."""
+    g = l.atoms
+    both = g.relu(g.combine([(1, a), (1, b)], -1))
+    differ = g.combine([(1, a), (1, b), (-2, both)])
+    fuzzy = g.is_fuzzy(differ)
+    differ = tighten(differ, 0.0, 1.0, None if fuzzy else Fraction(1))
+    return logic.from_value(g, differ).negated()
+
+
+def _and(l: Legaliser, node: Node) -> list[Value]:
+    columns = [l.bools(a) for a in node.args]
+    return [logic.conjunction(l.atoms, parts) for parts in zip(*columns, strict=True)]
+
+
+def _or(l: Legaliser, node: Node) -> list[Value]:
+    columns = [l.bools(a) for a in node.args]
+    return [logic.disjunction(l.atoms, parts) for parts in zip(*columns, strict=True)]
+
+
+def _not(l: Legaliser, node: Node) -> list[Value]:
+    return [b.negated() for b in l.bools(node.args[0])]
+
+
+def _all(l: Legaliser, node: Node) -> list[Value]:
+    return [logic.conjunction(l.atoms, l.bools(node.args[0]))]
+
+
+def _any(l: Legaliser, node: Node) -> list[Value]:
+    return [logic.disjunction(l.atoms, l.bools(node.args[0]))]
+
+
+def _select(l: Legaliser, node: Node) -> list[Value]:
+    conditions = l.bools(node.args[0])
+    result: list[Value] = []
+    if node.type.kind is Kind.BOOL:
+        sides = zip(conditions, l.bools(node.args[1]), l.bools(node.args[2]), strict=True)
+        for c, a, b in sides:
+            both = [logic.conjunction(l.atoms, [c, a]), logic.conjunction(l.atoms, [c.negated(), b])]
+            result.append(logic.disjunction(l.atoms, both))
+        return result
+    branches = zip(conditions, l.forms(node.args[1]), l.forms(node.args[2]), strict=True)
+    return [arithmetic.choose(l, c, a, b, node.span) for c, a, b in branches]
+
+
+def _relu(l: Legaliser, node: Node) -> list[Value]:
+    return [l.atoms.relu(f, span=node.span) for f in l.forms(node.args[0])]
+
+
+def _abs(l: Legaliser, node: Node) -> list[Value]:
+    """|x| = 2 r(x) - x."""
+    g = l.atoms
+    return [g.combine([(2, g.relu(f)), (-1, f)]) for f in l.forms(node.args[0])]
+
+
+def _extremum(sign: int) -> Rule:
+    def rule(l: Legaliser, node: Node) -> list[Value]:
+        return [arithmetic.larger(l, a, b, sign) for a, b in _pairs(l, node)]
+
+    return rule
+
+
+def _vector_extremum(sign: int) -> Rule:
+    def rule(l: Legaliser, node: Node) -> list[Value]:
+        forms = l.forms(node.args[0])
+        while len(forms) > 1:
+            pairs = [forms[i : i + 2] for i in range(0, len(forms), 2)]
+            forms = [p[0] if len(p) == 1 else arithmetic.larger(l, *p, sign) for p in pairs]
+        return [forms[0]]
+
+    return rule
+
+
+def _concat(l: Legaliser, node: Node) -> list[Value]:
+    if node.type.kind is Kind.BOOL:
+        return [v for a in node.args for v in l.values[a]]
+    return [v for a in node.args for v in l.forms(a)]
+
+
+def _take(l: Legaliser, node: Node) -> list[Value]:
+    indices = node.attrs[0]
+    source = l.values[node.args[0]]
+    return [source[i] for i in ([indices] if isinstance(indices, int) else indices)]
+
+
+def _broadcast(l: Legaliser, node: Node) -> list[Value]:
+    return list(l.values[node.args[0]]) * int(node.attrs[0])
+
+
+def _argmax(l: Legaliser, node: Node) -> list[Value]:
+    return [arithmetic.argmax(l, l.forms(node.args[0]))]
+
+
+def _index(l: Legaliser, node: Node) -> list[Value]:
+    (k,) = l.forms(node.args[1])
+    chosen = arithmetic.pick(l, l.forms(node.args[0]), k, node)
+    return [_with_kind(l, chosen, node)]
+
+
+def _table(l: Legaliser, node: Node) -> list[Value]:
+    (k,) = l.forms(node.args[0])
+    values, width, _ = node.attrs
+    exact = [Fraction(v) for v in values]
+    columns: list[Any] = [exact] if not width else [exact[j::width] for j in range(width)]
+    return [_with_kind(l, arithmetic.tabulate(l, k, c, 0, node.span), node) for c in columns]
+
+
+def _with_kind(l: Legaliser, form: Form, node: Node) -> Value:
+    return logic.from_value(l.atoms, form) if node.type.kind is Kind.BOOL else form
+
+
+RULES: dict[str, Rule] = {
+    "const": _const, "input": _input, "bound": _same, "promise": _same, "number": _number,
+    "neg": _linear(-1), "add": _linear(1, 1), "sub": _linear(1, -1), "sum": _sum,
+    "mul": _mul, "div": _div, "mod": _mod, "floordiv": _floordiv, "matvec": _matvec,
+    "lt": _order(True), "le": _order(False), "eq": _equality(False), "ne": _equality(True),
+    "and": _and, "or": _or, "not": _not, "all": _all, "any": _any, "select": _select,
+    "relu": _relu, "abs": _abs, "max": _extremum(1), "min": _extremum(-1),
+    "vmax": _vector_extremum(1), "vmin": _vector_extremum(-1), "argmax": _argmax,
+    "concat": _concat, "take": _take, "broadcast": _broadcast, "index": _index, "table": _table,
+}  # fmt: skip

@@ -1,0 +1,173 @@
+"""Booleans on a ReLU machine, and what they switch.
+
+A boolean is kept as two forms, made only when asked for: its *falsity* (0 where it holds, at least 1
+where it does not) and its *truth* (the other way round). Comparisons have both in one layer and one
+or two atoms; conjunctions add falsities, disjunctions add truths; a value is switched off by a large
+enough multiple of the falsity. Only where 0 or 1 itself is needed is it made: r(1 - falsity).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+
+from ..source import Span
+from .atoms import AtomGraph, Form, constant
+
+Make = Callable[[], Form]
+MAX_FALSITY = 2.0**16  # beyond, 0/1 is made first, so that switching constants stay small
+
+
+@dataclass(frozen=True, eq=False)
+class Bool:
+    """A boolean. `value` is 0/1 outside of the guard band and between 0 and 1 inside."""
+
+    graph: AtomGraph
+    make_falsity: Make
+    make_truth: Make
+    make_value: Make | None = None
+
+    @cached_property
+    def falsity(self) -> Form:
+        return self.make_falsity()
+
+    @cached_property
+    def truth(self) -> Form:
+        return self.make_truth()
+
+    @cached_property
+    def value(self) -> Form:
+        if self.make_value is not None:
+            return self.make_value()
+        return _saturated(self.graph, self.falsity)
+
+    def negated(self) -> Bool:
+        g = self.graph
+        value = None
+        if self.make_value is not None or "value" in self.__dict__:
+            value = lambda: g.combine([(-1, self.value)], 1)
+        return Bool(g, lambda: self.truth, lambda: self.falsity, value)
+
+
+def _saturated(g: AtomGraph, falsity: Form) -> Form:
+    """r(1 - falsity): exactly 1 or 0 outside of the guard band."""
+    return g.relu(g.combine([(-1, falsity)], 1), requantised=True)
+
+
+def from_value(g: AtomGraph, value: Form) -> Bool:
+    """A boolean that is there as 0 or 1."""
+    inverse = lambda: g.combine([(-1, value)], 1)
+    return Bool(g, inverse, lambda: value, lambda: value)
+
+
+def conjunction(g: AtomGraph, parts: Sequence[Bool]) -> Bool:
+    """All of them."""
+    if len(parts) == 1:
+        return parts[0]
+
+    def falsity() -> Form:
+        return g.combine([(1, p.falsity) for p in parts])
+
+    def value() -> Form:
+        return _saturated(g, falsity())
+
+    return Bool(g, falsity, value, value)
+
+
+def disjunction(g: AtomGraph, parts: Sequence[Bool]) -> Bool:
+    """Any of them."""
+    return conjunction(g, [p.negated() for p in parts]).negated()
+
+
+def at_least(g: AtomGraph, d: Form, k: int | Fraction) -> Bool:
+    """d >= k for d on a lattice; one atom each way, exact."""
+    step = d.step or Fraction(1)
+    scaled = g.combine([(1 / step, d)], -(Fraction(k) / step))
+    lifted = g.combine([(1, scaled)], 1)
+    lower = lambda: g.relu(g.combine([(-1, scaled)]))
+    return Bool(
+        g, lower, lambda: g.relu(lifted), lambda: g.combine([(1, g.relu(lifted)), (-1, g.relu(scaled))])
+    )  # fmt: skip
+
+
+def equals_zero(g: AtomGraph, d: Form) -> Bool:
+    """d == 0 for d on a lattice: falsity |d|, value the second difference of relu."""
+    step = d.step or Fraction(1)
+    scaled = g.combine([(1 / step, d)])
+
+    def falsity() -> Form:
+        return absolute(g, scaled)
+
+    def value() -> Form:
+        up, down = (g.relu(g.combine([(1, scaled)], k)) for k in (1, -1))
+        return g.combine([(1, up), (-2, g.relu(scaled)), (1, down)])
+
+    boolean = lambda: _as_boolean(value())
+    return Bool(g, falsity, boolean, boolean)
+
+
+def _as_boolean(form: Form) -> Form:
+    return Form(form.terms, form.const, max(form.lo, 0.0), min(form.hi, 1.0), Fraction(1))
+
+
+def above(g: AtomGraph, d: Form, guard: Fraction) -> Bool:
+    """d > 0 for a real d: decided where |d| >= guard, in two layers.
+
+    The ramp r(1/2 - k d) has slope k = 2/guard, so that errors of d up to a quarter of the guard
+    band do not show outside of it: falsity is 0 for d >= guard/4 and at least 1 for d <= -guard/4.
+    """
+    k = 2 / guard
+    ramp = lambda sign: g.relu(g.combine([(-sign * k, d)], Fraction(1, 2)))
+    return Bool(g, lambda: ramp(1), lambda: ramp(-1))
+
+
+def absolute(g: AtomGraph, d: Form) -> Form:
+    """|d| = r(d) + r(-d)."""
+    return g.combine([(1, g.relu(d)), (1, g.relu(g.combine([(-1, d)])))])
+
+
+def gate(g: AtomGraph, c: Bool, a: Form, span: Span | None = None) -> Form:
+    """a where c holds, else 0; between the two where c is undetermined.
+
+    The switching constant is a's own largest magnitude (raised by an eighth for reals, so that
+    rounding cannot leak), see "Ranges instead of big constants" in architecture.md.
+    """
+    if a.is_const and a.const == 0:
+        return constant(0)
+    if c.falsity.is_const:
+        return a if c.falsity.const == 0 else constant(0)
+    falsity = c.falsity
+    if falsity.hi > MAX_FALSITY:
+        falsity = g.combine([(-1, c.value)], 1)
+    if a.is_const:
+        value = c.value
+        return g.combine([(a.const, value)])
+    if a.lo >= 0:
+        return _switched(g, a, falsity, a.hi, span)
+    if a.hi <= 0:
+        return g.combine([(-1, _switched(g, g.combine([(-1, a)]), falsity, -a.lo, span))])
+    if falsity.is_boolean and not g.is_fuzzy(falsity) and a.is_integral:
+        low = Fraction(a.lo)
+        shifted = _switched(g, g.combine([(1, a)], -low), falsity, a.hi - a.lo, span)
+        return g.combine([(1, shifted), (-low, falsity)], low)
+    most = max(-a.lo, a.hi)
+    up = _switched(g, a, falsity, most, span)
+    down = _switched(g, g.combine([(-1, a)]), falsity, most, span)
+    return g.combine([(1, up), (-1, down)])
+
+
+def _switched(g: AtomGraph, a: Form, falsity: Form, most: float, span: Span | None) -> Form:
+    """r(a - M falsity), M at least `most` >= max a."""
+    factor = Fraction(most) if a.step is not None else _raised(most)
+    result = g.relu(g.combine([(1, a), (-factor, falsity)]), span=span)
+    return Form(result.terms, result.const, max(result.lo, 0.0), min(result.hi, max(a.hi, 0.0)), result.step)  # noqa: E501
+
+
+def _raised(most: float) -> Fraction:
+    """A short binary number at least an eighth above."""
+    exponent = 2.0**-8
+    while exponent < most / 4:
+        exponent *= 2
+    return Fraction(exponent) * int(most * 1.125 / exponent + 1)
