@@ -21,18 +21,18 @@ Kernel = Callable[..., Array]
 _to_int = np.frompyfunc(int, 1, 1)
 
 
-def storage(type: Type, exact: bool) -> Any:
+def storage(type: Type, exact: bool) -> np.dtype[Any]:
     """The dtype in which values of a type are held."""
     if type.kind is Kind.BOOL:
         return np.dtype(bool)
     return np.dtype(object) if exact else np.dtype(np.float64)
 
 
-def hold(a: Array, dtype: Any) -> Array:
+def hold(a: Array, dtype: np.dtype[Any]) -> Array:
     """`a` in the given storage; booleans become 0 and 1 where numbers are held."""
     if a.dtype == dtype:
         return a
-    if dtype == object and a.dtype == bool:
+    if dtype.kind == "O" and a.dtype.kind == "b":
         return np.asarray(_to_int(a), dtype=object)
     return a.astype(dtype)
 
@@ -44,12 +44,13 @@ def constant(values: Any, type: Type, exact: bool, node: Node | None = None) -> 
     array = np.empty(len(values), dtype=object)
     array[:] = values
     dtype = storage(type, exact)
-    return (array.astype(bool) if dtype == bool else hold_number(array, dtype)).reshape(type.shape)
+    flat = array.astype(bool) if dtype.kind == "b" else hold_number(array, dtype)
+    return flat.reshape(type.shape or ())
 
 
-def hold_number(array: Array, dtype: Any) -> Array:
+def hold_number(array: Array, dtype: np.dtype[Any]) -> Array:
     """Python numbers as float64, or as ints and Fractions."""
-    if dtype != object:
+    if dtype.kind != "O":
         return array.astype(np.float64)
     result = np.empty(array.shape, dtype=object)
     result[...] = np.frompyfunc(lambda v: int(v) if isinstance(v, bool) else v, 1, 1)(array)
@@ -64,7 +65,7 @@ def _check_rational(values: Any, node: Node | None) -> None:
         raise ProgramError.at("E701", node.span if node else None, message, help)
 
 
-def result_dtype(type: Type, exact: bool) -> Any:
+def result_dtype(type: Type, exact: bool) -> np.dtype[Any]:
     """The dtype in which values are handed out."""
     if type.kind is Kind.BOOL:
         return np.dtype(bool)
@@ -90,7 +91,7 @@ def kernel(graph: Graph, i: int, exact: bool) -> Kernel:
     node = graph.nodes[i]
     types = [graph.nodes[a].type for a in node.args]
     dtype = storage(node.type, exact)
-    compute = _compute(node, types, exact)
+    compute: Kernel = _compute(node, types, exact)
     if not _mixes(node, types):
         return lambda *args: hold(compute(*args), dtype)
     first = 1 if node.op == "select" else 0  # the condition stays boolean
@@ -124,8 +125,9 @@ def _compute(node: Node, types: list[Type], exact: bool) -> Kernel:
         return _SAFE[op]
     if op in ("mod", "floordiv") and not exact:
         m = float(attrs[0])
-        floordiv = lambda a: np.floor(a / m)
-        return floordiv if op == "floordiv" else lambda a: a - m * floordiv(a)  # exact to 2^53
+        if op == "floordiv":
+            return lambda a: np.floor(a / m)
+        return lambda a: a - m * np.floor(a / m)  # exact for integers up to 2^53
     if op in PLAIN:
         return PLAIN[op]
     vector = [bool(t.shape) for t in types]
@@ -156,7 +158,7 @@ def _divide(a: Array, b: Array) -> Array:
     """a / b; 0 where b is 0, which `checks.py` reports."""
     if a.dtype == object or b.dtype == object:
         return np.asarray(_exact_divide(a, b), dtype=object)
-    return np.divide(a, np.where(b == 0, 1.0, b)) * (b != 0)
+    return np.asarray(np.divide(a, np.where(b == 0, 1.0, b)) * (b != 0))
 
 
 def _sum(a: Array) -> Array:

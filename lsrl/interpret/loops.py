@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from ..ir.components import Component
 from ..ir.nodes import Graph
 from ..ir.semantics import Array
 from ..ir.types import Kind
 from .kernels import Kernel, hold, kernel, storage
-from .schedule import Component
 
 Action = Callable[[int], None]
 
@@ -55,15 +55,15 @@ class Loop:
             {a for n in self.nodes for a in graph.nodes[n].args if a not in self.inside}
         )
 
-    def run(self, at: Callable[[int], Array], before: dict[int, Array], steps: int) -> dict[int, Array]:
+    def run(
+        self, at: Callable[[int], Array], before: dict[int, Array], steps: int
+    ) -> dict[int, Array]:
         """Values `[T, B, *shape]` of the group's nodes.
 
         `at` gives nodes outside (T or 1 steps, B or 1 sequences), `before` states' last values.
         """
         outside = {n: at(n) for n in self.externals}
-        batch = max(
-            [v.shape[1] for v in outside.values()] + [v.shape[0] for v in before.values()]
-        )
+        batch = max([v.shape[1] for v in outside.values()] + [v.shape[0] for v in before.values()])
         stretch = _Stretch(self, outside, before, steps, batch)
         actions = stretch.actions
         for t in range(steps):
@@ -76,13 +76,16 @@ class _Stretch:
     """One run of a loop: the arrays and the actions on them."""
 
     def __init__(
-        self, loop: Loop, outside: dict[int, Array], before: dict[int, Array], steps: int, batch: int
+        self,
+        loop: Loop,
+        outside: dict[int, Array],
+        before: dict[int, Array],
+        steps: int,
+        batch: int,
     ) -> None:
         self.loop, self.graph, self.steps, self.batch = loop, loop.graph, steps, batch
         self.arrays: dict[int, Array] = {}
-        self.rows = {
-            n: [v[0]] * steps if len(v) == 1 else list(v) for n, v in outside.items()
-        }
+        self.rows = {n: [v[0]] * steps if len(v) == 1 else list(v) for n, v in outside.items()}
         self.actions: list[Action] = []
         self.given: dict[int, Array] = {}  # arrays that a state's history already holds
         histories = {s: self._history(s, before[s]) for s in sorted(before)}
@@ -167,11 +170,11 @@ class _Stretch:
         args = [self.rows[a] for a in node.args]
         booleans = [self.graph.nodes[a].type.kind is Kind.BOOL for a in node.args]
         if node.op in _UFUNCS and len(args) == 2 and booleans[0] == booleans[1]:
-            return _binary(_UFUNCS[node.op], *args, out)
+            return _binary(_UFUNCS[node.op], args[0], args[1], out)
         if node.op in _UFUNCS and len(args) == 1:
             return _unary(_UFUNCS[node.op], args[0], out)
         if node.op == "select" and booleans == [True, *[node.type.kind is Kind.BOOL] * 2]:
-            return _select(*args, out)
+            return _select(args[0], args[1], args[2], out)
         return _general(self.loop.kernels[n], args, out)
 
 

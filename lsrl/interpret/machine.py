@@ -13,12 +13,13 @@ from typing import Any
 
 import numpy as np
 
+from ..ir.components import Component
 from ..ir.nodes import Graph
 from ..ir.semantics import Array
 from .kernels import Kernel, constant, hold, kernel, storage
 from .loops import Loop
 from .scans import Solver, find_solver, join, solved_nodes, solved_state
-from .schedule import Component, needs, schedule
+from .schedule import edges, schedule
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,8 @@ class Machine:
         self.graph, self.exact, self.keep = graph, exact, keep
         self.roots = tuple(dict.fromkeys(roots))
         self.leaves = frozenset(leaves)
-        self.components = schedule(graph, self.roots, self.leaves)
+        self.depends = edges(graph, self.leaves)
+        self.components = schedule(self.depends, self.roots)
         self.nodes = frozenset(n for c in self.components for n in c.nodes)
         self.states = sorted({
             graph.nodes[n].attrs[0]
@@ -108,7 +110,7 @@ class Machine:
         for watcher in watchers:
             if watcher.node in self.nodes:
                 self._watchers.setdefault(watcher.node, []).append(watcher)
-        self.state_of = {graph.states[s].next: [] for s in self.states}
+        self.state_of: dict[int, list[int]] = {graph.states[s].next: [] for s in self.states}
         for s in self.states:
             self.state_of[graph.states[s].next].append(s)
         self._wanted = self._used_outside()
@@ -259,7 +261,7 @@ class Machine:
         used = set(self.roots) | set(self._watchers)
         used.update(u for ws in self._watchers.values() for w in ws for u in w.uses)
         for n in self.nodes - self.leaves:
-            used.update(m for m in needs(self.graph, n) if home[m] != home[n])
+            used.update(m for m in self.depends[n] if home[m] != home[n])
         return used
 
 

@@ -1,8 +1,8 @@
 """How close comparisons of reals came to a tie, and whether it mattered.
 
-A comparison whose sides come closer than the guard is undetermined. Whether that can change an output
-or a state is found by running the sequences again with intervals: an undetermined comparison is 0..1,
-an undetermined choice anything between its branches.
+A comparison whose sides come closer than the guard is undetermined. Whether that can change an
+output or a state is found by running the sequences again with intervals: an undetermined comparison
+is 0..1, an undetermined choice anything between its branches.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..analysis.intervals import Pair, apply
+from ..ir.components import Component
 from ..ir.nodes import Graph
 from ..ir.semantics import Array
 from ..ir.types import Kind
 from ..source import Span
 from .kernels import constant
 from .machine import Action, Frame, Machine, Watcher
-from .schedule import Component, descendants
+from .schedule import descendants
 
 DISCRETE_TOLERANCE = 0.25
 
@@ -28,8 +29,9 @@ DISCRETE_TOLERANCE = 0.25
 class Margin:
     """What a run met at one comparison of reals.
 
-    `smallest` is the least distance of its sides, `undetermined` the number of elements (over steps,
-    sequences and lanes) with less than the guard, and `mattered` whether that can change something.
+    `smallest` is the least distance of its sides, `undetermined` the number of elements (over
+    steps, sequences and lanes) with less than the guard, and `mattered` whether that can change
+    something.
     """
 
     node: int
@@ -103,7 +105,7 @@ class Follower:
     ) -> set[int]:  # fmt: skip
         """The sequences in which these comparisons can change an output or a state."""
         machine = self.machine
-        affected = descendants(self.graph, undetermined, machine.components, machine.leaves)
+        affected = descendants(machine.depends, undetermined, machine.components)
         found = np.zeros(len(sequences), dtype=bool)
         frame = self.machine.frame(len(sequences))
         carry: dict[int, Pair] = {}
@@ -117,7 +119,7 @@ class Follower:
             carry = {**carry, **stretch.after}
             if found.all():
                 break
-        return {sequences[k] for k in np.flatnonzero(found)}
+        return {sequences[int(k)] for k in np.flatnonzero(found)}
 
     def _wide(self, stretch: _Stretch, frame: Frame) -> Array:
         """Sequences in which an output or a state is wider than the tolerance."""
@@ -144,7 +146,8 @@ class _Stretch:
         self.graph, self.guard = follower.graph, follower.guard
         self.machine = follower.machine
         self.frame, self.affected, self.undetermined = frame, affected, undetermined
-        self.carry, self.after = carry, {}
+        self.carry = carry
+        self.after: dict[int, Pair] = {}
         self.pairs: dict[int, Pair] = {}
 
     def compute(self, component: Component) -> None:
@@ -204,23 +207,21 @@ class _Stretch:
 
     def _loop(self, component: Component) -> None:
         """A group of states, step by step."""
-        inside = component.nodes
+        inside, nodes = component.nodes, self.graph.nodes
         rows: dict[int, list[Pair]] = {n: [] for n in inside}
         states = {
-            s: self._before(s)
-            for s in {self.graph.nodes[n].attrs[0] for n in inside if self.graph.nodes[n].op == "prev"}
+            s: self._before(s) for s in {nodes[n].attrs[0] for n in inside if nodes[n].op == "prev"}
         }
         outside = {
-            a: self._full(self._pair(a))
-            for n in inside
-            for a in self.graph.nodes[n].args
-            if a not in rows
+            a: self._full(self._pair(a)) for n in inside for a in nodes[n].args if a not in rows
         }
         for t in range(self.frame.steps):
             now = {a: (low[t], high[t]) for a, (low, high) in outside.items()}
             for n in inside:
-                node = self.graph.nodes[n]
-                now[n] = states[node.attrs[0]] if node.op == "prev" else self._apply(n, now.__getitem__)
+                if nodes[n].op == "prev":
+                    now[n] = states[nodes[n].attrs[0]]
+                else:
+                    now[n] = self._apply(n, now.__getitem__)
                 rows[n].append(now[n])
             states = {s: now[self.graph.states[s].next] for s in states}
         for n in inside:

@@ -42,7 +42,7 @@ class Interpreter:
 
     `guard` is the distance below which a comparison of reals is undetermined, except for the nodes
     in `exact_comparisons`; `tolerance` what an undetermined comparison may change in a real output
-    or state, times max(1, |value|). `ranges` has the static range of nodes that `promise` refers to.
+    or state, times max(1, |value|). `ranges` has the static ranges of nodes, for `promise`.
     """
 
     def __init__(
@@ -192,7 +192,7 @@ class _Batch:
             message = f"an array has shape {array.shape}, but {shape} is needed"
             raise InputError.at("E718", None, message, "axes are: sequence, step, element")
         dtype = storage(type, self.machine.exact)
-        return rational(array) if dtype == object else hold(array, dtype)
+        return rational(array) if dtype.kind == "O" else hold(array, dtype)
 
     def split(self, batch: int) -> Iterator[tuple[int, int]]:
         """Start and length of each stretch of time, for so many sequences at once."""

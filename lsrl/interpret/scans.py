@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
+from ..ir.components import Component
 from ..ir.nodes import Graph, Node
 from ..ir.semantics import Array
 from ..ir.types import Kind
 from .kernels import hold
-from .schedule import Component
 
 Lookup = Callable[[int], Array]  # the value of a node outside of the group, `[T, B, *shape]`
 Solver = Callable[[Lookup, Array], Array | None]
@@ -76,7 +76,8 @@ def find_solver(graph: Graph, component: Component) -> Solver | None:
 
 def solved_state(graph: Graph, component: Component) -> int:
     """The state of a group that has one."""
-    return int(next(graph.nodes[n].attrs[0] for n in component.nodes if graph.nodes[n].op == "prev"))
+    prev = next(n for n in component.nodes if graph.nodes[n].op == "prev")
+    return int(graph.nodes[prev].attrs[0])
 
 
 def solved_nodes(graph: Graph, component: Component) -> list[int]:
@@ -301,7 +302,8 @@ def _lane(g: Group, i: int, j: int) -> Lane | None:
         if node.op == "prev":
             return j
         if node.op == "take":
-            i, j = node.args[0], node.attrs[0] if isinstance(node.attrs[0], int) else node.attrs[0][j]
+            where = node.attrs[0]
+            i, j = node.args[0], where if isinstance(where, int) else where[j]
         elif node.op == "broadcast":
             i, j = node.args[0], 0
         elif node.op == "concat":

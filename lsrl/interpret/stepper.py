@@ -42,7 +42,8 @@ class Stepper:
         results = {}
         for o in graph.outputs:
             type = graph.nodes[o.node].type
-            room = np.empty((self.batch, *(type.shape or ())), result_dtype(type, self.machine.exact))
+            dtype = result_dtype(type, self.machine.exact)
+            room = np.empty((self.batch, *(type.shape or ())), dtype)
             room[...] = frame.at(o.node)[-1]
             results[o.name] = room
         return results
@@ -57,7 +58,7 @@ class Stepper:
             message = f"`{name}` has shape {array.shape}, but {shape} is needed"
             raise InputError.at("E718", None, message, "axes are: sequence, element")
         dtype = storage(type, self.machine.exact)
-        return (rational(array) if dtype == object else hold(array, dtype))[None]
+        return (rational(array) if dtype.kind == "O" else hold(array, dtype))[None]
 
     def state_dict(self) -> dict[str, Array]:
         """The states' values, `[B, ...]` (or `[1, ...]` where no input matters), and the step."""
@@ -65,11 +66,11 @@ class Stepper:
         return {"step": np.array(self.steps), **states}
 
     def load_state_dict(self, saved: Mapping[str, Array]) -> None:
-        """Continue from what `state_dict` gave. Raises `InputError` E719 if it does not fit."""
+        """Continue from what `state_dict` gave. Raises `InputError` E718 if it does not fit."""
         wanted = {"step", *(self._key(s) for s in self._frame.carry)}
         if set(saved) != wanted:
             message = "the saved state is not one of this program"
-            raise InputError.at("E719", None, message, "save it with the same program and options")
+            raise InputError.at("E718", None, message, "save it with the same program and options")
         carry = {s: self._loaded(s, saved[self._key(s)]) for s in self._frame.carry}
         self._frame.carry, self.steps = carry, int(saved["step"])
 
@@ -78,7 +79,7 @@ class Stepper:
         shape, value = type.shape or (), np.asarray(value)
         if value.shape not in ((self.batch, *shape), (1, *shape)):
             message = f"the saved state `{self._key(state)}` has shape {value.shape}"
-            raise InputError.at("E719", None, message, f"{(self.batch, *shape)} is needed")
+            raise InputError.at("E718", None, message, f"{(self.batch, *shape)} is needed")
         return hold(value, storage(type, self.machine.exact)).copy()
 
     def _key(self, state: int) -> str:

@@ -105,33 +105,41 @@ def _by_indicators(l: Legaliser, k: Form, wanted: Sequence[Fraction], low: int) 
     for i, value in enumerate(wanted):
         if value != base:
             falsity = logic.absolute(g, g.combine([(1, k)], -(low + i)))
-            parts.append((value - base, g.relu(g.combine([(-1, falsity)], 1), requantised=True)))
+            parts.append((value - base, g.relu(g.combine([(-1, falsity)], 1), saturating=True, boolean=True)))
     return g.combine(parts, base)
 
 
 def modulo(l: Legaliser, x: Form, m: int) -> Form:
-    """x mod m for an integer x: conditional subtraction of m b^k, several layers of few atoms."""
+    """x mod m for an integer x: conditional subtraction of multiples of m, from large to small."""
     g = l.atoms
     base = math.floor(x.lo / m) * m
     rest = g.combine([(1, x)], -base)
-    top = math.floor(rest.hi)
-    quotient = top // m
-    if quotient == 0:
-        return rest
-    radix, levels = _radix(quotient)
-    for level in reversed(range(levels)):
-        unit = m * radix**level
-        count = min(radix - 1, math.floor(rest.hi) // unit)
-        steps = [logic.at_least(g, rest, j * unit).value for j in range(1, count + 1)]
+    while (top := math.floor(rest.hi)) >= m:
+        unit, saturated = _subtrahend(top, m, l.options.digits)
+        steps = []
+        for j in range(1, top // unit + 1):
+            reached = logic.at_least(g, rest, j * unit)
+            steps.append(
+                logic.saturated(g, reached.falsity) if saturated else reached.value
+            )
         rest = g.combine([(1, rest), *((-unit, s) for s in steps)])
-        rest = tighten(rest, 0.0, float(unit - 1), rest.step)
+        rest = g.note(tighten(rest, 0.0, float(unit - 1), rest.step))
     return rest
 
 
-def _radix(quotient: int) -> tuple[int, int]:
-    """How to split the multiples of m: a level costs about its width squared in weights."""
-    best = min((2, 4, 8, 16), key=lambda b: _levels(quotient, b) * (2 * (b - 1) + 16) ** 2)
-    return best, _levels(quotient, best)
+def _subtrahend(top: int, m: int, digits: int) -> tuple[int, bool]:
+    """What to subtract a multiple of next, and whether its digits need a layer of their own.
+
+    A digit r(x - j u + 1) - r(x - j u) is weighted by u, and both terms grow to x: the sum of all of
+    them must stay within the digits of the dtype, or each digit is saturated first. A level costs
+    about its width squared in weights, so few levels of few digits are best.
+    """
+    for radix in sorted((2, 4, 8), key=lambda b: _levels(top // m, b) * (2 * (b - 1) + 16) ** 2):
+        unit = m * radix ** (_levels(top // m, radix) - 1)
+        total = top + sum(2 * unit * (top - j * unit + 1) for j in range(1, top // unit + 1))
+        if total < 2**digits:
+            return unit, False
+    return m * 2 ** (_levels(top // m, 2) - 1), True
 
 
 def _levels(quotient: int, b: int) -> int:

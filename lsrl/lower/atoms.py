@@ -65,7 +65,7 @@ class Form:
 class Atom:
     """One lane. `form` is what a ReLU is applied to; `group`, `lane` where a state lane stands.
 
-    `requantised`: the unit saturates, so that (small) errors of its input do not show in its value.
+    `saturating`: the unit saturates, so that (small) errors of its input do not show in its value.
     `fuzzy`: it follows a comparison of reals, and lies between its values inside the guard band.
     `index` is the column of an input.
     """
@@ -78,7 +78,7 @@ class Atom:
     group: int = -1
     lane: int = -1
     index: int = -1
-    requantised: bool = False
+    saturating: bool = False
     fuzzy: bool = False
     label: str = ""
     span: Span | None = field(default=None, compare=False, repr=False)
@@ -113,6 +113,28 @@ class AtomGraph:
         self.names: dict[str, list[Form]] = {}
         self.input_size = 0
         self._relus: dict[tuple[Any, ...], int] = {}
+        self._known: dict[tuple[tuple[int, int], ...], tuple[float, float]] = {}
+
+    # Ranges that are known of combinations of atoms
+
+    def note(self, form: Form) -> Form:
+        """Remember a form's range, which may be narrower than what its atoms say; returns it."""
+        if len(form.terms) > 1:
+            key, factor = primitive(form.terms)
+            ends = sorted((float((Fraction(end) - form.const) / factor)) for end in (form.lo, form.hi))
+            low, high = self._known.get(key, (-math.inf, math.inf))
+            self._known[key] = max(low, ends[0]), min(high, ends[1])
+        return form
+
+    def recall(self, form: Form) -> Form:
+        """The form with the range that was noted for its combination of atoms, up to a factor."""
+        if len(form.terms) < 2:
+            return form
+        key, factor = primitive(form.terms)
+        if key not in self._known:
+            return form
+        ends = sorted(float(Fraction(e) * factor + form.const) for e in self._known[key])
+        return tighten(form, ends[0], ends[1], None)
 
     # Atoms
 
@@ -131,19 +153,31 @@ class AtomGraph:
         atom = Atom(AtomKind.INPUT, lo, hi, step, index=index, label=label)
         return self.atom_form(self.add(atom))
 
-    def relu(self, form: Form, *, requantised: bool = False, span: Span | None = None) -> Form:
-        """max(form, 0): the form itself or 0 where its range says so, else one atom."""
+    def relu(
+        self,
+        form: Form,
+        *,
+        saturating: bool = False,
+        boolean: bool = False,
+        span: Span | None = None,
+    ) -> Form:
+        """max(form, 0): the form itself or 0 where its range says so, else one atom.
+
+        `saturating`: outside of the guard band errors of the form do not show in the result.
+        `boolean`: moreover the result is then 0 or 1.
+        """
         if form.lo >= 0:
             return form
         if form.hi <= 0:
             return constant(0)
-        key = (*form.key, requantised)
+        key = (*form.key, saturating, boolean)
         if key not in self._relus:
-            step = Fraction(1) if requantised else form.step
-            fuzzy = self.is_fuzzy(form) or (requantised and form.step is None)
+            step = Fraction(1) if boolean else form.step
+            fuzzy = self.is_fuzzy(form) or (saturating and form.step is None)
+            hi = min(form.hi, 1.0) if boolean else form.hi
             atom = Atom(
-                AtomKind.RELU, 0.0, form.hi, step, form, requantised=requantised, fuzzy=fuzzy, span=span
-            )  # fmt: skip
+                AtomKind.RELU, 0.0, hi, step, form, saturating=saturating, fuzzy=fuzzy, span=span
+            )
             self._relus[key] = self.add(atom)
         return self.atom_form(self._relus[key])
 
@@ -185,6 +219,15 @@ class AtomGraph:
         result = self.form(terms, total)
         step = gcd(steps)
         return tighten(result, low, high, step if step is not None else result.step)
+
+
+def primitive(terms: Mapping[Any, Coefficient]) -> tuple[tuple[tuple[Any, int], ...], Fraction]:
+    """Coefficients as coprime integers, the first one positive, and the factor taken out."""
+    items = sorted(terms.items())
+    factor = gcd(abs(Fraction(c)) for _, c in items) or Fraction(1)
+    if items and items[0][1] < 0:
+        factor = -factor
+    return tuple((a, int(c / factor)) for a, c in items), factor
 
 
 def constant(value: Coefficient) -> Form:

@@ -120,7 +120,9 @@ class Legaliser:
         fact = self.facts[n]
         los, his = fact.lo.reshape(-1), fact.hi.reshape(-1)
         return [
-            tighten(f, float(lo), float(hi), None if self.atoms.is_fuzzy(f) else fact.step)
+            self.atoms.note(
+                tighten(f, float(lo), float(hi), None if self.atoms.is_fuzzy(f) else fact.step)
+            )
             for f, lo, hi in zip(forms, los, his, strict=True)
         ]
 

@@ -41,7 +41,7 @@ class Bool:
     def value(self) -> Form:
         if self.make_value is not None:
             return self.make_value()
-        return _saturated(self.graph, self.falsity)
+        return saturated(self.graph, self.falsity)
 
     def negated(self) -> Bool:
         g = self.graph
@@ -51,9 +51,9 @@ class Bool:
         return Bool(g, lambda: self.truth, lambda: self.falsity, value)
 
 
-def _saturated(g: AtomGraph, falsity: Form) -> Form:
+def saturated(g: AtomGraph, falsity: Form) -> Form:
     """r(1 - falsity): exactly 1 or 0 outside of the guard band."""
-    return g.relu(g.combine([(-1, falsity)], 1), requantised=True)
+    return g.relu(g.combine([(-1, falsity)], 1), saturating=True, boolean=True)
 
 
 def from_value(g: AtomGraph, value: Form) -> Bool:
@@ -71,7 +71,7 @@ def conjunction(g: AtomGraph, parts: Sequence[Bool]) -> Bool:
         return g.combine([(1, p.falsity) for p in parts])
 
     def value() -> Form:
-        return _saturated(g, falsity())
+        return saturated(g, falsity())
 
     return Bool(g, falsity, value, value)
 
@@ -115,11 +115,11 @@ def _as_boolean(form: Form) -> Form:
 def above(g: AtomGraph, d: Form, guard: Fraction) -> Bool:
     """d > 0 for a real d: decided where |d| >= guard, in two layers.
 
-    The ramp r(1/2 - k d) has slope k = 2/guard, so that errors of d up to a quarter of the guard
-    band do not show outside of it: falsity is 0 for d >= guard/4 and at least 1 for d <= -guard/4.
+    The ramp r(1/2 - k d) has slope k = 2/guard: falsity is 0 from d = guard/4 on and at least 1 from
+    -guard/4 down, so that errors of d up to three quarters of the guard do not show outside of it.
     """
     k = 2 / guard
-    ramp = lambda sign: g.relu(g.combine([(-sign * k, d)], Fraction(1, 2)))
+    ramp = lambda sign: g.relu(g.combine([(-sign * k, d)], Fraction(1, 2)), saturating=True)
     return Bool(g, lambda: ramp(1), lambda: ramp(-1))
 
 

@@ -1,0 +1,347 @@
+"""Layers with exact weights: what passes between them, and which unit holds what.
+
+    s_t = A s_{t-1} + B x_t + b,      y_t = relu(C s_t + D x_t + d)
+
+(Petrov et al. 2024, section 3: a linear RNN layer followed by a ReLU MLP; lanes without memory, whose
+rows of A are zero, enter through D instead of taking up state.) The last layer has no ReLU.
+A value that a later layer needs is carried through the layers between by a unit of its own: as it is
+where it is never negative, shifted by its lower bound otherwise. Where fewer combinations are needed
+later than they have parts, the combinations are carried.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+from ..source import Span
+from .atoms import AtomGraph, AtomKind, Coefficient, Form, exact_in, primitive
+from .schedule import Schedule
+
+Source = tuple[str, int]  # ("x", column of the layer's input) or ("s", lane of the layer's state)
+Row = dict[Source, Coefficient]
+
+
+@dataclass(frozen=True)
+class Affine:
+    """`const + sum of row[source] * source`."""
+
+    row: Row
+    const: Coefficient
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One output of a layer: relu(affine) (the last layer: affine). `form` is its ideal value."""
+
+    affine: Affine
+    form: Form
+    label: str
+    saturating: bool = False
+    span: Span | None = None
+
+
+@dataclass(frozen=True)
+class StateLane:
+    """One lane of a layer's state: s' = row . s + affine(x)."""
+
+    row: dict[int, Coefficient]
+    added: Affine
+    init: Coefficient
+    atom: int
+
+
+@dataclass
+class Layer:
+    """`inputs` are the ideal values of x."""
+
+    inputs: list[Form]
+    lanes: list[StateLane] = field(default_factory=list)
+    units: list[Unit] = field(default_factory=list)
+
+    @property
+    def parameters(self) -> int:
+        """Entries of A, B, b, C, D, d and of the initial state."""
+        p, n, m = len(self.lanes), len(self.inputs), len(self.units)
+        return p * (p + n + 2) + m * (p + n + 1)
+
+
+@dataclass
+class Layered:
+    """A whole machine: its layers, and where each named value can be read."""
+
+    layers: list[Layer]
+    outputs: list[str]
+    symbols: dict[str, tuple[int, list[Affine]]]
+
+    @property
+    def parameters(self) -> int:
+        return sum(layer.parameters for layer in self.layers)
+
+
+def lay_out(graph: AtomGraph, plan: Schedule, digits: int) -> Layered:
+    """Turn a schedule into layers."""
+    return _Layout(graph, plan, digits).run()
+
+
+@dataclass
+class _Reader:
+    """Something that will be computed in layer `at`: a form over atoms, `known` of them (with
+    coefficients over the current sources), the rest still to come."""
+
+    at: int
+    form: Form
+    known: Row
+    const: Coefficient
+    pending: set[int]
+
+
+class _Layout:
+    def __init__(self, graph: AtomGraph, plan: Schedule, digits: int) -> None:
+        self.graph, self.plan, self.digits = graph, plan, digits
+        self.sources: dict[Source, Form] = {}
+        self.where: dict[int, Source] = {}
+
+    def run(self) -> Layered:
+        plan = self.plan
+        self.readers = self._readers()
+        inputs = [a for a, atom in enumerate(self.graph.atoms) if atom.kind is AtomKind.INPUT]
+        inputs.sort(key=lambda a: self.graph.atoms[a].index)
+        columns = [self.graph.atom_form(a) for a in inputs]
+        arrived: dict[int, Row] = {a: {("x", i): 1} for i, a in enumerate(inputs)}
+        layers: list[Layer] = []
+        symbols: dict[str, tuple[int, list[Affine]]] = {}
+        for l in range(1, plan.depth + 1):
+            layer = Layer(columns)
+            self.sources = {("x", i): form for i, form in enumerate(columns)}
+            self._arrive(arrived)
+            self._symbols(symbols, l)
+            self._states(layer, l)
+            self._symbols(symbols, l)
+            if l == plan.depth:
+                self._read_out(layer)
+            else:
+                columns, arrived = self._units(layer, l)
+            layers.append(layer)
+        return Layered(layers, [n for n, f in self.graph.outputs.items() for _ in f], symbols)
+
+    # Readers
+
+    def _readers(self) -> dict[tuple[str, int], _Reader]:
+        result = {}
+        for a, at in self.plan.relus.items():
+            form = self.graph.atoms[a].form
+            assert form is not None
+            result["relu", a] = self._reader(at, form)
+        for g, at in self.plan.groups.items():
+            for i in self.plan.lanes[g]:
+                form = self.graph.groups[g].lanes[i].added
+                result[f"lane {g}", i] = self._reader(at, form)
+        forms = [f for forms in self.graph.outputs.values() for f in forms]
+        for k, form in enumerate(forms):
+            result["output", k] = self._reader(self.plan.depth, form)
+        for name, forms in self.graph.names.items():
+            for i, form in enumerate(forms):
+                result[f"name {name}", i] = self._reader(-1, form)
+        return result
+
+    def _reader(self, at: int, form: Form) -> _Reader:
+        return _Reader(at, form, {}, form.const, set(form.terms))
+
+    def _arrive(self, found: dict[int, Row]) -> None:
+        """Atoms that can be read from now on, as rows over the current sources."""
+        for reader in self.readers.values():
+            for a in reader.pending & found.keys():
+                reader.pending.discard(a)
+                _add(reader.known, found[a], reader.form.terms[a])
+
+    def _symbols(self, symbols: dict[str, tuple[int, list[Affine]]], l: int) -> None:
+        for name, forms in self.graph.names.items():
+            if name in symbols:
+                continue
+            readers = [self.readers[f"name {name}", i] for i in range(len(forms))]
+            if all(not r.pending and r.at == -1 for r in readers):
+                symbols[name] = l, [Affine(dict(r.known), r.const) for r in readers]
+
+    # States
+
+    def _states(self, layer: Layer, l: int) -> None:
+        """All groups of this layer. A group that reads another one of the same layer takes in its
+        update: a linear map of a linear map."""
+        here = [g for g, at in self.plan.groups.items() if at == l]
+        position = {}
+        for g in here:
+            for i in self.plan.lanes[g]:
+                position[g, i] = len(position)
+        for g in self._by_need(here):
+            for i in self.plan.lanes[g]:
+                self._lane(layer, g, i, position)
+        layer.lanes.sort(key=lambda lane: position[self._lane_of_atom(lane)])
+
+    def _by_need(self, here: list[int]) -> list[int]:
+        order: list[int] = []
+
+        def visit(g: int) -> None:
+            if g in order or g not in here:
+                return
+            for i in self.plan.lanes[g]:
+                for a in self.graph.groups[g].lanes[i].added.terms:
+                    atom = self.graph.atoms[a]
+                    if atom.kind is AtomKind.STATE and atom.group != g:
+                        visit(atom.group)
+            order.append(g)
+
+        for g in here:
+            visit(g)
+        return order
+
+    def _lane_of_atom(self, lane: StateLane) -> tuple[int, int]:
+        atom = self.graph.atoms[lane.atom]
+        return atom.group, atom.lane
+
+    def _lane(self, layer: Layer, g: int, i: int, position: dict[tuple[int, int], int]) -> None:
+        lane = self.graph.groups[g].lanes[i]
+        reader = self.readers.pop((f"lane {g}", i))
+        assert not reader.pending
+        row = {position[g, j]: c for j, c in lane.row.items()}
+        added: Row = {}
+        const = reader.const
+        updates = {position[self._lane_of_atom(done)]: done for done in layer.lanes}
+        for source, c in reader.known.items():
+            if source[0] == "x":
+                _add(added, {source: 1}, c)
+                continue
+            update = updates[source[1]]
+            for j, k in update.row.items():
+                row[j] = row.get(j, 0) + c * k
+            _add(added, update.added.row, c)
+            const += c * update.added.const
+        row = {j: c for j, c in row.items() if c != 0}
+        layer.lanes.append(StateLane(row, Affine(added, const), lane.init, lane.atom))
+        source: Source = ("s", position[g, i])
+        self.sources[source] = self.graph.atom_form(lane.atom)
+        self._arrive({lane.atom: {source: 1}})
+
+    # Units
+
+    def _read_out(self, layer: Layer) -> None:
+        names = [n for n, forms in self.graph.outputs.items() for _ in forms]
+        for k, name in enumerate(names):
+            reader = self.readers["output", k]
+            assert not reader.pending
+            layer.units.append(Unit(Affine(reader.known, reader.const), reader.form, name))
+
+    def _units(self, layer: Layer, l: int) -> tuple[list[Form], dict[int, Row]]:
+        """ReLU atoms of this layer and carriers; returns the next layer's inputs."""
+        arrived: dict[int, Row] = {}
+        for a, at in self.plan.relus.items():
+            if at != l:
+                continue
+            reader = self.readers.pop(("relu", a))
+            assert not reader.pending
+            atom = self.graph.atoms[a]
+            arrived[a] = {("x", len(layer.units)): 1}
+            affine = Affine(reader.known, reader.const)
+            form = self.graph.atom_form(a)
+            layer.units.append(Unit(affine, form, atom.label, atom.saturating, atom.span))
+        self._carry(layer)
+        return [u.form for u in layer.units], arrived
+
+    def _carry(self, layer: Layer) -> None:
+        """Units for what later layers still need of this layer's sources."""
+        later = [r for r in self.readers.values() if r.known and r.at != -1]
+        carried: dict[Source, tuple[Row, Coefficient]] = {}
+        whole: dict[tuple[tuple[Source, int], ...], tuple[Row, Coefficient]] = {}
+        for group in _components(later):
+            sources = {s for r in group for s in r.known}
+            parts = dict.fromkeys(_normal(r.known) for r in group)
+            if len(parts) < len(sources) and all(self._is_exact(r.known) for r in group):
+                for key in parts:
+                    whole[key] = self._carrier(layer, dict(key))
+            else:
+                for s in sorted(sources):
+                    carried[s] = self._carrier(layer, {s: 1})
+        for reader in self.readers.values():
+            self._rewrite(reader, carried, whole)
+
+    def _rewrite(
+        self,
+        reader: _Reader,
+        carried: dict[Source, tuple[Row, Coefficient]],
+        whole: dict[tuple[tuple[Source, int], ...], tuple[Row, Coefficient]],
+    ) -> None:
+        """A reader's known part over the next layer's inputs; a name that is not carried is lost."""
+        key = _normal(reader.known)
+        known: Row = {}
+        if key in whole and reader.known:
+            row, const = whole[key]
+            scale = Fraction(reader.known[key[0][0]]) / key[0][1]
+            _add(known, row, scale)
+            reader.const += scale * const
+        else:
+            for source, c in reader.known.items():
+                if source not in carried:
+                    assert reader.at == -1
+                    reader.pending.add(-1)
+                    return
+                row, const = carried[source]
+                _add(known, row, c)
+                reader.const += c * const
+        reader.known = known
+
+    def _is_exact(self, row: Row) -> bool:
+        return exact_in(self._form(dict(_normal(row))), self.graph.atoms, self.digits)
+
+    def _form(self, row: Row) -> Form:
+        return self.graph.recall(self.graph.combine([(c, self.sources[s]) for s, c in row.items()]))
+
+    def _carrier(self, layer: Layer, row: Row) -> tuple[Row, Coefficient]:
+        """A unit relu(value - low) and how to read the value from it: row and constant."""
+        form = self._form(row)
+        if form.is_const:
+            return {}, form.const
+        low = Fraction(min(form.lo, 0.0)) if form.lo < 0 else Fraction(0)
+        if low.denominator == 1:
+            low = int(low)  # type: ignore[assignment]
+        shifted = self.graph.combine([(1, form)], -low)
+        column = len(layer.units)
+        label = "carry"
+        layer.units.append(Unit(Affine(row, -low), shifted, label))
+        return {("x", column): 1}, low
+
+
+def _add(row: Row, other: Row, factor: Coefficient) -> None:
+    for source, c in other.items():
+        total = row.get(source, 0) + factor * c
+        if total == 0:
+            row.pop(source, None)
+        else:
+            row[source] = total
+
+
+def _normal(row: Row) -> tuple[tuple[Source, int], ...]:
+    """A row up to a factor."""
+    return primitive(row)[0]
+
+
+def _components(readers: Iterable[_Reader]) -> list[list[_Reader]]:
+    """Readers that share sources, directly or not, together."""
+    parent: dict[Source, Source] = {}
+
+    def find(s: Source) -> Source:
+        while parent[s] != s:
+            parent[s] = parent[parent[s]]
+            s = parent[s]
+        return s
+
+    kept = list(readers)
+    for reader in kept:
+        sources = list(reader.known)
+        for s in sources:
+            parent.setdefault(s, s)
+            parent[find(s)] = find(sources[0])
+    groups: dict[Source, list[_Reader]] = {}
+    for reader in kept:
+        groups.setdefault(find(next(iter(reader.known))), []).append(reader)
+    return list(groups.values())

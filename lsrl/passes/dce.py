@@ -1,0 +1,44 @@
+"""Dead code: nodes and states that nothing observable depends on."""
+
+from __future__ import annotations
+
+from ..ir.nodes import Graph
+from .base import PROMISES, Pass, Rebuild
+
+
+class Dce(Pass):
+    """Keep what outputs, assumes and promises depend on, through time too; drop the rest.
+
+    Names of dropped nodes go with them. Input fields stay: they are the program's interface.
+    """
+
+    name = "dce"
+
+    def apply(self, graph: Graph) -> Graph:
+        nodes, states = alive(graph)
+        stands_for = [s if s in states else -1 for s in range(len(graph.states))]
+        if all(nodes) and -1 not in stands_for:
+            return graph
+        new = Rebuild(graph, stands_for)
+        for i, node in enumerate(graph.nodes):
+            new.to.append(new.add(new.moved(node)) if nodes[i] else -1)
+        return new.finish()
+
+
+def alive(graph: Graph) -> tuple[list[bool], set[int]]:
+    """Which nodes are alive, and the states that are."""
+    live = [False] * len(graph.nodes)
+    states: set[int] = set()
+    work = [o.node for o in (*graph.outputs, *graph.assumes)]
+    work += [i for i, node in enumerate(graph.nodes) if node.op in PROMISES]
+    while work:
+        i = work.pop()
+        if live[i]:
+            continue
+        live[i] = True
+        node = graph.nodes[i]
+        work += node.args
+        if node.op == "prev":
+            states.add(node.attrs[0])
+            work.append(graph.states[node.attrs[0]].next)
+    return live, states
