@@ -70,9 +70,9 @@ def _where(frame: Frame, bad: Array) -> tuple[int, tuple[int, ...], str]:
 
 def show(value: Any) -> str:
     """A number for a message."""
-    if isinstance(value, Fraction):
-        return str(value)
     number = float(value)
+    if isinstance(value, Fraction) and Fraction(f"{number:.10g}") != value:
+        return str(value)
     return str(int(number)) if number.is_integer() and abs(number) < 1e15 else f"{number:.10g}"
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import InputError, listing, suggest
+from ..errors import InputError, LsrlError, listing, suggest
 from ..ir.nodes import Field
 from ..ir.semantics import Array
 from ..ir.types import Kind
@@ -202,9 +202,11 @@ class _Reader:
 
     def _sequence(self, raw: Any, b: int) -> list[Any]:
         of = f" of sequence {b}" if self.batched else ""
-        steps = self._list(raw, "steps", of)
+        steps = self._list(raw, "steps", of.replace(" of", " for"))
         if not steps:
-            raise self._error("E712", f"the sequence is empty{of}", "give at least one step")
+            raise self._error(
+                "E712", f"the sequence{of and f' {b}'} is empty", "give at least one step"
+            )
         if self.size is None:
             return [self._value(v, f" at step {t}{of}") for t, v in enumerate(steps)]
         return [self._vector(v, f" at step {t}{of}") for t, v in enumerate(steps)]
@@ -267,7 +269,7 @@ class _Reader:
                 pass
         raise self._wrong(raw, where)
 
-    def _wrong(self, raw: Any, where: str) -> InputError:
+    def _wrong(self, raw: Any, where: str) -> LsrlError:
         if self.kind is Kind.ENUM:
             own = self.field.type.members
             other = isinstance(raw, str) and raw in self.members
@@ -284,7 +286,7 @@ class _Reader:
             return f"{_brief(raw)} is no member's code{where}", help
         return f"{_brief(raw)} is outside of {range}{where}", "its type is declared there"
 
-    def _error(self, code: str, message: str, help: str) -> InputError:
+    def _error(self, code: str, message: str, help: str) -> LsrlError:
         return InputError.at(code, self.field.span, f"`{self.field.name}`: {message}", help)
 
 

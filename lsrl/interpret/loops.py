@@ -183,14 +183,14 @@ Rows = list[Array]
 
 def _binary(ufunc: Any, a: Rows, b: Rows, out: Rows) -> Action:
     def action(t: int) -> None:
-        ufunc(a[t], b[t], out[t])
+        ufunc(a[t], b[t], out=out[t])
 
     return action
 
 
 def _unary(ufunc: Any, a: Rows, out: Rows) -> Action:
     def action(t: int) -> None:
-        ufunc(a[t], out[t])
+        ufunc(a[t], out=out[t])
 
     return action
 

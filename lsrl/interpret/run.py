@@ -100,14 +100,21 @@ class Interpreter:
 
     def stepper(self, batch: int = 1, *, exact: bool = False, check: bool = True) -> Stepper:
         """The same run one element at a time, in constant memory."""
-        return Stepper(self.graph, self._machine(exact, (), frozenset(), check), batch, check)
+        return Stepper(
+            self.graph, self._machine(exact, (), frozenset(), check, margins=False), batch, check
+        )
 
     def _machine(
-        self, exact: bool, extra: tuple[int, ...], leaves: frozenset[int], check: bool
+        self,
+        exact: bool,
+        extra: tuple[int, ...] = (),
+        leaves: frozenset[int] = frozenset(),
+        check: bool = True,
+        margins: bool = True,
     ) -> Machine:
-        key = (exact, extra, leaves, check)
+        key = (exact, extra, leaves, check, margins)
         if key not in self._machines:
-            watchers = [*watch(self.graph, self.comparisons, self.guard)]
+            watchers = [*watch(self.graph, self.comparisons if margins else (), self.guard)]
             roots = [o.node for o in self.graph.outputs] + list(extra)
             if check:
                 watchers += checks(self.graph, self.ranges, exact)

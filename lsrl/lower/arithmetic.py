@@ -11,7 +11,7 @@ from ..analysis.lattice import gcd
 from ..ir.nodes import Node
 from ..source import Span
 from . import logic
-from .atoms import Form, constant, exact_in, tighten
+from .atoms import AtomKind, Form, constant, exact_in, tighten
 from .logic import Bool
 
 if TYPE_CHECKING:
@@ -189,10 +189,14 @@ def _by_cases(l: Legaliser, c: Form, cases: dict[int, Form], span: Span | None) 
     """The form that belongs to the integer c: a sum of one gated form a case."""
     g = l.atoms
     parts = []
+    family = len(g.atoms)
     for i, form in cases.items():
         if not (form.is_const and form.const == 0):
             is_i = logic.equals_zero(g, g.combine([(1, c)], -i))
             parts.append((1, logic.gate(g, is_i, form, span)))
+            for atom in parts[-1][1].terms:
+                if g.atoms[atom].kind is AtomKind.RELU:
+                    g.families.setdefault(atom, family)
     result = g.combine(parts)
     lows, highs = [f.lo for f in cases.values()], [f.hi for f in cases.values()]
     return tighten(result, min(lows), max(highs), None)

@@ -112,6 +112,9 @@ class AtomGraph:
         self.outputs: dict[str, list[Form]] = {}
         self.names: dict[str, list[Form]] = {}
         self.input_size = 0
+        self.prefixes: dict[int, int] = {}  # by clock group: lanes that are 1 at one step only
+        self.openings: dict[int, int] = {}  # in how many steps at most a unit is not 0
+        self.families: dict[int, int] = {}  # units of which at most one is not 0 at a time
         self._relus: dict[tuple[Any, ...], int] = {}
         self._known: dict[tuple[tuple[int, int], ...], tuple[float, float]] = {}
 
@@ -253,7 +256,7 @@ def exact_in(form: Form, atoms: Sequence[Atom], digits: int) -> bool:
     total = abs(float(form.const))
     for a, c in form.terms.items():
         atom = atoms[a]
-        if not _representable(c, digits):
+        if not representable(c, digits):
             return False
         steps.append(None if atom.step is None else atom.step * abs(c))
         total += abs(float(c)) * max(abs(atom.lo), abs(atom.hi))
@@ -266,7 +269,8 @@ def exact_in(form: Form, atoms: Sequence[Atom], digits: int) -> bool:
     return power_of_two and total / float(step) <= 2.0**digits
 
 
-def _representable(c: Coefficient, digits: int) -> bool:
+def representable(c: Coefficient, digits: int) -> bool:
+    """Whether a coefficient has so many binary digits at most."""
     value = Fraction(c)
     odd = abs(value.numerator) >> max((value.numerator & -value.numerator).bit_length() - 1, 0)
     dyadic = value.denominator & (value.denominator - 1) == 0

@@ -117,6 +117,7 @@ class Clocks:
         else:  # a lane that is 1 only before the first step starts the shift
             lanes.append(Lane({}, constant(0), 1))
             lanes[0].row = {len(lanes) - 1: 1}
+        self.atoms.prefixes[len(self.atoms.groups)] = q
         return _register(self.atoms, lanes, positions, f"clock {q}+{p}")
 
 

@@ -162,7 +162,21 @@ def _switched(g: AtomGraph, a: Form, falsity: Form, most: float, span: Span | No
     """r(a - M falsity), M at least `most` >= max a."""
     factor = Fraction(most) if a.step is not None else _raised(most)
     result = g.relu(g.combine([(1, a), (-factor, falsity)]), span=span)
-    return Form(result.terms, result.const, max(result.lo, 0.0), min(result.hi, max(a.hi, 0.0)), result.step)  # noqa: E501
+    times = _openings(g, falsity)
+    if times is not None and len(result.terms) == 1:
+        (atom,) = result.terms
+        g.openings[atom] = times
+    hi = min(result.hi, max(a.hi, 0.0))
+    return Form(result.terms, result.const, max(result.lo, 0.0), hi, result.step)
+
+
+def _openings(g: AtomGraph, falsity: Form) -> int | None:
+    """In how many steps the falsity is 0, where a clock says that it is in few."""
+    clocks = {g.atoms[a].group for a in falsity.terms}
+    if len(clocks) != 1 or falsity.const < 1 or not clocks <= g.prefixes.keys():
+        return None
+    opened = [g.atoms[a].lane for a, c in falsity.terms.items() if falsity.const + c < 1]
+    return len(opened) if all(lane < g.prefixes[min(clocks)] for lane in opened) else None
 
 
 def _raised(most: float) -> Fraction:

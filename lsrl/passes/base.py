@@ -123,20 +123,24 @@ def run(graph: Graph, passes: Sequence[Pass]) -> Graph:
 def fixpoint(
     graph: Graph, passes: Sequence[Pass], size: Callable[[Graph], Measure] = measure
 ) -> Graph:
-    """Run the passes until none changes anything; each round must make the graph smaller.
+    """Run the passes in turn until all in a row change nothing; each round must make the graph
+    smaller.
 
     Raises:
         Stuck: a round changed the graph and did not make it smaller; names what changed it.
     """
-    before_size = size(graph)
+    before_size, idle = size(graph), 0
     while True:
         before, changed = graph, []
         for p in passes:
             after = run(graph, [p])
+            idle = idle + 1 if after is graph else 0
+            if idle == len(passes):
+                return graph
             if after is not graph:
                 changed.append(p.name)
             graph = after
-        if graph is before or graph == before:
+        if graph == before:
             return before
         after_size = size(graph)
         if not after_size < before_size:

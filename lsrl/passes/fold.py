@@ -33,7 +33,7 @@ def _defined(node: Node, args: list[Node]) -> bool:
     if node.op == "div":
         return all(v != 0 for v in args[1].attrs[0])
     if node.op == "index":
-        return 0 <= args[1].attrs[0][0] < args[0].type.size
+        return bool(0 <= args[1].attrs[0][0] < args[0].type.size)
     if node.op == "table":
-        return 0 <= args[0].attrs[0][0] < len(node.attrs[0]) // (node.attrs[1] or 1)
+        return bool(0 <= args[0].attrs[0][0] < len(node.attrs[0]) // (node.attrs[1] or 1))
     return True

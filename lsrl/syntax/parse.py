@@ -306,7 +306,7 @@ class _Build(Transformer[Token, Any]):
         if not below:
             problem = Diagnostic("E107", "division by zero", self.span(meta), "write a number")
             raise SyntaxProblem(problem)
-        return value / below
+        return _float64(value / below, self.span(meta))
 
     def true_value(self, meta: Any) -> bool:
         return True
@@ -350,12 +350,17 @@ def _string(token: Token) -> str:
 
 
 def _fraction(source: Source, token: Token) -> Fraction:
-    """The exact value of a literal; one that float64 would make infinite or zero is refused."""
+    """The exact value of a literal."""
     text = str(token).lower()
     exponent = text.partition("e")[2].lstrip("+-")
     value = Fraction(text) if len(exponent) <= 3 and len(text) <= 400 else None
-    if value is None or (value and not MIN_FLOAT <= value <= MAX_FLOAT):
+    return _float64(value, _token_span(source, token))
+
+
+def _float64(value: Fraction | None, span: Span) -> Fraction:
+    """A number, unless float64 would make it infinite or round it to zero."""
+    if value is None or (value and not MIN_FLOAT <= abs(value) <= MAX_FLOAT):
         message = "this number is outside of what float64 can hold"
         help = "write one between 1e-307 and 1e308"
-        raise SyntaxProblem(Diagnostic("E108", message, _token_span(source, token), help))
+        raise SyntaxProblem(Diagnostic("E108", message, span, help))
     return value

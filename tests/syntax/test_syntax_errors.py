@@ -21,6 +21,11 @@ def problems(text: str) -> list[tuple[str, int, int, str]]:
     return found
 
 
+NESTED = "brackets are nested more than 200 deep"
+TOO_DEEP = "this expression has parts within parts more than 150 deep"
+NO_RETURN = "the body of `f` must end with its one `return`"
+TOO_LARGE = "this number is outside of what float64 can hold"
+
 ONE = [
     ("", "E100", 1, 1, "the file is empty"),
     (" \n\n", "E100", 1, 1, "the file is empty"),
@@ -38,7 +43,10 @@ ONE = [
     ("type t = {a, b\n\ninput x: t\n", "E103", 1, 10, "this `{` is never closed"),
     ("def f(a) {\n  return a\noutput f(1)\n", "E103", 1, 10, "this `{` is never closed"),
     (
-        *("def f(a) {\n    x = (1\n    return x\n}\n", "E103", 4, 1),
+        "def f(a) {\n    x = (1\n    return x\n}\n",
+        "E103",
+        4,
+        1,
         "`}` does not close the `(` of line 2",
     ),
     ("input x:", "E104", 1, 9, "the line ends too early"),
@@ -60,34 +68,46 @@ ONE = [
         "E105",
         1,
         205,
-        "brackets are nested more than 200 deep",
+        NESTED,
     ),
     *[
         (
-            *("y = 1\n  x = " + term * 200 + "1", "E105", 2, 3),
-            "this expression has parts within parts more than 150 deep",
+            "y = 1\n  x = " + term * 200 + "1",
+            "E105",
+            2,
+            3,
+            TOO_DEEP,
         )
         for term in ("not ", "-", "1 + ", "if a then b else ")
     ],
     (
         "x = " + "1 + " * 5000 + "1",
-        *("E105", 1, 1),
-        "this expression has parts within parts more than 150 deep",
+        "E105",
+        1,
+        1,
+        TOO_DEEP,
     ),
-    ("def f(a) {\n x = a\n}", "E106", 1, 5, "the body of `f` must end with its one `return`"),
+    ("def f(a) {\n x = a\n}", "E106", 1, 5, NO_RETURN),
     (
-        *("def f(a) {\n return a\n x = a\n}", "E106", 1, 5),
-        "the body of `f` must end with its one `return`",
+        "def f(a) {\n return a\n x = a\n}",
+        "E106",
+        1,
+        5,
+        NO_RETURN,
     ),
     (
-        *("def f(a) {\n return a\n return a\n}", "E106", 1, 5),
-        "the body of `f` must end with its one `return`",
+        "def f(a) {\n return a\n return a\n}",
+        "E106",
+        1,
+        5,
+        NO_RETURN,
     ),
     ('example "e": [1, 1/0] -> [1]', "E107", 1, 18, "division by zero"),
-    ("x = 1 + 1e309", "E108", 1, 9, "this number is outside of what float64 can hold"),
-    ("x = 1e-309", "E108", 1, 5, "this number is outside of what float64 can hold"),
-    ("x = 1e99999999", "E108", 1, 5, "this number is outside of what float64 can hold"),
-    ("x = " + "1" * 401, "E108", 1, 5, "this number is outside of what float64 can hold"),
+    ("x = 1 + 1e309", "E108", 1, 9, TOO_LARGE),
+    ('example "e": [] -> [-1e300/1e-300]', "E108", 1, 21, TOO_LARGE),
+    ("x = 1e-309", "E108", 1, 5, TOO_LARGE),
+    ("x = 1e99999999", "E108", 1, 5, TOO_LARGE),
+    ("x = " + "1" * 401, "E108", 1, 5, TOO_LARGE),
 ]
 
 

@@ -1,0 +1,193 @@
+"""The certificate: how far the machine's numbers can be from the program's meaning.
+
+For every value that passes between layers the analysis bounds the absolute error, from the weights
+and the ranges, for any order of summation and with or without fused multiply-add: an affine form of n
+terms adds at most gamma = (n + 2) u / (1 - (n + 2) u) times the sum of |w| max|x| (Higham, Accuracy
+and Stability of Numerical Algorithms, 2nd ed., section 3.1; the 2 pays for rounding the weights and
+the bias). Where all terms lie on one binary lattice and fit the digits of the dtype, nothing is
+rounded. ReLU does not increase errors; a saturating unit hides them; a state adds up
+|A^k| times what each step adds, over the length.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+
+from ..analysis.lattice import gcd
+from ..analysis.linear import linear_ranges
+from ..source import Span
+from .atoms import AtomGraph, Coefficient, Form, representable
+from .layers import Affine, Layer, Layered, Source, StateLane
+
+DIGITS = {"float32": 24, "float64": 53}
+SATURATION_MARGIN = 1.0  # the error of its argument that a saturating unit hides (logic.above: 1.5)
+
+
+@dataclass(frozen=True)
+class Bound:
+    """An error bound and the place of the operation that adds most to it."""
+
+    error: float
+    worst: float = 0.0
+    span: Span | None = None
+    label: str = ""
+
+    def plus(self, own: float, span: Span | None, label: str) -> Bound:
+        if own > self.worst:
+            return Bound(self.error + own, own, span, label)
+        return Bound(self.error + own, self.worst, self.span, self.label)
+
+
+ZERO = Bound(0.0)
+
+
+def certify(graph: AtomGraph, machine: Layered, digits: int, length: int) -> list[Bound]:
+    """Error bounds of the outputs, in the order of the last layer's units."""
+    analysis = _Analysis(graph, digits, length)
+    bounds = [ZERO] * len(machine.layers[0].inputs)
+    for layer in machine.layers:
+        bounds = analysis.layer(layer, bounds)
+    return bounds
+
+
+class _Analysis:
+    def __init__(self, graph: AtomGraph, digits: int, length: int) -> None:
+        self.graph, self.digits, self.length = graph, digits, length
+        self.unit_roundoff = 2.0**-digits
+
+    def layer(self, layer: Layer, inputs: list[Bound]) -> list[Bound]:
+        errors: dict[Source, Bound] = {("x", i): b for i, b in enumerate(inputs)}
+        forms: dict[Source, Form] = {("x", i): f for i, f in enumerate(layer.inputs)}
+        for k, lane in enumerate(layer.lanes):
+            forms["s", k] = self.graph.atom_form(lane.atom)
+        for k, bound in enumerate(self._states(layer, errors, forms)):
+            errors["s", k] = bound
+        result = []
+        for unit in layer.units:
+            bound = self._affine(unit.affine, errors, forms, unit.span, unit.label)
+            if unit.saturating:
+                bound = ZERO if bound.error < SATURATION_MARGIN else bound.plus(math.inf, unit.span, "")
+            result.append(bound)
+        return result
+
+    def _states(
+        self, layer: Layer, errors: Mapping[Source, Bound], forms: Mapping[Source, Form]
+    ) -> list[Bound]:
+        """|A^k| times the error of each step, summed over the length."""
+        if not layer.lanes:
+            return []
+        added, times = [], []
+        for lane in layer.lanes:
+            row = {**lane.added.row, **{("s", j): c for j, c in lane.row.items()}}
+            known = {**errors, **{("s", j): ZERO for j in lane.row}}
+            atom = self.graph.atoms[lane.atom]
+            affine = Affine(row, lane.added.const)
+            added.append(self._affine(affine, known, forms, atom.span, atom.label))
+            times.append(self._openings(lane, forms))
+        if not any(b.error for b in added):
+            return added
+        lanes = [(0, k) for k in range(len(layer.lanes))]
+        signed = [{(0, j): c for j, c in lane.row.items()} for lane in layer.lanes]
+        steps = [(-b.error, b.error) for b in added]
+        zeros = [0.0] * len(lanes)
+        grown = linear_ranges(lanes, signed, zeros, steps, self.length)
+        for k, most in enumerate(times):
+            if most is not None and signed[k] == {(0, k): 1}:  # nothing is added at other steps
+                grown[k] = -most * added[k].error, most * added[k].error
+        return [
+            Bound(max(-low, high), b.worst * (max(-low, high) / b.error if b.error else 1), b.span, b.label)
+            for (low, high), b in zip(grown, added, strict=True)
+        ]
+
+    def _openings(self, lane: StateLane, forms: Mapping[Source, Form]) -> int | None:
+        """In how many steps at most something other than 0 is added to a lane."""
+        total = 0
+        for source in lane.added.row:
+            atoms = list(forms[source].terms)
+            if len(atoms) != 1 or forms[source].const or atoms[0] not in self.graph.openings:
+                return None
+            total += self.graph.openings[atoms[0]]
+        return total if lane.added.const == 0 else None
+
+    def _affine(
+        self,
+        affine: Affine,
+        errors: Mapping[Source, Bound],
+        forms: Mapping[Source, Form],
+        span: Span | None,
+        label: str,
+    ) -> Bound:
+        result = ZERO
+        exact = True
+        families: dict[int, float] = {}
+        for source, c in affine.row.items():
+            bound = errors[source]
+            if not bound.error:
+                continue
+            exact = False
+            own = abs(float(c)) * bound.error
+            family = self._family(forms[source])
+            counted = own
+            if family is not None:  # only one of them is not exactly 0
+                counted = max(0.0, own - families.get(family, 0.0))
+                families[family] = max(own, families.get(family, 0.0))
+            worst = abs(float(c)) * bound.worst
+            total = result.error + counted
+            if worst >= result.worst:
+                result = Bound(total, worst, bound.span, bound.label)
+            else:
+                result = Bound(total, result.worst, result.span, result.label)
+        own = self._rounding(affine, forms, exact)
+        return result.plus(own, span, label) if own else result
+
+    def _family(self, form: Form) -> int | None:
+        """The family of exclusive units that a carried value belongs to."""
+        if len(form.terms) != 1 or form.const != 0:
+            return None
+        (atom,) = form.terms
+        return self.graph.families.get(atom)
+
+    def _rounding(self, affine: Affine, forms: Mapping[Source, Form], exact: bool) -> float:
+        if self._is_copy(affine) or (not affine.row and representable(affine.const, self.digits)):
+            return 0.0
+        steps: list[Fraction | None] = [abs(Fraction(affine.const))]
+        total = abs(float(affine.const))
+        families: dict[int, float] = {}
+        count = 2
+        for source, c in affine.row.items():
+            form = forms[source]
+            steps.append(None if form.step is None else form.step * abs(Fraction(c)))
+            exact = exact and representable(c, self.digits)
+            most = abs(float(c)) * max(abs(form.lo), abs(form.hi))
+            family = self._family(form)
+            if family is None:
+                total, count = total + most, count + 1
+            else:
+                families[family] = max(most, families.get(family, 0.0))
+        if exact and self._on_lattice(gcd(steps), total + sum(families.values())):
+            return 0.0
+        n = (count + len(families)) * self.unit_roundoff
+        return n / (1 - n) * (total + sum(families.values()))
+
+    def _is_copy(self, affine: Affine) -> bool:
+        """A single term times a power of two, without a bias: never rounded."""
+        if len(affine.row) != 1 or affine.const != 0:
+            return False
+        ((_, c),) = affine.row.items()
+        return _is_power_of_two(c)
+
+    def _on_lattice(self, step: Fraction | None, total: float) -> bool:
+        if step is None or not math.isfinite(total):
+            return False
+        if step == 0:
+            return True
+        dyadic = step.denominator & (step.denominator - 1) == 0
+        return dyadic and total / float(step) <= 2.0**self.digits
+
+
+def _is_power_of_two(c: Coefficient) -> bool:
+    value = abs(Fraction(c))
+    return all(k & (k - 1) == 0 for k in (value.numerator, value.denominator))

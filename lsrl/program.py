@@ -1,0 +1,178 @@
+"""A program: its source, its graph, and its meaning."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .analysis.check import check_ranges, exact_comparisons
+from .analysis.ranges import Fact, analyse
+from .elaborate.modules import read_source
+from .elaborate.program import Elaborated, elaborate
+from .errors import OptionError
+from .interpret.inputs import batch_of
+from .interpret.run import Interpreter, Result
+from .ir.nodes import Field, Graph
+from .ir.types import Kind
+from .passes import optimise
+from .source import Source
+from .syntax.parse import parse_source
+
+
+GUARD = 1e-3
+
+
+class Program:
+    """An LSRL program with its parameters set. Made by `lsrl.load` and `lsrl.parse`."""
+
+    def __init__(self, source: Source, params: Mapping[str, Any], length: int | None) -> None:
+        if length is not None and (isinstance(length, bool) or not isinstance(length, int)):
+            raise OptionError.at("E012", None, f"the length must be an integer, not {length!r}")
+        if length is not None and not 1 <= length <= 2**40:
+            message = f"the length {length} is not between 1 and 2^40"
+            raise OptionError.at("E012", None, message, "choose another length")
+        self.source = source
+        self.tree = parse_source(source)
+        self.overrides = dict(params)
+        self.elaborated: Elaborated = elaborate(self.tree, params, length)
+        check_ranges(self.elaborated.graph, analyse(self.elaborated.graph))
+
+    @property
+    def doc(self) -> str:
+        """What the program says that it does."""
+        return self.elaborated.doc
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """Values of the parameters."""
+        return self.elaborated.params
+
+    @property
+    def length(self) -> int:
+        """The longest sequence, in steps, that the program promises to work for."""
+        return self.elaborated.graph.length
+
+    @property
+    def inputs(self) -> tuple[Field, ...]:
+        """Input fields, in order of declaration."""
+        return self.elaborated.graph.inputs
+
+    @property
+    def output_names(self) -> list[str]:
+        """Names of the outputs, in order."""
+        return [o.name for o in self.graph.outputs]
+
+    @cached_property
+    def graph(self) -> Graph:
+        """The optimised program IR."""
+        return optimise(self.elaborated.graph)
+
+    @cached_property
+    def facts(self) -> tuple[Fact, ...]:
+        """Range and lattice of each node of `graph`."""
+        return analyse(self.graph)
+
+    @cached_property
+    def interpreter(self) -> Interpreter:
+        """The interpreter of `graph`."""
+        return self.interpreter_with(GUARD)
+
+    def interpreter_with(self, guard: float) -> Interpreter:
+        """An interpreter whose comparisons of reals have that guard band."""
+        ranges = {n: (f.lo, f.hi) for n, f in enumerate(self.facts)}
+        exact = exact_comparisons(self.graph, self.facts)
+        return Interpreter(self.graph, guard, ranges=ranges, exact_comparisons=exact)
+
+    def batch(self, data: Any, *, batched: bool, exact: bool = False) -> dict[str, Any]:
+        """What a user passes as validated arrays `[B, T]` or `[B, T, d]` by field."""
+        members = self.elaborated.members
+        return batch_of(
+            self.inputs, members, data, batched=batched, length=self.length, exact=exact
+        )
+
+    def evaluate(self, data: Any, *, batched: bool = True, exact: bool = False) -> Result:
+        """Run and return everything known about the run (outputs, margins)."""
+        return self.interpreter.run(self.batch(data, batched=batched, exact=exact), exact=exact)
+
+    def run(self, data: Any, *, exact: bool = False) -> Any:
+        """Outputs of one sequence: an array `[T]` or `[T, d]`, by name if there are several.
+
+        Raises `InputError` for data outside of the declared types and `PromiseError` for a run that
+        breaks a declared bound or an `assume`.
+        """
+        result = self.evaluate(data, batched=False, exact=exact)
+        return one_or_named({name: y[0] for name, y in result.outputs.items()})
+
+    def run_batch(self, data: Any, *, exact: bool = False) -> Any:
+        """Outputs of a batch: `[B, T]` or `[B, T, d]`, by name if there are several."""
+        return one_or_named(self.evaluate(data, exact=exact).outputs)
+
+    def sample(self, n: int, length: int = 50, seed: int = 0) -> tuple[Any, Any]:
+        """A data set: inputs of the declared types that meet every `assume`, and the outputs.
+
+        `n` sequences of `length` steps; arrays `[n, T]` or `[n, T, d]`, by name if several.
+        """
+        from .sampling import Sampler
+
+        batch = Sampler(self, seed).draw(n, length)
+        outputs = self.interpreter.run(batch).outputs
+        return one_or_named(batch), one_or_named(outputs)
+
+    def stacked(self, batch: Mapping[str, Any]) -> Any:
+        """Fields side by side, as a model reads them: `[B, T, input size]`, float64."""
+        columns = [np.asarray(batch[f.name], dtype=np.float64) for f in self.inputs]
+        wide = [c if f.type.shape else c[..., None] for c, f in zip(columns, self.inputs, strict=True)]
+        return np.concatenate(wide, axis=-1)
+
+    def split(self, y: Any) -> dict[str, Any]:
+        """A model's numbers `[..., output size]` by output name."""
+        result, at = {}, 0
+        for output in self.graph.outputs:
+            type = self.graph.nodes[output.node].type
+            part = y[..., at : at + type.size]
+            result[output.name] = part if type.shape else part[..., 0]
+            at += type.size
+        return result
+
+    def rounded(self, outputs: Mapping[str, Any]) -> dict[str, Any]:
+        """Integers, enumerations and booleans rounded to their nearest value."""
+        result = {}
+        for output in self.graph.outputs:
+            kind = self.graph.nodes[output.node].type.kind
+            y = outputs[output.name]
+            if kind is Kind.BOOL:
+                y = np.asarray(y) > 0.5
+            elif kind is not Kind.REAL:
+                y = np.rint(y).astype(np.int64)
+            result[output.name] = y
+        return result
+
+    def __repr__(self) -> str:
+        settings = "".join(f", {k}={v}" for k, v in self.params.items())
+        return f"Program({self.source.name!r}, length={self.length}{settings})"
+
+
+def one_or_named(values: Mapping[str, Any]) -> Any:
+    """The array itself if there is one, else all by name."""
+    return next(iter(values.values())) if len(values) == 1 else dict(values)
+
+
+def load(
+    path: str | Path, params: Mapping[str, Any] | None = None, length: int | None = None
+) -> Program:
+    """Read a program file, with parameters and the length set."""
+    return Program(read_source(path), params or {}, length)
+
+
+def parse(
+    text: str,
+    params: Mapping[str, Any] | None = None,
+    length: int | None = None,
+    name: str = "<text>",
+) -> Program:
+    """A program from its text. It cannot import other files."""
+    return Program(Source(name, text), params or {}, length)

@@ -1,0 +1,127 @@
+"""`linear-rnn`: the linear RNN of Petrov et al. (NeurIPS 2024, arXiv:2406.01424, eq. 1), stacked.
+
+Capabilities: constant, dense transition; ReLU output map; sees the current element only; no norm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..analysis.ranges import Fact
+from ..errors import OptionError, UnsupportedError
+from ..ir.nodes import Graph
+from ..lower.assemble import assemble
+from ..lower.layers import lay_out
+from ..lower.legalise import Legaliser, Options
+from ..lower.rounding import DIGITS, certify
+from ..lower.schedule import schedule
+from .base import Compiled, CompileOptions, Support
+from .cell import Bias, Cell, Linear, Relu, Sum, Var, evaluate
+
+S, X = Var("s"), Var("x")
+CELL = Cell(
+    next=Sum((Linear("A", S), Linear("B", X), Bias("b"))),
+    out=Relu(Sum((Linear("C", S), Linear("D", X), Bias("d")))),
+)
+
+
+class LinearRNN:
+    """s_t = A s_{t-1} + B x_t + b, y_t = relu(C s_t + D x_t + d), layer on layer; the last is linear."""
+
+    name = "linear-rnn"
+    published = "the linear RNN of Petrov et al. 2024: a constant linear recurrence and a ReLU MLP"
+    cell = CELL
+
+    def compile(self, graph: Graph, facts: Sequence[Fact], options: CompileOptions) -> Compiled:
+        """Legalise, schedule, assemble. Raises `UnsupportedError`, `OptionError`."""
+        self._check(options)
+        digits = DIGITS[options.dtype]
+        atoms = Legaliser(graph, facts, Options(digits, options.guard)).run()
+        machines = [lay_out(atoms, plan, digits) for plan in schedule(atoms)]
+        machine = min(machines, key=lambda m: m.parameters)
+        bounds = certify(atoms, machine, digits, graph.length)
+        layers = [[len(l.inputs), len(l.lanes), len(l.units)] for l in machine.layers]
+        return Compiled(atoms, machine, assemble(machine, options.dtype), bounds, {"layers": layers})
+
+    def _check(self, options: CompileOptions) -> None:
+        if options.dtype not in DIGITS:
+            help = f"it has {' and '.join(DIGITS)}"
+            raise OptionError.at("E021", None, f"`{self.name}` has no dtype `{options.dtype}`", help)
+        if options.encoding != "number":
+            message = f"`{self.name}` has no encoding `{options.encoding}`"
+            raise OptionError.at("E022", None, message, "it has `number`")
+        if options.profile != "exact":
+            message = f"`{self.name}` has no profile `{options.profile}`"
+            raise OptionError.at("E023", None, message, "it has `exact`")
+
+    def support(self, graph: Graph, facts: Sequence[Fact], options: CompileOptions) -> Support:
+        """Whether this target can hold the program."""
+        try:
+            atoms = Legaliser(graph, facts, Options(DIGITS[options.dtype], options.guard)).run()
+        except UnsupportedError as e:
+            return Support("unsupported", e.diagnostics[0].message, e.span, e)
+        if any(a.step is None for a in atoms.atoms):
+            return Support("approximate", "real values, within the certified bound")
+        reason = f"sums and clocks are exact for up to {graph.length} steps"
+        if any(not _forgets(group.lanes) for group in atoms.groups):
+            return Support("up_to_length", reason)
+        return Support("exact", "all values are integers that stay bounded")
+
+    # The equations in NumPy
+
+    def initial(self, weights: Mapping[str, Any], batch: int) -> list[Any]:
+        """s0 of each layer, for a batch."""
+        states = []
+        for w in _by_layer(weights):
+            start = w.get("s0", np.zeros(0))
+            states.append(np.repeat(start[None], batch, axis=0))
+        return states
+
+    def run(
+        self, weights: Mapping[str, Any], x: Any, state: list[Any] | None = None
+    ) -> tuple[Any, list[Any]]:
+        """x `[B, T, n]` to y `[B, T, m]`, layer by layer."""
+        layers = _by_layer(weights)
+        states = list(state or self.initial(weights, x.shape[0]))
+        for i, w in enumerate(layers):
+            cell = CELL if i + 1 < len(layers) else CELL.without_activation()
+            s, states[i] = _recurrence(w, x, states[i])
+            x = evaluate(cell.out, w, {"s": s, "x": x})
+            if x.ndim < 3:  # a layer without inputs: the same output at every step
+                x = np.broadcast_to(x, (*s.shape[:2], np.shape(x)[-1]))
+        return x, states
+
+
+def _forgets(lanes: Sequence[Any]) -> bool:
+    """Whether no lane of a group adds its own previous value to something that varies."""
+    return all(lane.row.get(i, 0) == 0 or not lane.added.terms for i, lane in enumerate(lanes))
+
+
+def _by_layer(weights: Mapping[str, Any]) -> list[dict[str, Any]]:
+    layers: list[dict[str, Any]] = []
+    for key, array in weights.items():
+        _, i, name = key.split(".")
+        while len(layers) <= int(i):
+            layers.append({})
+        layers[int(i)][name] = array
+    return layers
+
+
+def _recurrence(w: Mapping[str, Any], x: Any, start: Any) -> tuple[Any, Any]:
+    """All states `[B, T, p]` and the last one."""
+    batch, steps = x.shape[:2]
+    if "A" not in w:
+        return np.zeros((batch, steps, 0), dtype=x.dtype), start
+    added = np.broadcast_to(
+        evaluate(Sum(CELL.next.terms[1:]), w, {"x": x}), (batch, steps, len(w["A"]))
+    )
+    states = np.empty(added.shape, dtype=x.dtype)
+    transposed = w["A"].T
+    s = start
+    for t in range(steps):
+        s = s @ transposed + added[:, t]
+        states[:, t] = s
+    return states, s
