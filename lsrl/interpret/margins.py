@@ -112,10 +112,11 @@ class Follower:
         for start, steps in stretches:
             self.machine.run(frame, given(start, steps, sequences), start, steps)
             stretch = _Stretch(self, frame, affected, set(undetermined), carry)
-            for component in self.machine.components:
-                if component.nodes[0] in affected:
-                    stretch.compute(component)
-            found |= self._wide(stretch, frame)
+            with np.errstate(all="ignore"):  # an interval may be unbounded
+                for component in machine.components:
+                    if component.nodes[0] in affected:
+                        stretch.compute(component)
+                found |= self._wide(stretch, frame)
             carry = {**carry, **stretch.after}
             if found.all():
                 break

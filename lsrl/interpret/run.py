@@ -72,9 +72,9 @@ class Interpreter:
         """Run a batch: `inputs` has an array `[B, T]` or `[B, T, d]` per field.
 
         `watch` asks for the values of nodes; `overrides` replaces a node's values by an array
-        `[B, T, ...]`. Without `check` broken promises pass. Raises `PromiseError` for what the run
-        breaks first (E702 to E706), `ProgramError` E701, `InputError` E718 for arrays of the wrong
-        shape.
+        `[B, T, ...]`. Without `check` broken promises pass (but not E705). Raises `PromiseError`
+        for what the run breaks first (E702 to E706), `ProgramError` E701, and `InputError` E711 or
+        E718 for fields that are missing and arrays of the wrong shape.
         """
         given = dict(overrides or {})
         machine = self._machine(exact, tuple(watch), frozenset(given), check)
@@ -86,8 +86,7 @@ class Interpreter:
         watched = {n: batch.room(self.graph.nodes[n].type) for n in watch}
         for start, steps in batch.stretches:
             machine.run(frame, batch.given(start, steps), start, steps)
-            if check:
-                raise_first(self.graph, frame)
+            raise_first(self.graph, frame)
             for room in (outputs, watched):
                 for n, array in room.items():
                     array[:, start : start + steps] = np.moveaxis(frame.over_time(n), 0, 1)
@@ -100,9 +99,8 @@ class Interpreter:
 
     def stepper(self, batch: int = 1, *, exact: bool = False, check: bool = True) -> Stepper:
         """The same run one element at a time, in constant memory."""
-        return Stepper(
-            self.graph, self._machine(exact, (), frozenset(), check, margins=False), batch, check
-        )
+        machine = self._machine(exact, check=check, margins=False)
+        return Stepper(self.graph, machine, batch)
 
     def _machine(
         self,

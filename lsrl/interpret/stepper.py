@@ -17,8 +17,8 @@ from .machine import Machine
 class Stepper:
     """A run that is fed step by step: constant memory, the same values as `Interpreter.run`."""
 
-    def __init__(self, graph: Graph, machine: Machine, batch: int, check: bool) -> None:
-        self.graph, self.machine, self.batch, self.check = graph, machine, batch, check
+    def __init__(self, graph: Graph, machine: Machine, batch: int) -> None:
+        self.graph, self.machine, self.batch = graph, machine, batch
         self.reset()
 
     def reset(self) -> None:
@@ -35,7 +35,7 @@ class Stepper:
         given = {n: self._fitted(name, inputs, n) for n, name in self.machine.inputs.items()}
         before = dict(frame.carry)
         self.machine.run(frame, given, self.steps, 1)
-        if frame.violations and self.check:
+        if frame.violations:
             frame.carry = before
             raise_first(graph, frame)
         self.steps += 1

@@ -196,7 +196,7 @@ def _by_cases(l: Legaliser, c: Form, cases: dict[int, Form], span: Span | None) 
             parts.append((1, logic.gate(g, is_i, form, span)))
             for atom in parts[-1][1].terms:
                 if g.atoms[atom].kind is AtomKind.RELU:
-                    g.families.setdefault(atom, family)
+                    g.families[atom] = family
     result = g.combine(parts)
     lows, highs = [f.lo for f in cases.values()], [f.hi for f in cases.values()]
     return tighten(result, min(lows), max(highs), None)

@@ -114,6 +114,7 @@ class AtomGraph:
         self.input_size = 0
         self.prefixes: dict[int, int] = {}  # by clock group: lanes that are 1 at one step only
         self.openings: dict[int, int] = {}  # in how many steps at most a unit is not 0
+        self.switches: dict[int, frozenset[int]] = {}  # of a gate: atoms that are 0 while it is open
         self.families: dict[int, int] = {}  # units of which at most one is not 0 at a time
         self._relus: dict[tuple[Any, ...], int] = {}
         self._known: dict[tuple[tuple[int, int], ...], tuple[float, float]] = {}

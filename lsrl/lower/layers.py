@@ -40,6 +40,7 @@ class Unit:
     label: str
     saturating: bool = False
     span: Span | None = None
+    atom: int = -1
 
 
 @dataclass(frozen=True)
@@ -244,7 +245,7 @@ class _Layout:
             arrived[a] = {("x", len(layer.units)): 1}
             affine = Affine(reader.known, reader.const)
             form = self.graph.atom_form(a)
-            layer.units.append(Unit(affine, form, atom.label, atom.saturating, atom.span))
+            layer.units.append(Unit(affine, form, atom.label, atom.saturating, atom.span, a))
         self._carry(layer)
         return [u.form for u in layer.units], arrived
 

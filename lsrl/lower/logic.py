@@ -14,7 +14,7 @@ from fractions import Fraction
 from functools import cached_property
 
 from ..source import Span
-from .atoms import AtomGraph, Form, constant
+from .atoms import AtomGraph, AtomKind, Form, constant
 
 Make = Callable[[], Form]
 MAX_FALSITY = 2.0**16  # beyond, 0/1 is made first, so that switching constants stay small
@@ -155,6 +155,8 @@ def gate(g: AtomGraph, c: Bool, a: Form, span: Span | None = None) -> Form:
     most = max(-a.lo, a.hi)
     up = _switched(g, a, falsity, most, span)
     down = _switched(g, g.combine([(-1, a)]), falsity, most, span)
+    for atom in (*up.terms, *down.terms):  # never both
+        g.families.setdefault(atom, -1 - min(up.terms, default=0))
     return g.combine([(1, up), (-1, down)])
 
 
@@ -162,10 +164,13 @@ def _switched(g: AtomGraph, a: Form, falsity: Form, most: float, span: Span | No
     """r(a - M falsity), M at least `most` >= max a."""
     factor = Fraction(most) if a.step is not None else _raised(most)
     result = g.relu(g.combine([(1, a), (-factor, falsity)]), span=span)
-    times = _openings(g, falsity)
-    if times is not None and len(result.terms) == 1:
+    if len(result.terms) == 1 and g.atoms[next(iter(result.terms))].kind is AtomKind.RELU:
         (atom,) = result.terms
-        g.openings[atom] = times
+        times = _openings(g, falsity)
+        if times is not None:
+            g.openings[atom] = times
+        if falsity.const == 0 and not falsity.terms.keys() & a.terms.keys():
+            g.switches[atom] = frozenset(falsity.terms)
     hi = min(result.hi, max(a.hi, 0.0))
     return Form(result.terms, result.const, max(result.lo, 0.0), hi, result.step)
 

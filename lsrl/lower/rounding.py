@@ -2,9 +2,9 @@
 
 For every value that passes between layers the analysis bounds the absolute error, from the weights
 and the ranges, for any order of summation and with or without fused multiply-add: an affine form of n
-terms adds at most gamma = (n + 2) u / (1 - (n + 2) u) times the sum of |w| max|x| (Higham, Accuracy
-and Stability of Numerical Algorithms, 2nd ed., section 3.1; the 2 pays for rounding the weights and
-the bias). Where all terms lie on one binary lattice and fit the digits of the dtype, nothing is
+terms adds at most gamma = k u / (1 - k u) times the sum of |w| max|x|, where k counts n - 1 additions,
+1 for products (none if all weights are powers of two) and 1 for weights that the dtype cannot hold
+(Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., section 3.1). Where all terms lie on one binary lattice and fit the digits of the dtype, nothing is
 rounded. ReLU does not increase errors; a saturating unit hides them; a state adds up
 |A^k| times what each step adds, over the length.
 """
@@ -20,7 +20,7 @@ from ..analysis.lattice import gcd
 from ..analysis.linear import linear_ranges
 from ..source import Span
 from .atoms import AtomGraph, Coefficient, Form, representable
-from .layers import Affine, Layer, Layered, Source, StateLane
+from .layers import Affine, Layer, Layered, Source, StateLane, Unit
 
 DIGITS = {"float32": 24, "float64": 53}
 SATURATION_MARGIN = 1.0  # the error of its argument that a saturating unit hides (logic.above: 1.5)
@@ -47,7 +47,11 @@ ZERO = Bound(0.0)
 def certify(graph: AtomGraph, machine: Layered, digits: int, length: int) -> list[Bound]:
     """Error bounds of the outputs, in the order of the last layer's units."""
     analysis = _Analysis(graph, digits, length)
-    bounds = [ZERO] * len(machine.layers[0].inputs)
+    u = analysis.unit_roundoff  # real inputs are rounded to the dtype
+    bounds = [
+        Bound(0.0 if f.step is not None else u * max(abs(f.lo), abs(f.hi)))
+        for f in machine.layers[0].inputs
+    ]
     for layer in machine.layers:
         bounds = analysis.layer(layer, bounds)
     return bounds
@@ -67,11 +71,28 @@ class _Analysis:
             errors["s", k] = bound
         result = []
         for unit in layer.units:
-            bound = self._affine(unit.affine, errors, forms, unit.span, unit.label)
+            affine = self._opened(unit, errors, forms)
+            bound = self._affine(affine, errors, forms, unit.span, unit.label)
             if unit.saturating:
                 bound = ZERO if bound.error < SATURATION_MARGIN else bound.plus(math.inf, unit.span, "")
             result.append(bound)
         return result
+
+    def _opened(
+        self, unit: Unit, errors: Mapping[Source, Bound], forms: Mapping[Source, Form]
+    ) -> Affine:
+        """A gate r(a - M falsity) without its falsity: while it is open that is exactly 0, and when
+        it is closed the argument is so far below 0 (M exceeds a by an eighth) that no rounding
+        opens it."""
+        switch = self.graph.switches.get(unit.atom)
+        if switch is None:
+            return unit.affine
+        kept = {
+            source: c
+            for source, c in unit.affine.row.items()
+            if errors[source].error or forms[source].const or not forms[source].terms.keys() <= switch
+        }
+        return Affine(kept, unit.affine.const)
 
     def _states(
         self, layer: Layer, errors: Mapping[Source, Bound], forms: Mapping[Source, Form]
@@ -156,7 +177,10 @@ class _Analysis:
         steps: list[Fraction | None] = [abs(Fraction(affine.const))]
         total = abs(float(affine.const))
         families: dict[int, float] = {}
-        count = 2
+        count = int(affine.const != 0) - 1
+        coefficients = [*affine.row.values(), affine.const]
+        count += not all(representable(c, self.digits) for c in coefficients)
+        count += not all(_is_power_of_two(c) for c in affine.row.values())
         for source, c in affine.row.items():
             form = forms[source]
             steps.append(None if form.step is None else form.step * abs(Fraction(c)))

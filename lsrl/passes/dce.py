@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ..ir.nodes import Graph
 from .base import PROMISES, Pass, Rebuild
 
@@ -15,7 +17,9 @@ class Dce(Pass):
     name = "dce"
 
     def apply(self, graph: Graph) -> Graph:
-        nodes, states = alive(graph)
+        roots = [o.node for o in (*graph.outputs, *graph.assumes)]
+        roots += [i for i, node in enumerate(graph.nodes) if node.op in PROMISES]
+        nodes, states = cone(graph, roots)
         stands_for = [s if s in states else -1 for s in range(len(graph.states))]
         if all(nodes) and -1 not in stands_for:
             return graph
@@ -25,12 +29,11 @@ class Dce(Pass):
         return new.finish()
 
 
-def alive(graph: Graph) -> tuple[list[bool], set[int]]:
-    """Which nodes are alive, and the states that are."""
+def cone(graph: Graph, roots: Sequence[int]) -> tuple[list[bool], set[int]]:
+    """Which nodes, and the states that, the roots depend on, at this step or an earlier one."""
     live = [False] * len(graph.nodes)
     states: set[int] = set()
-    work = [o.node for o in (*graph.outputs, *graph.assumes)]
-    work += [i for i, node in enumerate(graph.nodes) if node.op in PROMISES]
+    work = list(roots)
     while work:
         i = work.pop()
         if live[i]:

@@ -1,8 +1,9 @@
 """What ranges decide: comparisons with one outcome, operations that do nothing, promises kept.
 
-Facts hold for runs up to the program's `length` that meet its assumes and break no promise; so does
-the result of this pass. (Until the first promise breaks, everything that the facts rest on held;
-and the promise itself stays in the graph, unless its operand cannot break it.)
+Facts hold for runs up to the program's `length` that break no promise; so does the result of this
+pass. Until the first promise breaks, everything that the facts rest on held; and the promise itself
+stays in the graph, unless its operand cannot break it. An `assume` says for which inputs the
+promises are made, so nothing that it depends on is rewritten by facts that may come from them.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from ..ir.components import components
 from ..ir.nodes import Graph, Node
 from ..ir.types import Kind
 from .base import PROMISES, Pass, Rebuild, rewrite
+from .dce import cone
 
 EXACT = 2.0**53  # integers below are exact in float64
 
@@ -62,9 +64,12 @@ class Ranges(Pass):
 
     def apply(self, graph: Graph) -> Graph:
         facts = analyse(graph)
+        assumed, _ = cone(graph, [a.node for a in graph.assumes])
         looping = {i for c in components(graph) if c.cyclic for i in c.nodes}
 
         def visit(new: Rebuild, i: int, node: Node) -> int:
+            if assumed[i]:
+                return new.add(node)
             values = single_value(node, facts[i])
             if values is not None:
                 return new.const(values, node.type)

@@ -3,9 +3,9 @@
 The coarsest partition of the states in which equal states have equal next values, found by
 refinement: assume that all states of one type and one initial value are equal; number the values of
 all nodes under that assumption; split the groups whose next values differ; number again what
-depends on the states that moved. (J. Hopcroft, An n log n algorithm for minimizing states in a finite
-automaton, 1971; B. Alpern, M. Wegman and F. K. Zadeck, Detecting equality of variables in programs,
-POPL 1988.)
+depends on the states that moved. (J. Hopcroft, An n log n algorithm for minimizing states in a
+finite automaton, 1971; B. Alpern, M. Wegman and F. K. Zadeck, Detecting equality of variables in
+programs, POPL 1988.)
 """
 
 from __future__ import annotations

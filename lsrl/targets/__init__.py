@@ -15,3 +15,8 @@ def target(name: str) -> Target:
         help = suggest(name, TARGETS) or f"the targets are: {', '.join(TARGETS)}"
         raise OptionError.at("E020", None, f"there is no target `{name}`", help)
     return TARGETS[name]
+
+
+def names() -> list[str]:
+    """Names of all targets."""
+    return list(TARGETS)

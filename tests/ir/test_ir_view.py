@@ -23,9 +23,8 @@ name t = %2
 
 STRING = r'"(?:[^"\\\n]|\\.)*"'
 ATTRIBUTE = rf"\w+=(?:{STRING}|\w+)"
-LINE = re.compile(
-    rf"  (?:rankdir=TB|node \[{ATTRIBUTE}\]|\w+(?: -> \w+)?(?: \[{ATTRIBUTE}(?:, {ATTRIBUTE})*\])?);"
-)
+LIST = rf"\[{ATTRIBUTE}(?:, {ATTRIBUTE})*\]"
+LINE = re.compile(rf"  (?:rankdir=TB|\w+(?: -> \w+)?(?: {LIST})?);")
 
 
 def test_operands_keep_their_positions() -> None:

@@ -20,7 +20,7 @@ input c: bool
 input v: int[3] in -9..9
 input w: int[3] in -9..9
 input p: bool[2]
-output """
+output result = """
 
 CASES = [
     ("x + 0", "x"),
@@ -70,6 +70,7 @@ CASES = [
     ("b >= 0", "b or not b"),
     ("(if b then 3 else 5) > 4", "not b"),
     ("2 <= (if b then 3 else 1/2)", "b"),
+    ("(if b then 3 else 1/2) != 1/2", "b"),
     ("not not b", "b"),
     ("not x < y", "y <= x"),
     ("not x <= y", "y < x"),
@@ -93,8 +94,8 @@ CASES = [
     ("if b then 1 else 0", "(if b then 1 else 0) + 0"),
     ("if b then 0 else 1", "if not b then 1 else 0"),
     ("if b then true else c", "b or c"),
-    ("if b then false else c", "c and not b"),
-    ("if b then c else true", "c or not b"),
+    ("if b then false else c", "not b and c"),
+    ("if b then c else true", "not b or c"),
     ("if b then c else false", "b and c"),
     ("v[0:3]", "v"),
     ("v[1:][0]", "v[1]"),
@@ -138,7 +139,7 @@ def simplified(graph: Graph) -> Graph:
 
 
 def shape_of(graph: Graph) -> str:
-    """Its text without names, types of zero constants and the like settled by the passes."""
+    """Its text without names."""
     return "\n".join(s for s in to_text(graph).splitlines() if not s.startswith("name"))
 
 
@@ -162,15 +163,9 @@ def _in_order(graph: Graph) -> Graph:
         reach(o.node)
     to = {i: k for k, i in enumerate(order)}
     nodes = [graph.nodes[i] for i in order]
-    moved = tuple(
-        Node(n.op, _sorted(n.op, [to[a] for a in n.args]), n.type, n.attrs) for n in nodes
-    )
+    moved = tuple(Node(n.op, tuple(to[a] for a in n.args), n.type, n.attrs) for n in nodes)
     outputs = tuple(type(o)(o.name, to[o.node]) for o in graph.outputs)
     return Graph(moved, (), graph.inputs, outputs)
-
-
-def _sorted(op: str, args: list[int]) -> tuple[int, ...]:
-    return tuple(sorted(args)) if op in ("and", "or") else tuple(args)
 
 
 def test_every_rule_is_exercised(graph_of: Callable[[str], Graph]) -> None:
@@ -187,8 +182,8 @@ def test_every_rule_is_exercised(graph_of: Callable[[str], Graph]) -> None:
 
     every = [rule for rules in simplify.RULES.values() for rule in rules]
     rules = table([watched(rule) for rule in every])
-    for left, _ in CASES:
-        graph = run(graph_of(INPUTS + left + "\n"), [Fold()])
+    for expression in [e for case in CASES for e in case]:
+        graph = run(graph_of(INPUTS + expression + "\n"), [Fold()])
         new = Simplifier(graph, rules)
         for node in graph.nodes:
             new.to.append(new.simplify(new.moved(node)))
@@ -202,7 +197,7 @@ def test_the_type_stays(graph_of: Callable[[str], Graph]) -> None:
 
 
 def test_promises_stay(graph_of: Callable[[str], Graph]) -> None:
-    text = INPUTS + "x\nz: int in 0..9 = x + 0\nu: int in -99..99 = z\n"
+    text = INPUTS + "x * 2\nz: int in 0..9 = x + 0\nu: int in -99..99 = z\n"
     assert to_text(simplified(graph_of(text))).count("= bound") == 2
 
 

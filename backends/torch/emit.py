@@ -1,0 +1,140 @@
+"""Renders a target's equations as a readable PyTorch module."""
+
+from __future__ import annotations
+
+from string import Template
+from typing import Any
+
+from lsrl.targets import target
+from lsrl.targets.cell import Cell, Sum, render
+
+LINEAR = "{value} @ self.{weight}.T"
+RELU = "torch.relu({})"
+
+MODULE = Template('''"""$title
+
+$doc
+
+Written by LSRL $version from program.lsrl; it needs torch and safetensors only.
+
+    from $module import LinearRNN
+    model = LinearRNN.from_pretrained(".")
+    y, state = model(x)            # x [B, T, $n] -> y [B, T, $m]
+    y_t, state = model.step(x_t, state)
+
+Inputs x, by column:  $inputs
+Outputs y, by column: $outputs
+"""
+
+import json
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+WEIGHTS = ("A", "B", "b", "s0", "C", "D", "d")
+
+
+class Layer(nn.Module):
+    """$equations
+
+    x_t [n], s_t [p], y_t [m]: A [p, p], B [p, n], b [p], C [m, p], D [m, n], d [m]; s_0 is learned.
+    """
+
+    def __init__(self, n, p, m, last=False):
+        super().__init__()
+        self.last = last
+        self.A = nn.Parameter(torch.zeros(p, p))
+        self.B = nn.Parameter(torch.zeros(p, n))
+        self.b = nn.Parameter(torch.zeros(p))
+        self.s0 = nn.Parameter(torch.zeros(p))
+        self.C = nn.Parameter(torch.zeros(m, p))
+        self.D = nn.Parameter(torch.zeros(m, n))
+        self.d = nn.Parameter(torch.zeros(m))
+
+    def forward(self, x, s):
+        """x [B, T, n] and the state s [B, p] to y [B, T, m] and the state after the last step."""
+        added = $added
+        states = []
+        if self.A.numel():
+            for t in range(x.shape[1]):
+                s = $recurrent + added[:, t]
+                states.append(s)
+        s_all = torch.stack(states, dim=1) if states else added
+        y = self.read(x, s_all)
+        return y, s
+
+    def read(self, x, s):
+        """y_t from x_t and s_t."""
+        y = $out
+        return y if self.last else torch.relu(y)
+
+
+class LinearRNN(nn.Module):
+    """Layers one after the other; the last one is linear."""
+
+    def __init__(self, layers):
+        super().__init__()
+        last = len(layers) - 1
+        self.layers = nn.ModuleList(Layer(*sizes, last=i == last) for i, sizes in enumerate(layers))
+
+    def initial_state(self, batch):
+        """The state before the first step: a tensor [B, p] a layer."""
+        return [layer.s0.expand(batch, -1) for layer in self.layers]
+
+    def forward(self, x, state=None):
+        """x [B, T, n] to y [B, T, m] and the state after the last step."""
+        state = self.initial_state(x.shape[0]) if state is None else list(state)
+        for i, layer in enumerate(self.layers):
+            x, state[i] = layer(x, state[i])
+        return x, state
+
+    def step(self, x, state=None):
+        """One step: x [B, n] to y [B, m] and the next state."""
+        y, state = self.forward(x.unsqueeze(1), state)
+        return y.squeeze(1), state
+
+    @classmethod
+    def from_pretrained(cls, folder):
+        """Read config.json and model.safetensors of a checkpoint folder."""
+        folder = Path(folder)
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        return cls.from_weights(config["layers"], load_file(folder / "model.safetensors"))
+
+    @classmethod
+    def from_weights(cls, layers, weights):
+        """Weights by name; those of size 0 may be absent, no other may be missing or left over."""
+        model = cls(layers)
+        model.to(next(iter(weights.values())).dtype)
+        empty = {k: v for k, v in model.state_dict().items() if v.numel() == 0}
+        model.load_state_dict({**empty, **weights}, strict=True)
+        return model.eval()
+''')
+
+
+def emit_module(model: Any) -> str:
+    """The module's source text. The same model gives the same text."""
+    from lsrl import __version__
+
+    cell: Cell = target(model.target).cell
+    always = lambda name: True
+    names = model.program
+    return MODULE.substitute(
+        title=f"A linear RNN that computes {names.source.name.rsplit('/', 1)[-1]}.",
+        doc=(names.doc or "A compiled LSRL program.").replace("\\", "\\\\").replace('"""', "'''"),
+        version=__version__,
+        module=f"modeling_{model.target.replace('-', '_')}",
+        n=model.input_size,
+        m=model.output_size,
+        inputs=", ".join(f"{f.name} ({f.type})" for f in names.inputs),
+        outputs=", ".join(
+            f"{o.name} ({names.graph.nodes[o.node].type})" for o in names.graph.outputs
+        ),
+        equations="s_t = A s_{t-1} + B x_t + b,  y_t = relu(C s_t + D x_t + d) (the last layer: no relu)",
+        added=render(Sum(cell.next.terms[1:]), always, LINEAR, RELU),
+        recurrent=render(cell.next.terms[0], always, LINEAR, RELU),
+        out=render(cell.without_activation().out, always, LINEAR, RELU),
+    )
+
+

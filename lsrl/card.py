@@ -1,0 +1,65 @@
+"""The model card: README.md of a checkpoint."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .version import __version__
+
+if TYPE_CHECKING:
+    from .model import CompiledModel
+
+CARD = """\
+# {name} as {target}
+
+{doc}
+
+Compiled by LSRL {version} from `program.lsrl`; no training, no data.
+
+| | |
+| --- | --- |
+| target | `{target}` |
+| dtype | {dtype} |
+| ReLU layers | {layers} |
+| parameters | {parameters:,} ({nonzeros:,} not zero) |
+| state size | {state_size} |
+| longest sequence | {length:,} steps |
+| largest error | {bound} |
+
+The error bound holds for inputs of the declared types, up to that length, where no comparison of
+reals is closer than {guard} (`certificate.json` has every condition).
+
+Inputs, by column: {inputs}.
+Outputs, by column: {outputs}.
+
+```python
+import lsrl
+model = lsrl.load_model(".")        # or, with torch and safetensors only:
+                                    # from {module} import LinearRNN
+                                    # model = LinearRNN.from_pretrained(".")
+```
+"""
+
+
+def model_card(model: CompiledModel) -> str:
+    """The card's text."""
+    program, report = model.program, model.report
+    outputs = program.graph.outputs
+    bounds = ", ".join(f"{e:.2g} (`{n}`)" for n, e in model.certificate["bound"].items())
+    return CARD.format(
+        name=program.source.name.rsplit("/", 1)[-1],
+        target=model.target,
+        doc=program.doc,
+        version=__version__,
+        dtype=report.dtype,
+        layers=report.layers,
+        parameters=report.parameters,
+        nonzeros=report.nonzeros,
+        state_size=report.state_size,
+        length=program.length,
+        bound=bounds,
+        guard=model.certificate["guard"],
+        inputs=", ".join(f"`{f.name}`: {f.type} in {f.lo}..{f.hi}" for f in program.inputs),
+        outputs=", ".join(f"`{o.name}`: {program.graph.nodes[o.node].type}" for o in outputs),
+        module=f"modeling_{model.target.replace('-', '_')}",
+    )

@@ -1,0 +1,192 @@
+"""Checkpoint folders: writing, reading, and what can be wrong with them.
+
+A folder holds model.safetensors, config.json, symbols.json, certificate.json, program.lsrl (with what
+it imports), the emitted code and README.md. The same source, options and version give the same bytes.
+"""
+
+from __future__ import annotations
+
+import json
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from .backends import emitter, emitters
+from .card import model_card
+from .elaborate.modules import load_imports
+from .errors import CheckpointError, Diagnostic, LsrlError
+from .files import new_folder, write_all
+from .ir.types import Kind
+from .model import CompiledModel
+from .program import Program, load
+from .settle import settled_source
+from .targets.base import CompileOptions
+from .version import __version__
+
+FORMAT = 1
+DTYPES = {"float32": "<f4", "float64": "<f8"}
+
+
+def save(model: CompiledModel, folder: Path, *, force: bool = False) -> None:
+    """Write a checkpoint folder, whole or not at all."""
+    from safetensors.numpy import save_file
+
+    with new_folder(folder, force=force) as place:
+        texts = {
+            "config.json": _json(config(model)),
+            "symbols.json": _json(model.symbols),
+            "certificate.json": _json(model.certificate),
+            "README.md": model_card(model),
+            **_sources(model.program),
+        }
+        for name in emitters():
+            texts |= emitter(name).emit(model)
+        write_all(place, texts)
+        save_file(dict(model.weights), place / "model.safetensors")
+        (place / "model.safetensors").chmod(0o644)
+
+
+def _json(data: Any) -> str:
+    return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
+
+
+def config(model: CompiledModel) -> dict[str, Any]:
+    """What config.json says."""
+    options = model.options
+    return {
+        "format_version": FORMAT,
+        "lsrl_version": __version__,
+        "target": model.target,
+        "dtype": options.dtype,
+        "encoding": options.encoding,
+        "profile": options.profile,
+        "guard": float(options.guard),
+        "tolerance": options.tolerance,
+        "length": model.program.length,
+        "input_size": model.input_size,
+        "output_size": model.output_size,
+        **model.shape,
+        "inputs": [_field(model.program, f.name, f.type, (f.lo, f.hi)) for f in model.program.inputs],
+        "outputs": [_output(model.program, i) for i in range(len(model.program.graph.outputs))],
+    }
+
+
+def _field(program: Program, name: str, type: Any, ends: tuple[Any, Any]) -> dict[str, Any]:
+    entry: dict[str, Any] = {"name": name, "type": type.kind.value, "size": type.size}
+    entry |= {"vector": bool(type.shape), "encoding": "number"}
+    numbers = [int(e) if type.kind is not Kind.REAL else float(e) for e in ends]
+    if type.kind is Kind.ENUM:
+        return entry | {"members": list(type.members)}
+    return entry | {"lo": numbers[0], "hi": numbers[1]}
+
+
+def _output(program: Program, i: int) -> dict[str, Any]:
+    output = program.graph.outputs[i]
+    fact = program.facts[output.node]
+    return _field(program, output.name, program.graph.nodes[output.node].type, (fact.low, fact.high))
+
+
+def _sources(program: Program) -> dict[str, str]:
+    """The program with its parameters and length set, and the files that it imports."""
+    files = {"program.lsrl": settled_source(program)}
+    path = program.source.path
+    if path is not None:
+        root = path.resolve().parent
+        for imported, tree in load_imports(program.tree).items():
+            files[str(imported.relative_to(root))] = tree.source.text
+    return files
+
+
+# Reading
+
+
+def load_model(folder: str | Path) -> CompiledModel:
+    """Read a checkpoint folder. Raises `CheckpointError` for what is damaged or incomplete."""
+    place = Path(folder)
+    if not place.is_dir():
+        raise _problem(place, "there is no such folder", "give the folder that `lsrl compile` wrote")
+    manifest = _read_json(place, "config.json")
+    if not isinstance(manifest, dict) or "format_version" not in manifest:
+        raise _problem(place, "config.json is not a checkpoint's", "compile the program again")
+    if manifest["format_version"] != FORMAT:
+        message = f"its format version is {manifest['format_version']}, this one reads {FORMAT}"
+        raise _problem(place, message, "compile the program again with this version of LSRL")
+    try:
+        return _assemble(place, manifest)
+    except (KeyError, TypeError, ValueError, AttributeError) as e:
+        message = f"config.json is damaged ({type(e).__name__}: {e})"
+        raise _problem(place, message, "compile the program again") from None
+
+
+def _assemble(place: Path, manifest: dict[str, Any]) -> CompiledModel:
+    try:
+        program = load(place / "program.lsrl", length=manifest["length"])
+    except LsrlError as e:
+        first = e.diagnostics[0].message
+        raise _problem(place, f"program.lsrl cannot be read: {first}", "compile again") from None
+    options = CompileOptions(
+        manifest["dtype"],
+        Fraction(str(manifest["guard"])),
+        manifest["tolerance"],
+        manifest["encoding"],
+        manifest["profile"],
+    )
+    if options.dtype not in DTYPES:
+        raise _problem(place, f"its dtype is {options.dtype!r}", "compile the program again")
+    weights = _read_weights(place, manifest)
+    symbols, certificate = (_read_json(place, f"{n}.json") for n in ("symbols", "certificate"))
+    shape = {"layers": manifest["layers"]}
+    model = CompiledModel(
+        program, manifest["target"], options, weights, certificate, shape, symbols
+    )
+    if config(model)["inputs"] != manifest["inputs"] or "bound" not in certificate:
+        raise _problem(place, "its files do not belong together", "compile the program again")
+    return model
+
+
+def _problem(place: Path, message: str, help: str) -> CheckpointError:
+    message = f"cannot read the checkpoint `{place}`: {message}"
+    return CheckpointError(Diagnostic("E040", message, None, help))
+
+
+def _read_json(place: Path, name: str) -> Any:
+    try:
+        return json.loads((place / name).read_text(encoding="utf-8"))
+    except OSError:
+        raise _problem(place, f"{name} is missing", "compile the program again") from None
+    except ValueError:
+        raise _problem(place, f"{name} is damaged", "compile the program again") from None
+
+
+def _read_weights(place: Path, manifest: dict[str, Any]) -> dict[str, Any]:
+    """Weights, each of the shape that config.json says."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    path = place / "model.safetensors"
+    if not path.is_file():
+        raise _problem(place, "model.safetensors is missing", "compile the program again")
+    try:
+        found = load_file(path)
+    except (SafetensorError, OSError, ValueError):
+        raise _problem(place, "model.safetensors is damaged", "compile the program again") from None
+    wanted = expected_shapes(manifest["layers"])
+    for name, shape in wanted.items():
+        if name not in found or found[name].shape != shape:
+            raise _problem(place, f"the weight `{name}` is missing or has another shape", "compile again")
+        if found[name].dtype != manifest["dtype"]:
+            raise _problem(place, f"the weight `{name}` is not {manifest['dtype']}", "compile again")
+    extra = set(found) - set(wanted)
+    if extra:
+        raise _problem(place, f"the weight `{min(extra)}` does not belong there", "compile again")
+    return {name: found[name] for name in wanted}
+
+
+def expected_shapes(layers: list[list[int]]) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of all weights that are not empty."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    for i, (n, p, m) in enumerate(layers):
+        every = {"A": (p, p), "B": (p, n), "b": (p,), "s0": (p,)}
+        every |= {"C": (m, p), "D": (m, n), "d": (m,)}
+        shapes |= {f"layers.{i}.{k}": s for k, s in every.items() if all(s)}
+    return shapes
