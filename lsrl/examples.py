@@ -70,7 +70,7 @@ def run_example(
     program = elaborate(_with_settings(tree, example))
     graph = program.graph
     inputs = batch_of(
-        graph.inputs, program.members, _plain(example.inputs), batched=False, length=graph.length
+        graph.inputs, program.members, plain(example.inputs), batched=False, length=graph.length
     )
     outputs = interpret(graph).run(inputs, undetermined=False).outputs
     return list(_compare_all(program, example, {k: v[0] for k, v in outputs.items()}))
@@ -93,12 +93,12 @@ def _with_settings(tree: ast.Tree, example: ast.Example) -> ast.Tree:
     return dataclasses.replace(tree, declarations=declarations)
 
 
-def _plain(datum: ast.Datum) -> Any:
+def plain(datum: ast.Datum) -> Any:
     """A datum as lists and dicts."""
     if isinstance(datum, tuple):
-        return [_plain(d) for d in datum]
+        return [plain(d) for d in datum]
     if isinstance(datum, dict):
-        return {k: _plain(d) for k, d in datum.items()}
+        return {k: plain(d) for k, d in datum.items()}
     return datum
 
 

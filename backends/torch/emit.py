@@ -33,13 +33,11 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-WEIGHTS = ("A", "B", "b", "s0", "C", "D", "d")
-
 
 class Layer(nn.Module):
     """$equations
 
-    x_t [n], s_t [p], y_t [m]: A [p, p], B [p, n], b [p], C [m, p], D [m, n], d [m]; s_0 is learned.
+    x_t [n], s_t [p], y_t [m]: A [p, p], B [p, n], b [p], C [m, p], D [m, n], d [m]; s_0 is a parameter.
     """
 
     def __init__(self, n, p, m, last=False):

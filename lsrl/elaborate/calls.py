@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from ..errors import suggest
+from ..ir.nodes import Output
 from ..ir.types import BOOL, UNKNOWN, Kind, Type, join_shapes
 from ..source import Span
 from ..syntax import ast
-from .core import MAX_MATRIX, Elaborator, Ref, article
+from .core import MAX_MATRIX, Elaborator, Ref
 from .expressions import comparison, constant_index, expression, run_time_index
 from .scope import Lazy, Routine, Scope, Value
 
@@ -43,9 +44,12 @@ def _builtin(e: Elaborator, x: ast.Call, builtin: Callable[..., Ref], scope: Sco
     parameters = list(inspect.signature(builtin).parameters.values())[2:]
     least = sum(p.default is p.empty for p in parameters)
     if x.keywords or not least <= len(x.args) <= len(parameters):
-        names = ", ".join(p.name for p in parameters)
+        names = [p.name for p in parameters]
         message = f"`{x.name}` takes {_count(least, len(parameters))}, not {len(x.args)}"
-        e.error("E205", x.span, message, f"write `{x.name}({names})`")
+        if x.keywords:
+            message = f"`{x.name}` is built in and takes no arguments by name"
+        forms = [f"`{x.name}({', '.join(names[:n])})`" for n in range(least, len(names) + 1)]
+        e.error("E205", x.span, message, f"write {' or '.join(forms)}")
         return None
     args = [expression(e, a, scope) for a in x.args]
     return None if any(a is None for a in args) else builtin(e, x, *args)
@@ -79,7 +83,18 @@ def _function(e: Elaborator, x: ast.Call, routine: Routine, scope: Scope) -> Ref
         for line in function.body:
             if isinstance(line, ast.Definition | ast.State):
                 expression(e, ast.Name(line.name, span=line.span), inner)
+            else:
+                assume(e, line, inner)
         return expression(e, function.result, inner)
+
+
+def assume(e: Elaborator, x: ast.Assume, scope: Scope) -> None:
+    """`assume condition`; in a function, at each of its calls."""
+    node = e.as_bool(expression(e, x.condition, scope), x.condition.span, "`assume`")
+    if node is not None and e.type(node).shape:
+        node = reduce(e, "all", node, "`assume`", x.condition.span)
+    if node is not None:
+        e.assumes.append(Output(f"assume in line {x.span.line}", node, x.span))
 
 
 def _bind(
@@ -88,19 +103,24 @@ def _bind(
     """Arguments by name, defaults filled in."""
     names = [f.name for f in function.formals]
     given: dict[str, tuple[ast.Expr, Scope]] = {}
+    problem = ""
     for name, value in zip(names, x.args, strict=False):
         given[name] = (value, scope)
-    ok = len(x.args) <= len(names)
+    if len(x.args) > len(names):
+        problem = f"takes {_count(len(names), len(names))}, not {len(x.args)}"
     for name, value in x.keywords:
-        ok = ok and name in names and name not in given
+        if name in given or name not in names:
+            twice = f"is given `{name}` twice"
+            problem = problem or (twice if name in given else f"has no argument `{name}`")
         given[name] = (value, scope)
     for formal in function.formals:
         if formal.name not in given and formal.default is not None:
             given[formal.name] = (formal.default, routine.scope)
-    if not ok or set(given) != set(names):
+        elif formal.name not in given:
+            problem = problem or f"needs the argument `{formal.name}`"
+    if problem:
         signature = f"{function.name}({', '.join(names)})"
-        message = f"the arguments do not fit `{signature}`"
-        e.error("E205", x.span, message, f"it takes {len(names)}: {', '.join(names) or 'none'}")
+        e.error("E205", x.span, f"`{function.name}` {problem}", f"write `{signature}`")
         return None
     result = {}
     for name in names:
@@ -115,6 +135,8 @@ def _prev(e: Elaborator, x: ast.Call, scope: Scope) -> Ref:
     """`prev(e, init)`: a state of its own whose next value is e, elaborated when all else is."""
     if x.keywords or not 1 <= len(x.args) <= 2:
         message = f"`prev` takes 1 to 2 arguments, not {len(x.args)}"
+        if x.keywords:
+            message = "`prev` is built in and takes no arguments by name"
         e.error("E205", x.span, message, "write `prev(e)` or `prev(e, init)`")
         return None
     if isinstance(x.args[0], ast.Name) and scope.find(x.args[0].name) is None:
@@ -130,15 +152,16 @@ def _prev(e: Elaborator, x: ast.Call, scope: Scope) -> Ref:
         init = given
     key = e.fresh("prev")
     type = e.assumed.get(key, e.type(init) if e.type(init).shape else UNKNOWN)
+    type = type.with_shape(e.type(init).shape or type.shape)
     position, node = e.new_state(key, type, x.span)
     calls = list(e.calls)
 
     def later() -> None:
         outer, e.calls = e.calls, calls
         value = expression(e, x.args[0], scope)
-        e.calls = outer
         if value is not None:
             settle_state(e, key, position, init, value, x.span)
+        e.calls = outer
 
     e.deferred.append(later)
     return node
@@ -160,11 +183,18 @@ def settle_state(e: Elaborator, key: str, position: int, init: int, next: int, s
     joined = e.join([init, next], [span, span], f"state `{key.split('.')[-1]}`")
     if joined is None:
         return
+    if any(len(e.type(r).shape or ()) > 1 for r in joined):
+        help = "keep its rows in states of their own"
+        e.error("E306", span, "a state is a scalar or a vector, not a matrix", help)
+        return
     init, next = joined
     assumed = e.build.states[position].type
     shape = join_shapes(e.type(init).shape, e.type(next).shape)
     if e.type(init).shape == () and e.type(next).shape is None:
         shape = None
+    if e.revise and shape and assumed.shape and assumed.shape != shape:
+        e.found[key], e.guessed = e.type(next).with_shape(shape), True
+        return
     if shape is False or (assumed.shape and shape and assumed.shape != shape):
         a, b = (e.type(init), e.type(next)) if shape is False else (assumed, e.type(next))
         message = f"the state has size {a.size}, but its next value has size {b.size}"
@@ -206,13 +236,18 @@ def _extremum(op: str) -> Callable[..., Ref]:
 
 
 def _reduce(e: Elaborator, x: ast.Call, op: str, a: int) -> Ref:
+    return reduce(e, op, a, f"`{x.name}`", x.span)
+
+
+def reduce(e: Elaborator, op: str, a: int, what: str, span: Span) -> Ref:
+    """A vector's elements made one; a scalar is a vector of one."""
     shape = e.type(a).shape
     if shape == ():
-        a = e.emit("concat", [a], (), x.span)
+        a = e.emit("concat", [a], (), span)
     elif shape is not None and len(shape) == 2:
-        e.error("E306", x.span, f"`{x.name}` takes a vector, not a matrix", "take one row of it")
+        e.error("E306", span, f"{what} takes a vector, not a matrix", "take one row of it")
         return None
-    return e.emit(op, [a], (), x.span)
+    return e.emit(op, [a], (), span)
 
 
 def _number_reduction(op: str) -> Callable[..., Ref]:
@@ -263,10 +298,12 @@ def _dot(e: Elaborator, x: ast.Call, a: int, b: int) -> Ref:
 
 def _size(e: Elaborator, x: ast.Call, v: int) -> Ref:
     shape = e.type(v).shape
+    e.guessed |= shape is None
     return e.number(shape[0] if shape else 1, x.span)
 
 
 def _is_scalar(e: Elaborator, x: ast.Call, v: int) -> Ref:
+    e.guessed |= e.type(v).shape is None
     return e.build.const(e.type(v).shape in ((), None), BOOL, x.span)
 
 
@@ -331,11 +368,11 @@ def _square(fill: Callable[[int], Any]) -> Callable[..., Ref]:
 
 
 def _eye(n: int) -> Any:
-    return np.array([[int(i == j) for j in range(n)] for i in range(n)], dtype=object)
+    return np.eye(n, dtype=int).astype(object)
 
 
 def _shift(n: int) -> Any:
-    return np.array([[int(i == j + 1) for j in range(n)] for i in range(n)], dtype=object)
+    return np.eye(n, k=-1, dtype=int).astype(object)
 
 
 def _diag(e: Elaborator, x: ast.Call, v: int) -> Ref:
@@ -351,9 +388,13 @@ def _diag(e: Elaborator, x: ast.Call, v: int) -> Ref:
 
 
 def _rotation(e: Elaborator, x: ast.Call, angle: int) -> Ref:
-    node = e.node(angle)
+    ref = e.as_number(angle, x.args[0].span, "`rotation`")
+    if ref is None:
+        return None
+    node = e.node(ref)
     if node.op != "const" or node.type.shape != ():
-        e.error("E302", x.args[0].span, "`rotation` takes a constant angle", "it is in radians")
+        help = "write it in radians, as in `rotation(pi / 3)`"
+        e.error("E302", x.args[0].span, "`rotation` takes a constant angle", help)
         return None
     c, s = math.cos(node.attrs[0][0]), math.sin(node.attrs[0][0])
     return e.constant(np.array([[c, -s], [s, c]], dtype=object), x.span)
@@ -361,16 +402,25 @@ def _rotation(e: Elaborator, x: ast.Call, angle: int) -> Ref:
 
 def _constant_function(f: Callable[[Any], Any]) -> Callable[..., Ref]:
     def build(e: Elaborator, x: ast.Call, a: int) -> Ref:
-        if not e.is_const(a):
-            span = x.args[0].span
-            e.error("E302", span, f"`{x.name}` is for constants, not {article(e.type(a))}",
-                    "compute it outside, or tabulate it and use `lookup`")  # fmt: skip
+        ref, span = e.as_number(a, x.args[0].span, f"`{x.name}`"), x.args[0].span
+        if ref is None:
             return None
-        try:
-            return e.constant(np.frompyfunc(f, 1, 1)(e.node(a).values), x.span)
-        except (ValueError, OverflowError) as problem:
-            e.error("E308", x.span, f"`{x.name}`: {problem}", "choose another constant")
+        if not e.is_const(ref):
+            help = "compute it outside, or tabulate it and use `lookup`"
+            message = f"`{x.name}` is for constants, but this is known only at run time"
+            e.error("E302", span, message, help)
             return None
+        values = []
+        for value in e.node(ref).attrs[0]:
+            try:
+                values.append(f(value))
+            except (ValueError, OverflowError):
+                message = f"`{x.name}` has no value at {float(value):g}"
+                e.error("E308", span, message, "choose another constant")
+                return None
+        result = np.empty(len(values), dtype=object)
+        result[:] = values
+        return e.constant(result.reshape(e.type(ref).shape or ()), x.span)
 
     return build
 

@@ -1,11 +1,12 @@
 """The state of an elaboration, and the typed building blocks that expressions are made of.
 
-A value that could not be built is `None`; whatever uses it is `None` too, without a further message,
-so that one mistake is reported once and the rest of the program is still checked.
+A value that could not be built is `None`; whatever uses it is `None` too, without a further
+message, so that one mistake is reported once and the rest of the program is still checked.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
@@ -15,19 +16,20 @@ import numpy as np
 
 from ..errors import Diagnostic
 from ..ir.builder import Builder, fold
-from ..ir.nodes import Node, State
+from ..ir.nodes import Node, Output, State
 from ..ir.types import UNKNOWN, Kind, Type, join_kinds, join_shapes
 from ..source import Span
 
 MAX_SIZE = 1 << 20  # elements of a vector
-MAX_MATRIX = 1 << 22  # entries of a matrix
-MAX_NODES = 5_000_000
+MAX_MATRIX = 1 << 20  # entries of a matrix
+MAX_NODES = 1_000_000
 MAX_DIGITS = 4096  # bits of a constant
+MIN_FLOAT, MAX_FLOAT = sys.float_info.min, sys.float_info.max
 
 Ref = int | None
 
 
-class TooLarge(Exception):
+class TooLarge(Exception):  # noqa: N818
     """The program grew past what one machine should be asked to hold; already reported."""
 
 
@@ -45,7 +47,10 @@ class Elaborator:
         self.busy: list[tuple[str, Span]] = []
         self.counters: dict[str, int] = {}
         self.names: list[tuple[str, int]] = []
+        self.assumes: list[Output] = []
         self.members: dict[str, Type] = {}
+        self.guessed = False  # a size was asked for that is not known yet, and taken as a scalar's
+        self.revise = False  # the round before guessed: a state's size may change once more
 
     # Problems
 
@@ -86,12 +91,18 @@ class Elaborator:
     def is_const(self, ref: int) -> bool:
         return self.build.is_const(ref)
 
-    def emit(self, op: str, args: Sequence[int], attrs: tuple[Any, ...] = (), span: Span | None = None) -> int:  # noqa: E501
+    def emit(
+        self, op: str, args: Sequence[int], attrs: tuple[Any, ...] = (), span: Span | None = None
+    ) -> int:
+        """Append an operation, or its value where all operands are constant."""
         if len(self.build.nodes) > MAX_NODES:
             help = "use smaller sizes"
             self.error("E310", span, f"the program has more than {MAX_NODES:,} operations", help)
             raise TooLarge
-        return self.build.emit(op, args, attrs, span)
+        result = self.build.emit(op, args, attrs, span)
+        if result == len(self.build.nodes) - 1 and self.is_const(result):
+            self.check_constant(self.node(result).attrs[0], span)
+        return result
 
     def unknown(self, type: Type = UNKNOWN, shape: tuple[int, ...] | None = None) -> int:
         """A stand-in for a value that a later round will know."""
@@ -110,6 +121,7 @@ class Elaborator:
         """A constant from an object array; its kind follows from its elements."""
         values = np.asarray(array, dtype=object)
         kind = kind or kind_of(values.reshape(-1))
+        self.check_constant(values.reshape(-1), span)
         return self.build.const(values, Type(kind, values.shape), span)
 
     # Conversions
@@ -197,17 +209,21 @@ class Elaborator:
         shape = self.type(refs[0]).shape
         if shape is not None and len(shape) == 2:
             return self.constant(fold(op, (), [self.node(r) for r in refs]), span)
-        if op in ("add", "sub", "mul", "div") and all(self.is_const(r) for r in refs):
-            return self._fold_number(op, refs, span)
         return self.emit(op, refs, (), span)
 
-    def _fold_number(self, op: str, refs: list[int], span: Span) -> int:
-        result = self.emit(op, refs, (), span)
-        for value in self.node(result).attrs[0]:
-            if not isinstance(value, float) and value.numerator.bit_length() > MAX_DIGITS:
-                self.error("E311", span, "this constant has too many digits", "use a smaller one")
+    def check_constant(self, values: Sequence[Any], span: Span | None) -> None:
+        """Report a computed constant that float64 cannot hold, or that has too many digits."""
+        for value in values:
+            if isinstance(value, int) and -(1 << 64) < value < 1 << 64:
+                continue
+            size = abs(value)
+            if not (size == 0 or MIN_FLOAT <= size <= MAX_FLOAT):
+                message = "this constant is outside of what float64 can hold"
+                self.error("E311", span, message, "keep it between 1e-307 and 1e308")
                 raise TooLarge
-        return result
+            if isinstance(value, Fraction) and value.denominator.bit_length() > MAX_DIGITS:
+                self.error("E311", span, "this constant has too many digits", "use a simpler one")
+                raise TooLarge
 
     def join(self, refs: Sequence[int], spans: Sequence[Span], what: str) -> list[int] | None:
         """Operands converted to their common kind."""
@@ -235,8 +251,13 @@ class Elaborator:
             self.error("E302", span, f"{what} must be a constant scalar", help)
             return None
         value = node.attrs[0][0]
+        if node.type.kind is Kind.ENUM:
+            message = f"{what} must be an integer, but this is one of {node.type}"
+            self.error("E304", span, message, "write an integer")
+            return None
         if isinstance(value, float) or value != int(value):
-            self.error("E302", span, f"{what} must be an integer, not {value}", "write an integer")
+            message = f"{what} must be an integer, not {show(value)}"
+            self.error("E302", span, message, "write an integer")
             return None
         return int(value)
 
@@ -271,7 +292,8 @@ def kind_of(values: Sequence[Any]) -> Kind:
     """The smallest kind that holds these constants."""
     if all(isinstance(v, bool | np.bool_) for v in values):
         return Kind.BOOL
-    if any(isinstance(v, float) or Fraction(v).denominator != 1 for v in values):
+    others = [v for v in values if not isinstance(v, int)]
+    if any(isinstance(v, float) or Fraction(v).denominator != 1 for v in others):
         return Kind.REAL
     return Kind.INT if any(values) else Kind.ZERO
 
@@ -283,6 +305,11 @@ def sized(shape: tuple[int, ...] | None) -> str:
     return " x ".join(map(str, shape))
 
 
+def show(value: int | Fraction | float) -> str:
+    """A number for a message."""
+    return str(int(value)) if value == int(value) and abs(value) < 1e15 else f"{float(value):.10g}"
+
+
 def article(type: Type) -> str:
     """A type in words, for messages."""
     words = {Kind.ZERO: "an integer", Kind.INT: "an integer", Kind.REAL: "a real number"}
@@ -290,4 +317,7 @@ def article(type: Type) -> str:
     word = words.get(type.kind, f"one of {type.with_shape(())}")
     if type.shape and len(type.shape) == 2:
         return f"a matrix ({sized(type.shape)})"
-    return word.replace("a ", "a vector of ", 1) if type.shape else word
+    if not type.shape:
+        return word
+    one, _, noun = word.partition(" ")
+    return f"a vector of {type.with_shape(())}" if one == "one" else f"a vector of {noun}s"

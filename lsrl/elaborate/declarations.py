@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from ..ir.types import UNKNOWN, Kind, Type, join_kinds
+from ..source import Span
 from ..syntax import ast
 from .calls import constant, settle_state
-from .core import Elaborator, Ref, article
+from .core import Elaborator, Ref, article, show, sized
 from .declared import Declared, declared_type
 from .expressions import expression
 from .scope import Scope, Value
@@ -17,32 +18,52 @@ def define(e: Elaborator, x: ast.Definition, scope: Scope, key: str) -> Ref:
     return conform(e, value, x, scope, key) if x.type is not None else value
 
 
-def conform(e: Elaborator, value: Ref, x: ast.Definition | ast.Output, scope: Scope, key: str) -> Ref:  # noqa: E501
+def conform(
+    e: Elaborator, value: Ref, x: ast.Definition | ast.Output, scope: Scope, key: str
+) -> Ref:
     """A value held against the type that was declared for it."""
     assert x.type is not None
     declared = declared_type(e, x.type, scope)
     if declared is None or value is None:
         return None
-    return fit(e, value, declared, x, key)
+    return fit(e, value, declared, x.value.span, key)
 
 
-def fit(e: Elaborator, value: int, declared: Declared, x: ast.Declaration, key: str) -> Ref:
+def fit(
+    e: Elaborator, value: int, declared: Declared, span: Span, key: str, what: str = "value"
+) -> Ref:
     """Convert to the declared kind and shape, and add the promise of the declared bounds."""
-    have, want = e.type(value), declared.type
+    have, want, name = e.type(value), declared.type, key.split(".")[-1]
     joined = join_kinds(have, want)
     if joined is None or joined.kind is not want.kind:
-        message = f"`{key}` is declared as {article(want)}, but its value is {article(have)}"
-        e.error("E317", x.span, message, "change the type or the value")
+        message = f"`{name}` is declared as {article(want)}, but its {what} is {article(have)}"
+        e.error("E317", span, message, f"change the type or the {what}")
         return None
-    value = e.convert(value, want.with_shape(()), x.span)
+    value = e.convert(value, want.with_shape(()), span)
     if have.shape not in (want.shape, (), None):
-        message = f"`{key}` is declared with size {want.size}, but its value has size {have.size}"
-        e.error("E301", x.span, message, "change the size or the value")
+        sizes = f"declared with size {sized(want.shape)}, but its {what} has {sized(have.shape)}"
+        e.error("E301", span, f"`{name}` is {sizes}", f"change the size or the {what}")
         return None
-    value = e.widen(value, want.shape, x.span)
+    if len(want.shape or ()) > 1 and not e.is_const(value):
+        e.error("E306", span, f"the matrix `{name}` is not constant", "use a vector for each row")
+        return None
+    value = e.widen(value, want.shape, span)
     if not declared.bounded or want.kind in (Kind.BOOL, Kind.ENUM):
         return value
+    if e.is_const(value):
+        return value if holds(e, declared, value, span, name) else None
     return e.emit("bound", [value], (key, declared.lo, declared.hi), declared.span)
+
+
+def holds(e: Elaborator, declared: Declared, node: int, span: Span, name: str) -> bool:
+    """Whether a constant lies within the declared bounds; an error if not."""
+    if declared.lo is None or declared.hi is None or declared.type.kind is Kind.ENUM:
+        return True
+    outside = [v for v in e.node(node).attrs[0] if not declared.lo <= v <= declared.hi]
+    if outside:
+        message = f"`{name}` is {show(outside[0])}, outside of {declared.range}"
+        e.error("E315", span, message, "choose a value in that range")
+    return not outside
 
 
 def define_state(e: Elaborator, x: ast.State, scope: Scope, key: str) -> Ref:
@@ -53,18 +74,20 @@ def define_state(e: Elaborator, x: ast.State, scope: Scope, key: str) -> Ref:
         return None
     if declared is not None:
         # Unlike the emitted values, the initial one may lie outside of the declared bounds.
-        fitted = fit(e, init, Declared(declared.type, None, None, declared.span), x, key)
+        unbounded = Declared(declared.type, None, None, declared.span)
+        fitted = fit(e, init, unbounded, x.init.span, key, "initial value")
         if fitted is None:
             return None
         init, type = fitted, declared.type
     else:
         type = e.assumed.get(key, e.type(init) if e.type(init).shape else UNKNOWN)
+        type = type.with_shape(e.type(init).shape or type.shape)
     position, prev = e.new_state(key, type, x.span)
     inner = scope.child()
     inner.names[x.name] = Value(prev)
     next = expression(e, x.next, inner)
     if next is not None and declared is not None:
-        next = fit(e, next, declared, x, key)
+        next = fit(e, next, declared, x.next.span, key, "next value")
     if next is None:
         return None
     settle_state(e, key, position, init, next, x.next.span)

@@ -10,7 +10,7 @@ from ..ir.types import Kind, Type
 from ..source import Span
 from ..syntax import ast
 from .calls import constant
-from .core import Elaborator
+from .core import Elaborator, show
 from .scope import Scope
 
 
@@ -26,6 +26,11 @@ class Declared:
     @property
     def bounded(self) -> bool:
         return self.lo is not None
+
+    @property
+    def range(self) -> str:
+        """The bounds as they are written."""
+        return f"{show(self.lo or 0)}..{show(self.hi or 0)}"
 
 
 _KINDS = {"bool": Kind.BOOL, "int": Kind.INT, "real": Kind.REAL}
@@ -68,7 +73,8 @@ def _bounded(e: Elaborator, x: ast.TypeExpr, type: Type, scope: Scope) -> Declar
             return None
     lo, hi = ends
     if lo > hi:
-        e.error("E315", x.span, f"the range {lo}..{hi} is empty", "the lower bound comes first")
+        message = f"the range {show(lo)}..{show(hi)} is empty"
+        e.error("E315", x.span, message, "the lower bound comes first")
         return None
     if max(abs(lo), abs(hi)) > 2**53:
         message = "this range is beyond what float64 holds exactly (2^53)"
@@ -102,10 +108,11 @@ def _named(
         help = suggest(name, known) or "define it with `type name = ...`"
         e.error("E201", x.span, f"the type `{name}` is not defined", help)
         return None
-    if any(n == name for n, _ in e.busy):
+    key = f"type {name}"
+    if any(n == key for n, _ in e.busy):
         e.error("E401", x.span, f"the type `{name}` is defined by itself", "name another type")
         return None
-    e.busy.append((name, x.span))
+    e.busy.append((key, x.span))
     inner = declared_type(e, definition.type, scope)
     e.busy.pop()
     if inner is None:

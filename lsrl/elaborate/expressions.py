@@ -12,7 +12,7 @@ from ..errors import suggest
 from ..ir.types import BOOL, Kind, Type
 from ..source import Span
 from ..syntax import ast
-from .core import Elaborator, Ref, article, sized
+from .core import MAX_SIZE, Elaborator, Ref, article, sized
 from .scope import Lazy, NotHere, Routine, Scope, Value
 
 SYMBOL = {"lt": "<", "le": "<=", "eq": "==", "ne": "!="}
@@ -49,7 +49,7 @@ def lookup(e: Elaborator, name: str, span: Span, scope: Scope) -> Ref:
         e.error("E203", span, f"`{name}` is a function", help)
     elif isinstance(binding, NotHere):
         e.error(
-            "E204", span, f"`{name}` belongs to an imported file and depends on its inputs",
+            "E204", span, f"`{name}` belongs to an imported file and is no constant there",
             "only types, constants and functions can be imported",
         )  # fmt: skip
     else:
@@ -142,10 +142,15 @@ def product(e: Elaborator, left: Ref, right: Ref, x: ast.Binary) -> Ref:
     if left is None or right is None:
         return None
     a, b = e.node(left), e.node(right)
-    if a.op == "unknown" or b.type.shape is None:
+    if a.op == "unknown":
+        return e.unknown()
+    if b.type.shape is None and a.op == "const" and a.type.shape and len(a.type.shape) == 2:
+        kind = max(a.type.kind, b.type.kind, key=lambda k: k is Kind.REAL)
+        return e.unknown(Type(kind), a.type.shape[:1])
+    if b.type.shape is None:
         return e.unknown()
     if a.op != "const" or a.type.shape is None or len(a.type.shape) != 2:
-        help = "for two vectors write `dot(a, b)`"
+        help = "write it as rows of constants; for two vectors there is `dot(a, b)`"
         message = f"the left side of `@` must be a constant matrix, not {article(a.type)}"
         e.error("E307", x.left.span, message, help)
         return None
@@ -174,7 +179,7 @@ def integer_division(e: Elaborator, op: str, left: int, right: int, x: ast.Binar
         e.error("E308", x.right.span, f"`{op}` by {m}", help)
         return None
     if e.type(left).kind is Kind.REAL:
-        help = "use integers; `floor` and `/` are for constants"
+        help = "use integers; a real value of the run cannot be rounded"
         e.error("E305", x.left.span, f"`{op}` is for integers, but this is a real number", help)
         return None
     return e.emit("mod" if op == "mod" else "floordiv", [left], (m,), x.span)
@@ -197,7 +202,12 @@ def _power(e: Elaborator, left: int, right: int, x: ast.Binary) -> Ref:
         e.error("E308", x.span, "division by zero", "a power of 0 needs a positive exponent")
         return None
     base = values if exponent >= 0 else values * Fraction(1)
-    return e.constant(base**exponent, x.span)
+    try:
+        return e.constant(base**exponent, x.span)
+    except OverflowError:
+        help = "use a smaller exponent"
+        e.error("E311", x.span, "this power is beyond what float64 can hold", help)
+        return None
 
 
 def _division(e: Elaborator, refs: list[int], x: ast.Binary) -> Ref:
@@ -321,7 +331,8 @@ def run_time_index(e: Elaborator, vector: int, position: int, at: Span, span: Sp
     """`v[k]` with k known at run time. That k lies inside v is checked when ranges are known."""
     type = e.type(position)
     if type.kind is Kind.REAL or (type.shape not in ((), None)):
-        e.error("E302", at, f"an index must be one integer, not {article(type)}", "round it first")
+        help = "use an integer, a boolean or a member of an enumeration"
+        e.error("E302", at, f"an index must be one integer, not {article(type)}", help)
         return None
     if type.kind is Kind.BOOL:
         position = e.emit("number", [position])
@@ -409,14 +420,20 @@ def _comprehension(e: Elaborator, x: ast.Comprehension, scope: Scope) -> Ref:
     values = iteration(e, x.iterable, scope)
     if values is None:
         return None
-    items: list[Ref] = []
+    items: list[int] = []
+    total = 0
     for i in values:
         inner = scope.child()
         inner.names[x.variable] = Value(e.number(i, x.span))
-        items.append(expression(e, x.body, inner))
-        if items[-1] is None:
+        item = expression(e, x.body, inner)
+        if item is None:
             return None
-    return concatenate(e, [i for i in items if i is not None], [x.body.span] * len(items), x.span)
+        items.append(item)
+        total += e.type(item).size
+        if total > MAX_SIZE:
+            e.check_size(total, x.span, "the size of this vector so far")
+            return None
+    return concatenate(e, items, [x.body.span] * len(items), x.span)
 
 
 def iteration(e: Elaborator, x: ast.Expr, scope: Scope) -> range | None:

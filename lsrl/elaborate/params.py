@@ -12,8 +12,8 @@ from ..errors import OptionError, suggest
 from ..ir.types import Kind
 from ..syntax import ast
 from .calls import constant
-from .core import Elaborator
-from .declarations import fit
+from .core import Elaborator, show
+from .declarations import fit, holds
 from .declared import Declared, declared_type
 from .scope import Scope, Value
 
@@ -50,12 +50,13 @@ def _param(
     node = constant(e, d.value, scope, f"the value of `{d.name}`")
     if declared is None or node is None:
         return None
-    node = fit(e, node, _unbounded(declared), d, d.name)
+    node = fit(e, node, _unbounded(declared), d.value.span, d.name)
     if node is not None and d.name in overrides:
         node = _override(e, d, declared, overrides[d.name])
     if node is None:
         return None
-    _check_bounds(e, d, declared, node, d.name in overrides)
+    if d.name not in overrides:
+        holds(e, declared, node, d.value.span, d.name)
     round.params[d.name] = plain(e.node(node).values)
     round.param_types[d.name] = declared
     return node
@@ -82,6 +83,12 @@ def _override(e: Elaborator, d: ast.Param, declared: Declared, given: Override) 
     if array.shape != declared.type.shape:
         message = f"the parameter `{d.name}` is {wanted}, but the value has shape {array.shape}"
         raise OptionError.at("E011", d.span, message, "give a value of that shape")
+    for value in flat:
+        if declared.lo is not None and declared.hi is not None:
+            if declared.lo <= value <= declared.hi:
+                continue
+            message = f"`{d.name}` is {show(value)}, outside of {declared.range}"
+            raise OptionError.at("E011", d.span, message, "choose a value in that range")
     values = np.empty(len(flat), dtype=object)
     values[:] = flat
     return e.build.const(values.reshape(array.shape), declared.type, d.span)
@@ -101,15 +108,3 @@ def _scalar(value: Any, declared: Declared) -> Any:
     if kind is Kind.INT and exact.denominator != 1:
         raise ValueError
     return exact
-
-
-def _check_bounds(e: Elaborator, d: ast.Param, declared: Declared, node: int, given: bool) -> None:
-    if declared.lo is None or declared.hi is None or declared.type.kind is Kind.ENUM:
-        return
-    for value in e.node(node).attrs[0]:
-        if not declared.lo <= value <= declared.hi:
-            message = f"`{d.name}` is {value}, outside of {declared.lo}..{declared.hi}"
-            if given:
-                raise OptionError.at("E011", d.span, message, "choose a value in that range")
-            e.error("E315", d.span, message, "choose a value in that range")
-            return

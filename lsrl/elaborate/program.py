@@ -1,7 +1,7 @@
 """From a syntax tree to the program IR.
 
-Types of states follow from their use, so elaboration runs in rounds: each assumes the types that the
-one before found, until they agree (kinds only grow: zero < bool < int < real).
+Types of states follow from their use, so elaboration runs in rounds: each assumes the types that
+the one before found, until they agree (kinds only grow: zero < bool < int < real).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ..ir.nodes import Field, Graph, Node, Output
 from ..ir.types import INT, REAL, Kind, Type, join_kinds
 from ..source import Span
 from ..syntax import ast
-from .calls import constant
+from .calls import assume, constant
 from .core import Elaborator, TooLarge
 from .declarations import conform, zero_type
 from .declared import Declared, declared_type
@@ -53,14 +53,17 @@ def elaborate(
     limit = sys.getrecursionlimit()
     sys.setrecursionlimit(max(limit, 50_000))
     try:
-        for _ in range(MAX_ROUNDS):
+        guessed = False
+        for k in range(MAX_ROUNDS):
             round = _Round(tree, imports, dict(overrides or {}), length, assumed)
+            round.e.revise = guessed and k < MAX_ROUNDS - 1
             result = round.run()
             found = round.e.found
             if all(assumed.get(k) == t for k, t in found.items()):
                 if all(t == zero_type(t) for t in found.values()) or round.e.problems:
                     return round.finish(result)
                 found = {k: zero_type(t) for k, t in found.items()}
+            guessed = round.e.guessed
             assumed = {**assumed, **{k: _grow(assumed.get(k), t) for k, t in found.items()}}
         return round.finish(result)
     finally:
@@ -95,7 +98,6 @@ class _Round:
         self.params: dict[str, Any] = {}
         self.param_types: dict[str, Declared] = {}
         self.outputs: list[Output] = []
-        self.assumes: list[Output] = []
 
     def run(self) -> Graph | None:
         try:
@@ -109,7 +111,7 @@ class _Round:
         e = self.e
         return Graph(
             tuple(e.build.nodes), tuple(e.build.states), tuple(e.build.inputs),
-            tuple(self.outputs), tuple(self.assumes), tuple(e.names), e.length,
+            tuple(self.outputs), tuple(e.assumes), tuple(e.names), e.length,
         )  # fmt: skip
 
     def finish(self, graph: Graph | None) -> Elaborated:
@@ -121,9 +123,7 @@ class _Round:
         examples = tuple(d for d in declarations if isinstance(d, ast.Example))
         members = {m: t.members.index(m) for m, t in self.e.members.items()}
         doc = docs[0].strip() if docs else ""
-        return Elaborated(
-            graph, doc, self.params, self.param_types, members, examples, self.tree
-        )
+        return Elaborated(graph, doc, self.params, self.param_types, members, examples, self.tree)
 
     # Scopes
 
@@ -188,9 +188,12 @@ class _Round:
     ) -> None:
         """Enter a name; each is defined once in a file."""
         old = scope.names.get(name)
-        if old is not None and not (imported and getattr(old, "span", None) == getattr(binding, "span", 0)):  # noqa: E501
-            where = getattr(old, "span", None)
+        where = getattr(old, "span", None)
+        again = imported and where is not None and where == binding.span
+        if old is not None and not again:
             line = f" (first in line {where.line})" if where else ""
+            if where and where.source is not span.source:
+                line = f" (first in {where.source.name}, line {where.line})"
             self.e.error("E202", span, f"`{name}` is defined twice{line}", "rename one of them")
             return
         if name.startswith("_"):
@@ -291,7 +294,9 @@ class _Round:
             if isinstance(d, ast.Output):
                 self._output(top, d)
             elif isinstance(d, ast.Assume):
-                self._assume(top, d)
+                assume(e, d, top)
+            elif isinstance(d, ast.TypeDef):
+                declared_type(e, ast.TypeExpr(d.name, (), (), None, span=d.type.span), top)
         while e.deferred:
             e.deferred.pop(0)()
         check_uncalled(e, self.tree, top)
@@ -316,13 +321,3 @@ class _Round:
             if len(self.e.type(node).shape or ()) > 1:
                 self.e.error("E306", d.value.span, "a matrix cannot be an output", "take a row")
             self.outputs.append(Output(name, node, d.span))
-
-    def _assume(self, top: Scope, d: ast.Assume) -> None:
-        e = self.e
-        node = e.as_bool(expression(e, d.condition, top), d.condition.span, "`assume`")
-        if node is not None:
-            if e.type(node).shape:
-                node = e.emit("all", [node], (), d.span)
-            self.assumes.append(Output(f"assume in line {d.span.line}", node, d.span))
-
-

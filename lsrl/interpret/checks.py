@@ -96,7 +96,8 @@ def _outside(value: Array, lo: Array, hi: Array) -> Array | None:
     return bad if bad.any() else None
 
 
-def _limits(lo: Any, hi: Any, node: Node, exact: bool) -> tuple[Array, Array]:
+def limits(lo: Any, hi: Any, node: Node, exact: bool) -> tuple[Array, Array]:
+    """What a value is compared with, for a range that it is to lie in: that of reals has slack."""
     low, high = np.asarray(lo, dtype=object), np.asarray(hi, dtype=object)
     if exact:
         return low, high
@@ -108,7 +109,7 @@ def _limits(lo: Any, hi: Any, node: Node, exact: bool) -> tuple[Array, Array]:
 def _in_range(
     node: Node, i: int, lo: Any, hi: Any, exact: bool, code: str, words: Any, help: str
 ) -> Action:
-    low, high = _limits(lo, hi, node, exact)
+    low, high = limits(lo, hi, node, exact)
 
     def act(frame: Frame) -> None:
         value = frame.at(i)
@@ -133,10 +134,16 @@ def _bound(node: Node, i: int, name: str, lo: Any, hi: Any, exact: bool) -> Acti
     return _in_range(node, i, lo, hi, exact, "E702", words, help)
 
 
-def _promise(node: Node, i: int, range: tuple[Any, Any], exact: bool) -> Action:
-    lo, hi = np.minimum(range[0], 0), np.maximum(range[1], 0)
+def promised_range(lo: Any, hi: Any) -> tuple[Any, Any]:
+    """The range of a register that holds 0 or a value of lo..hi: numbers, or one per element."""
+    lo, hi = np.minimum(lo, 0), np.maximum(hi, 0)
     if lo.size and (lo == lo.flat[0]).all() and (hi == hi.flat[0]).all():
-        lo, hi = lo.flat[0], hi.flat[0]
+        return lo.flat[0], hi.flat[0]
+    return lo, hi
+
+
+def _promise(node: Node, i: int, range: tuple[Any, Any], exact: bool) -> Action:
+    lo, hi = promised_range(*range)
 
     def words(element: str, found: str, text: str, place: tuple[int, ...]) -> str:
         low, high = (np.asarray(end)[place] if np.ndim(end) else end for end in (lo, hi))

@@ -62,13 +62,13 @@ def watch(graph: Graph, comparisons: Sequence[int], guard: float) -> Iterator[Wa
 def _measure(n: int, args: Sequence[int], guard: float) -> Action:
     def act(frame: Frame) -> None:
         margin: Margin = frame.notes[n]
-        distance = _distance([frame.at(a) for a in args])
-        if not distance.size:
+        gap = distance([frame.at(a) for a in args])
+        if not gap.size:
             return
-        smallest = float(distance.min())
+        smallest = float(gap.min())
         margin.smallest = min(margin.smallest, smallest)
         if smallest < guard:
-            close = (distance < guard).astype(bool)
+            close = (gap < guard).astype(bool)
             close = close.reshape(*close.shape[:2], -1).sum(axis=(0, 2))
             close = np.broadcast_to(close, frame.batch)
             margin.undetermined += int(close.sum())
@@ -77,7 +77,7 @@ def _measure(n: int, args: Sequence[int], guard: float) -> Action:
     return act
 
 
-def _distance(sides: Sequence[Array]) -> Array:
+def gap(sides: Sequence[Array]) -> Array:
     if len(sides) == 2:
         return np.asarray(abs(sides[0] - sides[1]))
     (vector,) = sides  # argmax: how far the largest is above the next

@@ -8,7 +8,7 @@ slices, sums and broadcasts are free, and equal atoms are one atom (hash-consing
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from fractions import Fraction
@@ -113,6 +113,7 @@ class AtomGraph:
         self.names: dict[str, list[Form]] = {}
         self.input_size = 0
         self.prefixes: dict[int, int] = {}  # by clock group: lanes that are 1 at one step only
+        self.positions: dict[int, tuple[list[int], bool]] = {}  # see `on_clock`
         self.openings: dict[int, int] = {}  # in how many steps at most a unit is not 0
         self.switches: dict[int, frozenset[int]] = {}  # of a gate: atoms that are 0 while it is open
         self.families: dict[int, int] = {}  # units of which at most one is not 0 at a time
@@ -202,6 +203,25 @@ class AtomGraph:
             low, high = low + min(ends), high + max(ends)
             steps.append(None if atom.step is None else atom.step * abs(c))
         return Form(kept, const, low, high, gcd(steps))
+
+    def on_clock(self, form: Form, f: Callable[[Coefficient], Coefficient]) -> Form | None:
+        """f(form) as a read-out, if the form reads a single clock; else None.
+
+        `positions` has the lanes of each clock, of which one is 1 and the others 0, and whether all
+        of them can be 0.
+        """
+        groups = {self.atoms[a].group for a in form.terms}
+        if len(groups) != 1 or not groups <= self.positions.keys():
+            return None
+        lanes, silent = self.positions[groups.pop()]
+        if not form.terms.keys() <= set(lanes):
+            return None
+        values = [f(form.const + form.terms.get(a, 0)) for a in lanes]
+        base = f(form.const) if silent else max(set(values), key=values.count)
+        found = [*values, base] if silent else values
+        result = self.form({a: v - base for a, v in zip(lanes, values, strict=True)}, base)
+        step = gcd(abs(Fraction(v)) for v in found)
+        return tighten(result, float(min(found)), float(max(found)), step)
 
     def combine(self, parts: Iterable[tuple[Coefficient, Form]], const: Coefficient = 0) -> Form:
         """A linear combination of forms. Its range is the better of what its atoms and what its

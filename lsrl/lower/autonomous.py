@@ -1,4 +1,4 @@
-"""The fixed sequences of nodes that no input reaches, step by step."""
+"""The fixed sequences of nodes that no input reaches."""
 
 from __future__ import annotations
 
@@ -7,35 +7,21 @@ from typing import Any
 
 import numpy as np
 
-from ..ir.nodes import Graph
-from ..ir.semantics import apply
+from ..interpret.run import Interpreter
+from ..ir.nodes import Field, Graph, Output
 
 
 def simulate(graph: Graph, nodes: Sequence[int], steps: int) -> dict[int, Any]:
-    """Values `[steps, elements]` (float64) of `nodes`, which must be closed under operands."""
-    record = {n: np.empty((steps, graph.nodes[n].type.size)) for n in nodes}
-    previous: dict[int, Any] = {}
-    for s in {graph.nodes[n].attrs[0] for n in nodes if graph.nodes[n].op == "prev"}:
-        state = graph.states[s]
-        kind = bool if state.type.kind.value == "bool" else np.float64
-        init = np.array([float(v) for v in state.init]).astype(kind)
-        previous[s] = init.reshape(state.type.shape)
-    constants = {n: _constant(graph, n) for n in nodes if graph.nodes[n].op == "const"}
-    plan = [(n, graph.nodes[n]) for n in nodes]
-    for t in range(steps):
-        now = dict(constants)
-        for n, node in plan:
-            if node.op == "prev":
-                now[n] = previous[node.attrs[0]]
-            elif node.op != "const":
-                vector = [bool(graph.nodes[a].type.shape) for a in node.args]
-                now[n] = apply(node.op, node.attrs, [now[a] for a in node.args], vector)
-            record[n][t] = np.asarray(now[n], dtype=np.float64).reshape(-1)
-        previous = {s: now[graph.states[s].next] for s in previous}
-    return record
+    """Values `[steps, elements]` (float64) of `nodes`, which no input reaches."""
+    sizes = {n: graph.nodes[n].type.size for n in nodes}
+    alone = graph.replace(outputs=tuple(Output(str(n), n) for n in nodes), assumes=())
+    inputs = {f.name: _anything(f, steps) for f in graph.inputs}
+    run = Interpreter(alone).run(inputs, undetermined=False, check=False)
+    return {
+        n: np.asarray(run.outputs[str(n)][0], dtype=np.float64).reshape(steps, sizes[n])
+        for n in nodes
+    }
 
 
-def _constant(graph: Graph, n: int) -> Any:
-    node = graph.nodes[n]
-    kind = bool if node.type.kind.value == "bool" else np.float64
-    return np.array(node.values, dtype=object).astype(kind)
+def _anything(field: Field, steps: int) -> Any:
+    return np.full((1, steps, *(field.type.shape or ())), float(field.lo))

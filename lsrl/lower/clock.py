@@ -9,6 +9,7 @@ The sequences are computed for all steps below `length`, so this is exact up to 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -83,6 +84,16 @@ class Clocks:
         values = _unrolled(self.sequences[n], clock)
         return [self._read(clock, values[:, j]) for j in range(values.shape[1])]
 
+    def joined(self, nodes: Sequence[int], ufunc: Any) -> list[Form] | None:
+        """Read-outs of a conjunction or disjunction of driven booleans, if one clock holds them all."""
+        sequence = ufunc.reduce([self.sequences[n] for n in nodes])
+        lasso = _lasso(sequence)
+        for clock in self.clocks if lasso is not None else ():
+            if clock.prefix >= lasso[0] and clock.period % lasso[1] == 0:
+                values = _unrolled(sequence, clock)
+                return [self._read(clock, values[:, j]) for j in range(values.shape[1])]
+        return None
+
     def _read(self, clock: Clock, values: Any) -> Form:
         """sum over positions of value times lane; the commonest value is the constant."""
         exact: list[Coefficient] = [int(v) for v in values]
@@ -117,8 +128,11 @@ class Clocks:
         else:  # a lane that is 1 only before the first step starts the shift
             lanes.append(Lane({}, constant(0), 1))
             lanes[0].row = {len(lanes) - 1: 1}
-        self.atoms.prefixes[len(self.atoms.groups)] = q
-        return _register(self.atoms, lanes, positions, f"clock {q}+{p}")
+        number = len(self.atoms.groups)
+        visible = _register(self.atoms, lanes, positions, f"clock {q}+{p}")
+        self.atoms.prefixes[number] = q
+        self.atoms.positions[number] = visible, p == 1
+        return visible
 
 
 def _register(graph: AtomGraph, lanes: list[Lane], visible: int, name: str) -> list[int]:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+import numpy as np
+
 from ..analysis.ranges import Fact
 from ..errors import Diagnostic, UnsupportedError
 from ..ir.components import components
@@ -260,14 +262,24 @@ def _equal_booleans(l: Legaliser, a: Form, b: Form) -> Bool:
     return logic.from_value(g, differ).negated()
 
 
+def _columns(l: Legaliser, node: Node, ufunc: Any) -> list[tuple[Bool, ...]]:
+    """Operands element by element; those that clocks drive are read as one."""
+    driven = [a for a in node.args if l.clocks.drives(a)]
+    joint = l.clocks.joined(driven, ufunc) if len(driven) > 1 else None
+    if joint is None:
+        driven = []
+    columns = [l.bools(a) for a in node.args if a not in driven]
+    if joint is not None:
+        columns.append([logic.from_value(l.atoms, f) for f in joint])
+    return list(zip(*columns, strict=True))
+
+
 def _and(l: Legaliser, node: Node) -> list[Value]:
-    columns = [l.bools(a) for a in node.args]
-    return [logic.conjunction(l.atoms, parts) for parts in zip(*columns, strict=True)]
+    return [logic.conjunction(l.atoms, parts) for parts in _columns(l, node, np.minimum)]
 
 
 def _or(l: Legaliser, node: Node) -> list[Value]:
-    columns = [l.bools(a) for a in node.args]
-    return [logic.disjunction(l.atoms, parts) for parts in zip(*columns, strict=True)]
+    return [logic.disjunction(l.atoms, parts) for parts in _columns(l, node, np.maximum)]
 
 
 def _not(l: Legaliser, node: Node) -> list[Value]:

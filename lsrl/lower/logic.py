@@ -83,6 +83,9 @@ def disjunction(g: AtomGraph, parts: Sequence[Bool]) -> Bool:
 
 def at_least(g: AtomGraph, d: Form, k: int | Fraction) -> Bool:
     """d >= k for d on a lattice; one atom each way, exact."""
+    read = g.on_clock(d, lambda v: int(v >= k))
+    if read is not None:
+        return from_value(g, read)
     step = d.step or Fraction(1)
     scaled = g.combine([(1 / step, d)], -(Fraction(k) / step))
     lifted = g.combine([(1, scaled)], 1)
@@ -94,6 +97,9 @@ def at_least(g: AtomGraph, d: Form, k: int | Fraction) -> Bool:
 
 def equals_zero(g: AtomGraph, d: Form) -> Bool:
     """d == 0 for d on a lattice: falsity |d|, value the second difference of relu."""
+    read = g.on_clock(d, lambda v: int(v == 0))
+    if read is not None:
+        return from_value(g, read)
     step = d.step or Fraction(1)
     scaled = g.combine([(1 / step, d)])
 

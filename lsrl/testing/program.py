@@ -97,7 +97,7 @@ def _params(draft: _Draft) -> None:
     if w.choices.chance(15):
         _constant(draft, "gain", "real", w.decimal())
     if w.choices.chance(10):
-        w.add(Value("on", Kind.BOOL))
+        w.constants.append(Value("on", Kind.BOOL))
         draft.head.append(f"param on: bool = {w.choices.pick(['true', 'false'])}")
     if w.choices.chance(15):
         n = w.choices.integer(1, 3)

@@ -112,27 +112,14 @@ def _scale(w: Writer) -> Value:
     return times(c, a) if w.choices.chance(60) else times(a, c)
 
 
-@rule()
-def _scale_by_constants(w: Writer) -> Value:
-    """Constant functions and powers."""
-    a = w.number(w.size())
-    base = w.choices.pick(["2", "(-2)", "0.5", "3"])
-    power = w.choices.integer(0, 3)
+@rule(2)
+def _power(w: Writer) -> Value:
+    base, power = w.choices.pick(["2", "(-2)", "0.5", "3"]), w.choices.integer(0, 3)
     value = Fraction(base.strip("()")) ** power
-    texts = [
-        (f"{base} ** {power}", float(value), abs(value)),
-        ("sqrt(2)", 1.42, None), ("sin(1)", 0.85, None), ("cos(pi)", -1.0, None),
-        ("exp(0.5)", 1.65, None), ("log(3)", 1.1, None), ("floor(2.7)", 2.0, Fraction(1)),
-        ("ceil(1.2)", 2.0, Fraction(1)), ("pi", 3.15, None), ("sqrt(9)", 3.0, Fraction(3)),
-    ]  # fmt: skip
-    text, size, step = texts[w.choices.integer(0, len(texts) - 1)]
-    integral = step is not None and step.denominator == 1
-    c = Value(
-        text, Kind.INT if integral else Kind.REAL, None, min(size, 0), max(size, 0), step,
-        v.POWER if "**" in text else v.ATOM,
-    )  # fmt: skip
-    product = times(c, a)
-    return Value(product.text, product.kind, a.size, product.lo, product.hi, product.step, v.PRODUCT)
+    kind = Kind.INT if value.denominator == 1 else Kind.REAL
+    ends = float(value), float(value)
+    c = Value(f"{base} ** {power}", kind, None, *ends, abs(value), v.POWER)
+    return times(c, w.number(w.size()))
 
 
 @rule()
@@ -276,6 +263,17 @@ def _either(w: Writer) -> Value:
     size = w.size()
     a, b = w.bool(size), w.bool(size if w.choices.chance(70) else None)
     return truth(f"{a.at(v.OR)} or {b.at(v.AND)}", v.OR, joint_size(a, b))
+
+
+@rule(2)
+def _with_parameter(w: Writer) -> Value:
+    on = [c for c in w.constants if c.kind is Kind.BOOL]
+    if not on:
+        raise Reject
+    a = w.bool(w.size())
+    if w.choices.chance(50):
+        return truth(f"{a.at(v.AND)} and {on[0].text}", v.AND, a.size)
+    return truth(f"{a.at(v.OR)} or {on[0].text}", v.OR, a.size)
 
 
 @rule(5)

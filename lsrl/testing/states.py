@@ -239,7 +239,8 @@ def _phases(w: Writer) -> Value:
     e = Value(name, Kind.ENUM, None, 0, len(members) - 1, Fraction(1), members=members)
     pick = lambda: w.choices.pick(members)
     next = f"if {name} == {pick()} then (if {c.text} then {pick()} else {pick()}) else {pick()}"
-    return declared(w, name, pick(), next, e)
+    inline = w.settings.types[members].startswith("{")
+    return declared(w, name, pick(), next, e, typed=100 if inline else 15)
 
 
 # General

@@ -18,6 +18,10 @@ MAX_DEPTH = 2
 MAX_SIZE = 6
 
 Test = Callable[[Value], bool]
+FUNCTIONS = (
+    ("sqrt(2)", 1.42), ("sin(1)", 0.85), ("cos(pi)", -1.0), ("exp(0.5)", 1.65), ("log(3)", 1.1),
+    ("floor(2.7)", 2.0), ("ceil(-1.2)", -1.0), ("pi", 3.15),
+)  # fmt: skip
 DECIMALS = ("0.5", "0.25", "1.5", "-0.75", "0.1", "2.5", "-1.25", "0.3", "0.125", "-0.6")
 
 
@@ -256,7 +260,7 @@ class Writer:
 
     def constant(self) -> Value:
         """A constant number: a literal or a parameter."""
-        scalars = [c for c in self.constants if c.size is None and c.is_number]
+        scalars = [c for c in self.constants if c.kind in (Kind.INT, Kind.REAL)]
         if scalars and self.choices.chance(40):
             return self.choices.pick(scalars)
         return self.decimal() if self.choices.chance(40) else self.whole()
@@ -264,7 +268,7 @@ class Writer:
     def whole(self, lo: int = -3, hi: int = 5) -> Value:
         """A constant integer."""
         found = [
-            c for c in self.constants if c.kind is Kind.INT and c.size is None and lo <= c.lo <= hi
+            c for c in self.constants if c.kind is Kind.INT and lo <= c.lo <= hi
         ]
         if found and self.choices.chance(50):
             return self.choices.pick(found)
@@ -272,6 +276,9 @@ class Writer:
 
     def decimal(self) -> Value:
         """A constant that is no integer."""
+        if self.choices.chance(25):
+            text, near = self.choices.pick(FUNCTIONS)
+            return Value(text, Kind.REAL, None, near, near, None)
         text = self.choices.pick(DECIMALS)
         return replace(literal(Fraction(text)), text=text)
 

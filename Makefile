@@ -1,0 +1,36 @@
+# make demo and make test set up everything that they need, on a fresh machine with Python 3.11+.
+
+VENV   := .venv
+BIN    := $(VENV)/bin
+PYTHON ?= python3
+
+.PHONY: demo test check bench clean help
+
+help:
+	@echo "make demo   compile and prompt the dictionary and vector programs"
+	@echo "make test   format, lint, types, and the whole test suite"
+	@echo "make bench  the figures of the README"
+
+# The environment. The stamp holds what it was made from, so that it is made anew when that changes.
+$(VENV)/stamp: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: $(VENV)/stamp
+	$(BIN)/python examples/demo.py
+
+check: $(VENV)/stamp
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy lsrl backends
+
+test: check
+	$(BIN)/python -m pytest -n auto
+
+bench: $(VENV)/stamp
+	$(BIN)/python benchmarks/sizes.py
+	$(BIN)/python benchmarks/speed.py
+
+clean:
+	rm -rf $(VENV) build dist out *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

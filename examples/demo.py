@@ -1,0 +1,115 @@
+"""The demonstration of `make demo`: a dictionary in the prompt, and a function in the prompt.
+
+Compiles `dictionary.lsrl` and `vector.lsrl` to linear RNNs, prompts them, and writes a picture of the
+target function and its in-context approximation to `out/vector.png`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+import lsrl
+
+HERE = Path(__file__).parent
+OUT = Path("out")
+
+CAPITALS = {
+    "aus": "can", "aut": "vie", "bel": "bru", "bra": "bsb", "can": "ott",
+    "chl": "san", "chn": "bei", "cub": "hav", "cze": "pra", "deu": "ber",
+    "dnk": "cop", "egy": "cai", "esp": "mad", "fin": "hel", "fra": "par",
+    "gbr": "lon", "grc": "ath", "hun": "bud", "ind": "del", "ita": "rom",
+    "jpn": "tok", "ken": "nai", "nor": "osl", "per": "lim", "swe": "sto",
+}  # fmt: skip
+QUERIES = ("fra", "jpn", "ken", "deu", "swe")
+
+
+def tokens(word: str) -> list[int]:
+    """Letters as 0..25."""
+    return [ord(c) - ord("a") for c in word]
+
+
+def word(codes: np.ndarray) -> str:
+    """[3] tokens as letters."""
+    return "".join(chr(ord("a") + int(c)) for c in codes)
+
+
+def prompt(query: str) -> list[int]:
+    """The query, then all keys and values."""
+    pairs = [tokens(key) + tokens(value) for key, value in CAPITALS.items()]
+    return tokens(query) + [t for pair in pairs for t in pair]
+
+
+def dictionary() -> None:
+    """Countries and capitals, looked up by a recurrent model with no training."""
+    program = lsrl.load(HERE / "dictionary.lsrl", length=200)
+    model = lsrl.compile(program, target="linear-rnn")
+    report = model.report
+    print(f"dictionary.lsrl -> {model.target}: {report.parameters:,} parameters, "
+          f"{report.layers} ReLU layers, {report.dtype}")  # fmt: skip
+    print(f"prompt: a country, then {len(CAPITALS)} pairs of country and capital\n")
+    print("  query   model   interpreter")
+    for query in QUERIES:
+        x = prompt(query)
+        print(f"  {query}     {word(model.run(x)[-3:])}     {word(program.run(x)[-3:])}")
+
+
+def target(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The paper's random smooth functions on [0, 1]^2: five control points in [-0.1, 1.1]^2 with
+    values in [-3, 3], weighted by exp(-distance); x `[k, 2]` to `[k]`."""
+    points, values = rng.uniform(-0.1, 1.1, (5, 2)), rng.uniform(-3, 3, 5)
+    distance = np.linalg.norm(x[:, None] - points, axis=-1)
+    weights = np.exp(-distance)
+    return np.asarray((weights * values).sum(axis=1) / weights.sum(axis=1))
+
+
+def vector(cells: int = 8, queries: int = 48) -> None:
+    """A function of two variables, given as a table in the prompt."""
+    program = lsrl.load(HERE / "vector.lsrl", length=cells * cells + 1)
+    model = lsrl.compile(program, target="linear-rnn")
+    print(f"\nvector.lsrl -> {model.target}: {model.report.parameters:,} parameters, "
+          f"{model.report.layers} ReLU layers, certified error {model.certificate['bound']['y']:.1g}")  # fmt: skip
+    corners = np.stack(np.meshgrid(*[np.arange(cells) / cells] * 2), axis=-1).reshape(-1, 2)
+    middles = (np.arange(queries) + 0.5) / queries
+    points = np.stack(np.meshgrid(middles, middles), axis=-1).reshape(-1, 2)
+    everything = target(np.concatenate([corners + 0.5 / cells, points]), np.random.default_rng(1))
+    table, wanted = everything[: len(corners)], everything[len(corners) :]
+    batch = {
+        "side": np.full((len(points), len(corners) + 1), 1 / cells),
+        "corner": np.concatenate(
+            [points[:, None], np.repeat(corners[None], len(points), axis=0)], axis=1
+        ),
+        "value": np.repeat(np.concatenate([[0], table])[None, :, None], len(points), axis=0),
+    }
+    got = model.run_batch(batch)[:, -1, 0]
+    meant = program.run_batch(batch)[:, -1, 0]
+    print(f"  {len(points):,} queries on a prompt of {cells} x {cells} cells: mean distance to the "
+          f"target {np.abs(got - wanted).mean():.3f},\n  largest distance to the interpreter "
+          f"{np.abs(got - meant).max():.1g}")  # fmt: skip
+    picture(wanted.reshape(queries, queries), got.reshape(queries, queries))
+
+
+def picture(wanted: np.ndarray, got: np.ndarray) -> None:
+    """Target and approximation side by side; `[k, k]` each."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    fig, axes = plt.subplots(1, 2, figsize=(8, 3.6), layout="constrained")
+    for ax, z, title in zip(
+        axes, (wanted, got), ("target", "linear RNN, prompted"), strict=True
+    ):
+        image = ax.imshow(z, origin="lower", extent=(0, 1, 0, 1), vmin=-3, vmax=3, cmap="RdBu_r")
+        ax.set(title=title, xlabel="$x_1$", ylabel="$x_2$")
+    fig.colorbar(image, ax=axes, shrink=0.85)
+    OUT.mkdir(exist_ok=True)
+    fig.savefig(OUT / "vector.png", dpi=150)
+    plt.close(fig)
+    print(f"  picture: {OUT / 'vector.png'}")
+
+
+if __name__ == "__main__":
+    dictionary()
+    vector()
