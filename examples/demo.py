@@ -1,7 +1,7 @@
 """The demonstration of `make demo`: a dictionary in the prompt, and a function in the prompt.
 
-Compiles `dictionary.lsrl` and `vector.lsrl` to linear RNNs, prompts them, and writes a picture of the
-target function and its in-context approximation to `out/vector.png`.
+Compiles `dictionary.lsrl` and `vector.lsrl` to linear RNNs, prompts them, and writes a picture of
+the target function and its in-context approximation to `out/vector.png`.
 """
 
 from __future__ import annotations
@@ -69,7 +69,8 @@ def vector(cells: int = 8, queries: int = 48) -> None:
     program = lsrl.load(HERE / "vector.lsrl", length=cells * cells + 1)
     model = lsrl.compile(program, target="linear-rnn")
     print(f"\nvector.lsrl -> {model.target}: {model.report.parameters:,} parameters, "
-          f"{model.report.layers} ReLU layers, certified error {model.certificate['bound']['y']:.1g}")  # fmt: skip
+          f"{model.report.layers} ReLU layers, "
+          f"certified error {model.certificate['bound']['y']:.1g}")  # fmt: skip
     corners = np.stack(np.meshgrid(*[np.arange(cells) / cells] * 2), axis=-1).reshape(-1, 2)
     middles = (np.arange(queries) + 0.5) / queries
     points = np.stack(np.meshgrid(middles, middles), axis=-1).reshape(-1, 2)
@@ -98,9 +99,7 @@ def picture(wanted: np.ndarray, got: np.ndarray) -> None:
     from matplotlib import pyplot as plt
 
     fig, axes = plt.subplots(1, 2, figsize=(8, 3.6), layout="constrained")
-    for ax, z, title in zip(
-        axes, (wanted, got), ("target", "linear RNN, prompted"), strict=True
-    ):
+    for ax, z, title in zip(axes, (wanted, got), ("target", "linear RNN, prompted"), strict=True):
         image = ax.imshow(z, origin="lower", extent=(0, 1, 0, 1), vmin=-3, vmax=3, cmap="RdBu_r")
         ax.set(title=title, xlabel="$x_1$", ylabel="$x_2$")
     fig.colorbar(image, ax=axes, shrink=0.85)

@@ -1,8 +1,8 @@
 """LSRL: a compiler from recurrent programs to the weights of recurrent models.
 
-    program = lsrl.load("examples/dictionary.lsrl", params={"n": 3})
-    model = lsrl.compile(program, target="linear-rnn")
-    model.run([1, 2, 3, ...])
+program = lsrl.load("examples/dictionary.lsrl", params={"n": 3})
+model = lsrl.compile(program, target="linear-rnn")
+model.run([1, 2, 3, ...])
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from .model import CompiledModel
 from .pipeline import compile, support
 from .program import Program, load, parse
 from .targets import names as targets
-from .version import __version__
 from .verify import Report, verify
+from .version import __version__
 
 __all__ = [
     "CheckpointError",

@@ -76,7 +76,7 @@ def emitters() -> list[str]:
 
 def emitter(name: str) -> Backend:
     """A backend for its `emit`, whether or not its framework is installed."""
-    found: Backend = next(
-        e for e in entry_points(group="lsrl.backends") if e.name == name
-    ).load().BACKEND
+    found: Backend = (
+        next(e for e in entry_points(group="lsrl.backends") if e.name == name).load().BACKEND
+    )
     return found

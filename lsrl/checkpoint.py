@@ -1,7 +1,8 @@
 """Checkpoint folders: writing, reading, and what can be wrong with them.
 
-A folder holds model.safetensors, config.json, symbols.json, certificate.json, program.lsrl (with what
-it imports), the emitted code and README.md. The same source, options and version give the same bytes.
+A folder holds model.safetensors, config.json, symbols.json, certificate.json, program.lsrl (with
+what it imports), the emitted code and README.md. The same source, options and version give the
+same bytes.
 """
 
 from __future__ import annotations
@@ -66,7 +67,9 @@ def config(model: CompiledModel) -> dict[str, Any]:
         "input_size": model.input_size,
         "output_size": model.output_size,
         **model.shape,
-        "inputs": [_field(model.program, f.name, f.type, (f.lo, f.hi)) for f in model.program.inputs],
+        "inputs": [
+            _field(model.program, f.name, f.type, (f.lo, f.hi)) for f in model.program.inputs
+        ],
         "outputs": [_output(model.program, i) for i in range(len(model.program.graph.outputs))],
     }
 
@@ -83,7 +86,9 @@ def _field(program: Program, name: str, type: Any, ends: tuple[Any, Any]) -> dic
 def _output(program: Program, i: int) -> dict[str, Any]:
     output = program.graph.outputs[i]
     fact = program.facts[output.node]
-    return _field(program, output.name, program.graph.nodes[output.node].type, (fact.low, fact.high))
+    return _field(
+        program, output.name, program.graph.nodes[output.node].type, (fact.low, fact.high)
+    )
 
 
 def _sources(program: Program) -> dict[str, str]:
@@ -104,7 +109,9 @@ def load_model(folder: str | Path) -> CompiledModel:
     """Read a checkpoint folder. Raises `CheckpointError` for what is damaged or incomplete."""
     place = Path(folder)
     if not place.is_dir():
-        raise _problem(place, "there is no such folder", "give the folder that `lsrl compile` wrote")
+        raise _problem(
+            place, "there is no such folder", "give the folder that `lsrl compile` wrote"
+        )
     manifest = _read_json(place, "config.json")
     if not isinstance(manifest, dict) or "format_version" not in manifest:
         raise _problem(place, "config.json is not a checkpoint's", "compile the program again")
@@ -173,9 +180,13 @@ def _read_weights(place: Path, manifest: dict[str, Any]) -> dict[str, Any]:
     wanted = expected_shapes(manifest["layers"])
     for name, shape in wanted.items():
         if name not in found or found[name].shape != shape:
-            raise _problem(place, f"the weight `{name}` is missing or has another shape", "compile again")
+            raise _problem(
+                place, f"the weight `{name}` is missing or has another shape", "compile again"
+            )
         if found[name].dtype != manifest["dtype"]:
-            raise _problem(place, f"the weight `{name}` is not {manifest['dtype']}", "compile again")
+            raise _problem(
+                place, f"the weight `{name}` is not {manifest['dtype']}", "compile again"
+            )
     extra = set(found) - set(wanted)
     if extra:
         raise _problem(place, f"the weight `{min(extra)}` does not belong there", "compile again")

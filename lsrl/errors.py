@@ -1,7 +1,7 @@
 """Diagnostics and the exceptions that carry them.
 
-Every error that a user can cause is an `LsrlError`: a list of diagnostics, each with a stable code, a
-place, one sentence on what is wrong and one on what to do.
+Every error that a user can cause is an `LsrlError`: a list of diagnostics, each with a stable
+code, a place, one sentence on what is wrong and one on what to do.
 """
 
 from __future__ import annotations

@@ -41,7 +41,9 @@ def new_folder(folder: Path, *, force: bool) -> Iterator[Path]:
 
 def _check_free(folder: Path, force: bool) -> None:
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
-        raise OptionError.at("E030", None, f"`{folder}` exists and is not a folder", "choose another")
+        raise OptionError.at(
+            "E030", None, f"`{folder}` exists and is not a folder", "choose another"
+        )
     if folder.exists() and not force:
         help = "choose another name, or replace it with --force"
         raise OptionError.at("E030", None, f"`{folder}` exists already", help)

@@ -126,8 +126,8 @@ class CompiledModel:
     def __repr__(self) -> str:
         r = self.report
         return (
-            f"CompiledModel({self.program.source.name!r}, target={self.target!r}, dtype={r.dtype!r}, "
-            f"layers={r.layers}, parameters={r.parameters})"
+            f"CompiledModel({self.program.source.name!r}, target={self.target!r}, "
+            f"dtype={r.dtype!r}, layers={r.layers}, parameters={r.parameters})"
         )
 
 
@@ -170,12 +170,12 @@ class Stream:
             message = f"the stream is past the length of {program.length} steps"
             raise InputError.at("E716", None, message, "compile with a larger --length")
         data = {n: [v] for n, v in element.items()} if isinstance(element, Mapping) else [element]
-        x = program.stacked(program.batch(data, batched=False))[:, 0].astype(self.model.options.dtype)
+        x = program.stacked(program.batch(data, batched=False))[:, 0].astype(
+            self.model.options.dtype
+        )
         y, self.state = self.runner.step(x, self.state)
         self.steps += 1
         outputs = program.split(y)
         if not self.raw:
             outputs = program.rounded(outputs)
         return one_or_named({n: v[0] for n, v in outputs.items()})
-
-

@@ -5,7 +5,6 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any
 
-
 from .errors import Diagnostic, OptionError, UnsupportedError
 from .ir.types import Kind
 from .model import CompiledModel
@@ -40,7 +39,15 @@ def compile(
     graph, facts = program.graph, program.facts
     compiled = chosen.compile(graph, facts, options)
     check_precision(program, compiled, options)
-    model = CompiledModel(program, chosen.name, options, compiled.weights, certificate(program, compiled, options), compiled.shape, symbols(compiled))  # noqa: E501
+    model = CompiledModel(
+        program,
+        chosen.name,
+        options,
+        compiled.weights,
+        certificate(program, compiled, options),
+        compiled.shape,
+        symbols(compiled),
+    )
     if verify:
         from .verify import quick
 
@@ -74,7 +81,9 @@ def tolerances(program: Program, tolerance: float | None) -> list[float]:
         type = program.graph.nodes[output.node].type
         allowed = INTEGER_TOLERANCE
         if type.kind is Kind.REAL:
-            allowed = tolerance if tolerance is not None else REAL_TOLERANCE * (fact.high - fact.low)
+            allowed = (
+                tolerance if tolerance is not None else REAL_TOLERANCE * (fact.high - fact.low)
+            )
         result += [allowed] * type.size
     return result
 
@@ -84,10 +93,14 @@ def check_precision(program: Program, compiled: Compiled, options: CompileOption
     problems = []
     allowed = tolerances(program, options.tolerance)
     for bound, most, name in zip(compiled.bounds, allowed, compiled.machine.outputs, strict=True):
-        if not bound.error <= most and not bound.error == 0:
-            message = f"in {options.dtype} the error of `{name}` can reach {bound.error:.2g}, more than "  # noqa: E501
+        if not bound.error <= max(most, 0.0):
+            message = (
+                f"in {options.dtype} the error of `{name}` can reach {bound.error:.2g}, more than "
+            )
             message += f"the tolerance {most:.2g}; most of it arises here"
-            help = "use --dtype float64, a larger --tolerance, a shorter --length or narrower bounds"
+            help = (
+                "use --dtype float64, a larger --tolerance, a shorter --length or narrower bounds"
+            )
             problems.append(Diagnostic("E804", message, bound.span, help))
     if problems:
         raise UnsupportedError(problems[:1])
@@ -96,7 +109,7 @@ def check_precision(program: Program, compiled: Compiled, options: CompileOption
 def certificate(program: Program, compiled: Compiled, options: CompileOptions) -> dict[str, Any]:
     """The promise that goes with the weights."""
     names = list(dict.fromkeys(compiled.machine.outputs))
-    errors = {n: 0.0 for n in names}
+    errors = dict.fromkeys(names, 0.0)
     for bound, name in zip(compiled.bounds, compiled.machine.outputs, strict=True):
         errors[name] = max(errors[name], bound.error)
     return {
@@ -104,7 +117,7 @@ def certificate(program: Program, compiled: Compiled, options: CompileOptions) -
         "dtype": options.dtype,
         "length": program.length,
         "guard": float(options.guard),
-        "tolerance": {n: t for n, t in zip(compiled.machine.outputs, tolerances(program, options.tolerance), strict=True)},  # noqa: E501
+        "tolerance": dict(zip(compiled.machine.outputs, allowed, strict=True)),
         "assumptions": [
             "inputs of the declared types that meet every assume and break no declared bound",
             f"at most {program.length} steps",
@@ -115,7 +128,9 @@ def certificate(program: Program, compiled: Compiled, options: CompileOptions) -
 
 
 def symbols(compiled: Compiled) -> dict[str, Any]:
-    """Where each named value lives: in a layer (from 0), as a sum over its inputs x and states s."""
+    """Where each named value lives: in a layer (from 0), as a sum over its inputs x and states
+    s.
+    """
     result = {}
     for name, (layer, elements) in compiled.machine.symbols.items():
         result[name] = {
@@ -129,6 +144,3 @@ def symbols(compiled: Compiled) -> dict[str, Any]:
             ],
         }
     return result
-
-
-

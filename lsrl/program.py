@@ -22,7 +22,6 @@ from .passes import optimise
 from .source import Source
 from .syntax.parse import parse_source
 
-
 GUARD = 1e-3
 
 
@@ -125,7 +124,9 @@ class Program:
     def stacked(self, batch: Mapping[str, Any]) -> Any:
         """Fields side by side, as a model reads them: `[B, T, input size]`, float64."""
         columns = [np.asarray(batch[f.name], dtype=np.float64) for f in self.inputs]
-        wide = [c if f.type.shape else c[..., None] for c, f in zip(columns, self.inputs, strict=True)]
+        wide = [
+            c if f.type.shape else c[..., None] for c, f in zip(columns, self.inputs, strict=True)
+        ]
         return np.concatenate(wide, axis=-1)
 
     def split(self, y: Any) -> dict[str, Any]:

@@ -10,6 +10,9 @@ from lsrl.targets.cell import Cell, Sum, render
 
 LINEAR = "{value} @ self.{weight}.T"
 RELU = "torch.relu({})"
+EQUATIONS = (
+    "s_t = A s_{t-1} + B x_t + b,  y_t = relu(C s_t + D x_t + d); the last layer has no relu."
+)
 
 MODULE = Template('''"""$title
 
@@ -37,7 +40,7 @@ from torch import nn
 class Layer(nn.Module):
     """$equations
 
-    x_t [n], s_t [p], y_t [m]: A [p, p], B [p, n], b [p], C [m, p], D [m, n], d [m]; s_0 is a parameter.
+    x_t [n], s_t [p], y_t [m]; A [p, p], B [p, n], b [p], C [m, p], D [m, n], d [m], s_0 [p].
     """
 
     def __init__(self, n, p, m, last=False):
@@ -129,10 +132,8 @@ def emit_module(model: Any) -> str:
         outputs=", ".join(
             f"{o.name} ({names.graph.nodes[o.node].type})" for o in names.graph.outputs
         ),
-        equations="s_t = A s_{t-1} + B x_t + b,  y_t = relu(C s_t + D x_t + d) (the last layer: no relu)",
+        equations=EQUATIONS,
         added=render(Sum(cell.next.terms[1:]), always, LINEAR, RELU),
         recurrent=render(cell.next.terms[0], always, LINEAR, RELU),
         out=render(cell.without_activation().out, always, LINEAR, RELU),
     )
-
-

@@ -1,4 +1,6 @@
-"""What can only be said when ranges are known: indices, divisors, promises, comparisons, overflow."""
+"""What can only be said when ranges are known: indices, divisors, promises, comparisons,
+overflow.
+"""
 
 from __future__ import annotations
 
@@ -71,7 +73,9 @@ def _index(graph: Graph, facts: Sequence[Fact], node: Node) -> Iterator[Diagnost
 
 def _divisor(graph: Graph, facts: Sequence[Fact], node: Node) -> Iterator[Diagnostic]:
     divisor = facts[node.args[1]]
-    if graph.nodes[node.args[1]].op != "const" and bool(((divisor.lo <= 0) & (divisor.hi >= 0)).any()):
+    if graph.nodes[node.args[1]].op != "const" and bool(
+        ((divisor.lo <= 0) & (divisor.hi >= 0)).any()
+    ):
         message = f"the divisor is in {_range(divisor)}, which includes 0"
         help = "declare a bound that excludes 0, or add a positive constant"
         yield Diagnostic("E308", message, node.span, help)
@@ -88,8 +92,10 @@ def _equality(graph: Graph, facts: Sequence[Fact], node: Node) -> Iterator[Diagn
 def _promise(facts: Sequence[Fact], node: Node) -> Iterator[Diagnostic]:
     name, lo, hi = node.attrs
     value = facts[node.args[0]]
-    if value.low > float(hi) or value.high < float(lo) or bool(
-        ((value.lo > float(hi)) | (value.hi < float(lo))).any()
+    if (
+        value.low > float(hi)
+        or value.high < float(lo)
+        or bool(((value.lo > float(hi)) | (value.hi < float(lo))).any())
     ):
         message = f"`{name}` is declared in {lo}..{hi}, but its value is in {_range(value)}"
         yield Diagnostic("E319", message, node.span, "correct the bound or the value")
@@ -106,5 +112,8 @@ def _overflow(graph: Graph, n: int, node: Node, fact: Fact) -> Iterator[Diagnost
 
 
 def _range(fact: Fact) -> str:
-    ends = (f"{int(v)}" if float(v).is_integer() and abs(v) < 1e15 else f"{v:.6g}" for v in (fact.low, fact.high))  # noqa: E501
+    ends = (
+        f"{int(v)}" if float(v).is_integer() and abs(v) < 1e15 else f"{v:.6g}"
+        for v in (fact.low, fact.high)
+    )
     return "..".join(ends)

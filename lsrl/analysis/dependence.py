@@ -2,8 +2,8 @@
 
 Each element of each node in the group gets a `Row`: the coefficients of the group's previous values
 in it, what is left over being free of them. A coefficient is a constant, or only known to be a gate
-(in [0, 1], depends on the input) or signed (in [-1, 1]); a row is None where the dependence is none of
-these. From the rows follow the kinds of `language.md` and the ranges of linear states.
+(in [0, 1], depends on the input) or signed (in [-1, 1]); a row is None where the dependence is
+none of these. From the rows follow the kinds of `language.md` and the ranges of linear states.
 """
 
 from __future__ import annotations
@@ -142,7 +142,7 @@ class _Rule:
         return [source[i] for i in ([indices] if isinstance(indices, int) else indices)]
 
     def broadcast(self) -> Rows:
-        return self.operand(0) * self.node.attrs[0]
+        return self.operand(0) * int(self.node.attrs[0])
 
     def same(self) -> Rows:
         return self.operand(0)

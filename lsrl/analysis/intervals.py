@@ -1,8 +1,8 @@
 """Interval arithmetic on arrays: each operation on pairs `lo, hi` of arrays.
 
-A pair stands for every value between its ends; booleans are the pairs 0,0 / 1,1 / 0,1 of floats (the
-third truth value of Kleene's logic is 0,1). Arrays have any leading axes, then the node's own shape,
-as in `ir/semantics.py`. Used for the static ranges of a program and, at run time, to follow
+A pair stands for every value between its ends; booleans are the pairs 0,0 / 1,1 / 0,1 of floats
+(the third truth value of Kleene's logic is 0,1). Arrays have any leading axes, then the node's own
+shape, as in `ir/semantics.py`. Used for the static ranges of a program and, at run time, to follow
 comparisons that are undetermined.
 """
 

@@ -59,7 +59,9 @@ class Group:
 def classify(graph: Graph, facts: Sequence[Fact], component: Component) -> Group:
     """The kinds of one cyclic component, most special first."""
     states = tuple(
-        dict.fromkeys(graph.nodes[n].attrs[0] for n in component.nodes if graph.nodes[n].op == "prev")
+        dict.fromkeys(
+            graph.nodes[n].attrs[0] for n in component.nodes if graph.nodes[n].op == "prev"
+        )
     )
     by_node = dependence(graph, component.nodes, facts)
     rows = tuple(row for s in states for row in by_node[graph.states[s].next])
@@ -70,9 +72,7 @@ def classify(graph: Graph, facts: Sequence[Fact], component: Component) -> Group
     )
     if linear:
         kinds.append(StateKind.LINEAR)
-    own = all(
-        row is not None and set(row) <= {lane} for lane, row in zip(lanes, rows, strict=True)
-    )
+    own = all(row is not None and set(row) <= {lane} for lane, row in zip(lanes, rows, strict=True))
     if own and all(is_gate(c) for row in rows for c in (row or {}).values()):
         kinds.append(StateKind.GATED)
     elif own and all(is_signed(c) for row in rows for c in (row or {}).values()):

@@ -1,7 +1,7 @@
 """Lattices: of which rational step is every value an integer multiple?
 
-Integers have step 1, `x / 2` has 1/2, a sum the greatest common divisor of its terms' steps. Values on
-a lattice compare exactly. A step of 0 means that the value is always 0.
+Integers have step 1, `x / 2` has 1/2, a sum the greatest common divisor of its terms' steps.
+Values on a lattice compare exactly. A step of 0 means that the value is always 0.
 """
 
 from __future__ import annotations
@@ -18,9 +18,7 @@ Step = Fraction | None
 MAX_DENOMINATOR = 2**40
 MAX_ROUNDS = 8
 
-_SAME = frozenset(
-    "bound promise number neg relu abs sum vmax vmin take broadcast index".split()
-)
+_SAME = frozenset("bound promise number neg relu abs sum vmax vmin take broadcast index".split())
 _JOINED = frozenset({"add", "sub", "max", "min", "concat"})
 _ONE = frozenset({"argmax", "floordiv"})
 

@@ -1,8 +1,9 @@
 """Ranges and lattices of all values: interval arithmetic, with `length` for states that grow.
 
-A group of linear states is bounded lane by lane: by |A^t s_0| plus the sum of |A^k| times the range of
-what is added (language.md, "Types"). Any other group is iterated from its initial value until nothing
-changes, at most `length` times; after k rounds the intervals hold all values of the first k steps.
+A group of linear states is bounded lane by lane: by |A^t s_0| plus the sum of |A^k| times the
+range of what is added (language.md, "Types"). Any other group is iterated from its initial value
+until nothing changes, at most `length` times; after k rounds the intervals hold all values of the
+first k steps.
 """
 
 from __future__ import annotations
@@ -107,14 +108,12 @@ class _Ranges:
         with np.errstate(over="ignore", invalid="ignore"):
             result = intervals.apply(node, args, vector)
         if clip and node.op == "bound":
-            result = meet(result, (np.float64(node.attrs[1]), np.float64(node.attrs[2])))
+            result = meet(result, _ends(node.attrs[1], node.attrs[2]))
         elif clip and node.op == "promise":
-            zero = np.float64(0)
-            result = meet(result, hull(args[1], (zero, zero)))
+            result = meet(result, hull(args[1], _ends(0, 0)))
         result = _sane(result)
         if node.type.kind is Kind.ENUM:
-            last = np.float64(len(node.type.members) - 1)
-            result = meet(result, (np.float64(0), last))
+            result = meet(result, _ends(0, len(node.type.members) - 1))
         return result
 
     # Groups of states
@@ -157,7 +156,8 @@ class _Ranges:
         if not any(isinstance(c, Factor) for row in flat for c in (row or {}).values()):
             found = linear_ranges(lanes, flat, init, rest, length)
         elif all(_own(lane, row) for lane, row in zip(lanes, flat, strict=True)):
-            found = [_gated(row, *z, length) for row, *z in zip(flat, init, rest, strict=True)]
+            triples = zip(flat, init, rest, strict=True)
+            found = [_gated(row, start, added, length) for row, start, added in triples]
         else:
             return None
         return self._unflatten(lanes, found, reads)
@@ -227,10 +227,9 @@ class _Ranges:
         """A closed form, cut by the bound declared on the state, if there is one."""
         node = self.graph.nodes[self.graph.states[s].next]
         if node.op == "bound":
-            return meet(pair, (np.float64(node.attrs[1]), np.float64(node.attrs[2])))
+            return meet(pair, _ends(node.attrs[1], node.attrs[2]))
         if node.op == "promise" and self.pairs[node.args[1]] is not None:
-            zero = np.float64(0)
-            return meet(pair, hull(self._pair(node.args[1]), (zero, zero)))
+            return meet(pair, hull(self._pair(node.args[1]), _ends(0, 0)))
         return pair
 
     def _give_up(self, nodes: Sequence[int], reads: dict[int, list[int]]) -> None:
@@ -247,16 +246,18 @@ def _own(lane: tuple[int, int], row: Row) -> bool:
     return row is not None and set(row) <= {lane} and all(is_signed(c) for c in row.values())
 
 
-def _gated(
-    row: Row, init: float, rest: tuple[float, float], length: int
-) -> tuple[float, float]:
+def _gated(row: Row, init: float, rest: tuple[float, float], length: int) -> tuple[float, float]:
     """s = g s + u with |g| <= 1: at most the initial value plus the sum of what is added."""
     low = min(init, 0.0) + length * min(rest[0], 0.0)
     high = max(init, 0.0) + length * max(rest[1], 0.0)
     if row is not None and all(is_gate(c) for c in row.values()):
         return low, high
-    most = max(-low, high)
+    most = abs(init) + length * max(abs(rest[0]), abs(rest[1]))
     return -most, most
+
+
+def _ends(lo: Any, hi: Any) -> Pair:
+    return np.asarray(lo, dtype=np.float64), np.asarray(hi, dtype=np.float64)
 
 
 def hull(a: Pair, b: Pair) -> Pair:
@@ -281,5 +282,3 @@ def _sane(pair: Pair) -> Pair:
 
 def _equal(a: Pair, b: Pair) -> bool:
     return bool(np.array_equal(a[0], b[0]) and np.array_equal(a[1], b[1]))
-
-

@@ -189,7 +189,7 @@ def settle_state(e: Elaborator, key: str, position: int, init: int, next: int, s
         return
     init, next = joined
     assumed = e.build.states[position].type
-    shape = join_shapes(e.type(init).shape, e.type(next).shape)
+    shape: Any = join_shapes(e.type(init).shape, e.type(next).shape)
     if e.type(init).shape == () and e.type(next).shape is None:
         shape = None
     if e.revise and shape and assumed.shape and assumed.shape != shape:

@@ -22,14 +22,14 @@ from ..source import Span
 
 MAX_SIZE = 1 << 20  # elements of a vector
 MAX_MATRIX = 1 << 20  # entries of a matrix
-MAX_NODES = 1_000_000
+MAX_NODES = 250_000
 MAX_DIGITS = 4096  # bits of a constant
 MIN_FLOAT, MAX_FLOAT = sys.float_info.min, sys.float_info.max
 
 Ref = int | None
 
 
-class TooLarge(Exception):  # noqa: N818
+class TooLarge(Exception):
     """The program grew past what one machine should be asked to hold; already reported."""
 
 
@@ -95,14 +95,17 @@ class Elaborator:
         self, op: str, args: Sequence[int], attrs: tuple[Any, ...] = (), span: Span | None = None
     ) -> int:
         """Append an operation, or its value where all operands are constant."""
-        if len(self.build.nodes) > MAX_NODES:
-            help = "use smaller sizes"
-            self.error("E310", span, f"the program has more than {MAX_NODES:,} operations", help)
-            raise TooLarge
+        self.check_growth(span)
         result = self.build.emit(op, args, attrs, span)
         if result == len(self.build.nodes) - 1 and self.is_const(result):
             self.check_constant(self.node(result).attrs[0], span)
         return result
+
+    def check_growth(self, span: Span | None) -> None:
+        if len(self.build.nodes) > MAX_NODES:
+            message = f"the program has more than {MAX_NODES:,} operations"
+            self.error("E310", span, message, "use smaller sizes")
+            raise TooLarge
 
     def unknown(self, type: Type = UNKNOWN, shape: tuple[int, ...] | None = None) -> int:
         """A stand-in for a value that a later round will know."""
@@ -120,8 +123,9 @@ class Elaborator:
     def constant(self, array: Any, span: Span | None, kind: Kind | None = None) -> int:
         """A constant from an object array; its kind follows from its elements."""
         values = np.asarray(array, dtype=object)
-        kind = kind or kind_of(values.reshape(-1))
-        self.check_constant(values.reshape(-1), span)
+        flat: list[Any] = list(values.reshape(-1))
+        kind = kind or kind_of(flat)
+        self.check_constant(flat, span)
         return self.build.const(values, Type(kind, values.shape), span)
 
     # Conversions
@@ -288,7 +292,7 @@ class Elaborator:
         self.build.states[position] = State(state.name, state.type, values, next, state.span)
 
 
-def kind_of(values: Sequence[Any]) -> Kind:
+def kind_of(values: Any) -> Kind:
     """The smallest kind that holds these constants."""
     if all(isinstance(v, bool | np.bool_) for v in values):
         return Kind.BOOL
@@ -307,7 +311,8 @@ def sized(shape: tuple[int, ...] | None) -> str:
 
 def show(value: int | Fraction | float) -> str:
     """A number for a message."""
-    return str(int(value)) if value == int(value) and abs(value) < 1e15 else f"{float(value):.10g}"
+    number = float(value)
+    return str(int(value)) if number.is_integer() and abs(number) < 1e15 else f"{number:.10g}"
 
 
 def article(type: Type) -> str:

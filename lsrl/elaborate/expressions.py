@@ -425,6 +425,7 @@ def _comprehension(e: Elaborator, x: ast.Comprehension, scope: Scope) -> Ref:
     for i in values:
         inner = scope.child()
         inner.names[x.variable] = Value(e.number(i, x.span))
+        e.check_growth(x.span)
         item = expression(e, x.body, inner)
         if item is None:
             return None

@@ -77,7 +77,7 @@ def _measure(n: int, args: Sequence[int], guard: float) -> Action:
     return act
 
 
-def gap(sides: Sequence[Array]) -> Array:
+def distance(sides: Sequence[Array]) -> Array:
     if len(sides) == 2:
         return np.asarray(abs(sides[0] - sides[1]))
     (vector,) = sides  # argmax: how far the largest is above the next

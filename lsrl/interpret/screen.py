@@ -15,7 +15,7 @@ from ..ir.semantics import Array
 from .checks import Ranges, limits, promised_range, raise_first
 from .kernels import hold, storage
 from .machine import Action, Frame, Machine, Watcher
-from .margins import gap
+from .margins import distance
 
 
 class Screen:
@@ -114,6 +114,6 @@ def _outside(n: int, lo: Array, hi: Array) -> Action:
 
 def _close(n: int, args: Sequence[int], guard: float) -> Action:
     def act(frame: Frame) -> None:
-        _note(frame, n, (gap([frame.at(a) for a in args]) < guard).astype(bool))
+        _note(frame, n, (distance([frame.at(a) for a in args]) < guard).astype(bool))
 
     return act

@@ -1,7 +1,7 @@
 """Strongly connected components of a graph: which nodes depend on each other through time.
 
-The edges are operands, and for each state the edge from its next value to the `prev` nodes that read
-it one step later. A component with a cycle is a group of states with the nodes between them.
+The edges are operands, and for each state the edge from its next value to the `prev` nodes that
+read it one step later. A component with a cycle is a group of states with the nodes between them.
 """
 
 from __future__ import annotations
@@ -34,9 +34,7 @@ def components(graph: Graph) -> list[Component]:
 def predecessors(graph: Graph) -> list[Sequence[int]]:
     """For each node what it depends on, a step back included."""
     next_of = [s.next for s in graph.states]
-    return [
-        (next_of[node.attrs[0]],) if node.op == "prev" else node.args for node in graph.nodes
-    ]
+    return [(next_of[node.attrs[0]],) if node.op == "prev" else node.args for node in graph.nodes]
 
 
 def tarjan(edges: Sequence[Sequence[int]]) -> list[list[int]]:
@@ -74,7 +72,7 @@ def tarjan(edges: Sequence[Sequence[int]]) -> list[list[int]]:
             if descended:
                 continue
             if low[node] == index[node]:
-                members = []
+                members: list[int] = []
                 while not members or members[-1] != node:
                     members.append(stack.pop())
                     on_stack[members[-1]] = False

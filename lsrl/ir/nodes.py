@@ -1,9 +1,9 @@
 """The program IR: typed dataflow over vectors, in static single assignment, frozen.
 
 A `Graph` holds its nodes in topological order; an operand is the index of an earlier node. The one
-way back in time is the `prev` node, which reads a state's value of the step before; each state names
-the node of its next value. `networkx` views are derived from this (`ir/view.py`), never the other
-way round: a node keeps its operands in order.
+way back in time is the `prev` node, which reads a state's value of the step before; each state
+names the node of its next value. `networkx` views are derived from this (`ir/view.py`), never the
+other way round: a node keeps its operands in order.
 """
 
 from __future__ import annotations
@@ -67,7 +67,9 @@ OPS: dict[str, OpInfo] = {
     "take": OpInfo(1, ("indices",), "the elements at constant positions"),
     "broadcast": OpInfo(1, ("n",), "a scalar, n times"),
     "index": OpInfo(2, (), "element b of vector a, b known at run time"),
-    "table": OpInfo(1, ("values", "width", "element"), "row a of a constant table (width 0: scalars)"),
+    "table": OpInfo(
+        1, ("values", "width", "element"), "row a of a constant table (width 0: scalars)"
+    ),
 }
 
 ELEMENTWISE = frozenset(

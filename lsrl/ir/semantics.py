@@ -22,7 +22,7 @@ def as_index(a: Array) -> Array:
 
 
 def is_exact(a: Array) -> bool:
-    return a.dtype == object
+    return bool(a.dtype == object)
 
 
 def truth(a: Array) -> Array:
@@ -32,7 +32,7 @@ def truth(a: Array) -> Array:
 def number(a: Array) -> Array:
     """0/1 numbers in the domain of floats; object booleans become ints."""
     if np.asarray(a).dtype == object:
-        return _int_of_bool(a)
+        return np.asarray(_int_of_bool(a), dtype=object)
     return np.asarray(a).astype(np.float64)
 
 
@@ -130,7 +130,7 @@ PLAIN: dict[str, Callable[..., Array]] = {
     "and": _all_of(np.logical_and),
     "or": _all_of(np.logical_or),
     "not": lambda a: ~truth(a),
-    "select": lambda c, a, b: np.where(truth(c), a, b),
+    "select": lambda c, a, b: np.asarray(np.where(truth(c), a, b)),
     "relu": lambda a: np.maximum(a, 0),
     "abs": np.abs,
     "max": np.maximum,

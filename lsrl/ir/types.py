@@ -85,7 +85,7 @@ def join_kinds(a: Type, b: Type) -> Type | None:
 
 def join_shapes(
     a: tuple[int, ...] | None, b: tuple[int, ...] | None
-) -> tuple[int, ...] | None | bool:
+) -> tuple[int, ...] | bool | None:
     """Common shape of an element-by-element operation, None if unknown yet, False if none is."""
     if a == b:
         return a

@@ -20,39 +20,41 @@ if TYPE_CHECKING:
 MAX_TABLE = 1 << 16
 
 
-def choose(l: Legaliser, c: Bool, a: Form, b: Form, span: Span | None) -> Form:
+def choose(lg: Legaliser, c: Bool, a: Form, b: Form, span: Span | None) -> Form:
     """a where c holds, else b: b plus a gated difference; stays between them inside the guard."""
-    g = l.atoms
+    g = lg.atoms
     if b.is_const and b.const == 0:
         return logic.gate(g, c, a, span)
     if a.is_const and a.const == 0:
         return logic.gate(g, c.negated(), b, span)
-    difference = l.difference(a, b)
+    difference = lg.difference(a, b)
     result = g.combine([(1, b), (1, logic.gate(g, c, difference, span))])
     return tighten(result, min(a.lo, b.lo), max(a.hi, b.hi), None)
 
 
-def larger(l: Legaliser, a: Form, b: Form, sign: int) -> Form:
+def larger(lg: Legaliser, a: Form, b: Form, sign: int) -> Form:
     """max(a, b) = b + r(a - b); min with sign -1: b - r(b - a)."""
-    g = l.atoms
+    g = lg.atoms
     difference = g.combine([(sign, a), (-sign, b)])
     result = g.combine([(1, b), (sign, g.relu(difference))])
     best = max if sign > 0 else min
     return tighten(result, best(a.lo, b.lo), best(a.hi, b.hi), None)
 
 
-def argmax(l: Legaliser, forms: Sequence[Form]) -> Form:
-    """Index of the first largest: element i is it where all before are smaller, none later larger."""
-    g = l.atoms
+def argmax(lg: Legaliser, forms: Sequence[Form]) -> Form:
+    """Index of the first largest: element i is it where all before are smaller, none later
+    larger.
+    """
+    g = lg.atoms
     parts = []
     for i in range(1, len(forms)):
         wins = []
         for j, other in enumerate(forms):
             if j == i:
                 continue
-            d = l.difference(forms[i], other)
+            d = lg.difference(forms[i], other)
             if d.step is None:
-                wins.append(logic.above(g, d, l.options.guard))
+                wins.append(logic.above(g, d, lg.options.guard))
             else:
                 wins.append(logic.at_least(g, d, (d.step or 1) if j < i else 0))
         parts.append((i, logic.conjunction(g, wins).value))
@@ -65,14 +67,14 @@ def integers(form: Form) -> range:
 
 
 def tabulate(
-    l: Legaliser, k: Form, values: Sequence[Fraction], first: int, span: Span | None
+    lg: Legaliser, k: Form, values: Sequence[Fraction], first: int, span: Span | None
 ) -> Form:
     """values[k - first] for an integer k: piecewise-linear interpolation, hinges at integers.
 
-    One layer and at most an atom an entry. Where the hinges' coefficients cancel beyond the digits of
-    the dtype, a sum over indicators [k == i] is used instead: two layers, every part small.
+    One layer and at most an atom an entry. Where the hinges' coefficients cancel beyond the digits
+    of the dtype, a sum over indicators [k == i] is used instead: two layers, every part small.
     """
-    g = l.atoms
+    g = lg.atoms
     read = g.on_clock(k, lambda v: values[int(v) - first])
     if read is not None:
         return read
@@ -94,37 +96,37 @@ def tabulate(
             parts.append((turn, g.relu(g.combine([(1, k)], -(low + i)))))
     result = g.combine(parts, wanted[0] - slope * low)
     whole = all(w.denominator & (w.denominator - 1) == 0 for w in wanted)
-    if len(wanted) > 2 and whole and not exact_in(result, g.atoms, l.options.digits):
-        result = _by_indicators(l, k, wanted, low)
+    if len(wanted) > 2 and whole and not exact_in(result, g.atoms, lg.options.digits):
+        result = _by_indicators(lg, k, wanted, low)
     lattice = math.gcd(*(int(w) for w in wanted)) if all(w.denominator == 1 for w in wanted) else 0
     step = Fraction(lattice) if lattice and not g.is_fuzzy(result) else None
     return tighten(result, float(min(wanted)), float(max(wanted)), step)
 
 
-def _by_indicators(l: Legaliser, k: Form, wanted: Sequence[Fraction], low: int) -> Form:
-    g = l.atoms
+def _by_indicators(lg: Legaliser, k: Form, wanted: Sequence[Fraction], low: int) -> Form:
+    g = lg.atoms
     base = wanted[0]
     parts = []
     for i, value in enumerate(wanted):
         if value != base:
             falsity = logic.absolute(g, g.combine([(1, k)], -(low + i)))
-            parts.append((value - base, g.relu(g.combine([(-1, falsity)], 1), saturating=True, boolean=True)))
+            parts.append(
+                (value - base, g.relu(g.combine([(-1, falsity)], 1), saturating=True, boolean=True))
+            )
     return g.combine(parts, base)
 
 
-def modulo(l: Legaliser, x: Form, m: int) -> Form:
+def modulo(lg: Legaliser, x: Form, m: int) -> Form:
     """x mod m for an integer x: conditional subtraction of multiples of m, from large to small."""
-    g = l.atoms
+    g = lg.atoms
     base = math.floor(x.lo / m) * m
     rest = g.combine([(1, x)], -base)
     while (top := math.floor(rest.hi)) >= m:
-        unit, saturated = _subtrahend(top, m, l.options.digits)
+        unit, saturated = _subtrahend(top, m, lg.options.digits)
         steps = []
         for j in range(1, top // unit + 1):
             reached = logic.at_least(g, rest, j * unit)
-            steps.append(
-                logic.saturated(g, reached.falsity) if saturated else reached.value
-            )
+            steps.append(logic.saturated(g, reached.falsity) if saturated else reached.value)
         rest = g.combine([(1, rest), *((-unit, s) for s in steps)])
         rest = g.note(tighten(rest, 0.0, float(unit - 1), rest.step))
     return rest
@@ -133,9 +135,9 @@ def modulo(l: Legaliser, x: Form, m: int) -> Form:
 def _subtrahend(top: int, m: int, digits: int) -> tuple[int, bool]:
     """What to subtract a multiple of next, and whether its digits need a layer of their own.
 
-    A digit r(x - j u + 1) - r(x - j u) is weighted by u, and both terms grow to x: the sum of all of
-    them must stay within the digits of the dtype, or each digit is saturated first. A level costs
-    about its width squared in weights, so few levels of few digits are best.
+    A digit r(x - j u + 1) - r(x - j u) is weighted by u, and both terms grow to x: the sum of all
+    of them must stay within the digits of the dtype, or each digit is saturated first. A level
+    costs about its width squared in weights, so few levels of few digits are best.
     """
     for radix in sorted((2, 4, 8), key=lambda b: _levels(top // m, b) * (2 * (b - 1) + 16) ** 2):
         unit = m * radix ** (_levels(top // m, radix) - 1)
@@ -152,24 +154,24 @@ def _levels(quotient: int, b: int) -> int:
     return levels
 
 
-def product(l: Legaliser, a: Form, b: Form, node: Node) -> Form:
+def product(lg: Legaliser, a: Form, b: Form, node: Node) -> Form:
     """a * b: by a constant, a gate where one is 0 or 1, by cases or by squares for integers."""
-    g = l.atoms
+    g = lg.atoms
     if a.is_const or b.is_const:
         (c, x) = (a, b) if a.is_const else (b, a)
         return g.combine([(c.const, x)])
     for c, x in ((a, b), (b, a)):
-        if c.is_integral and 0 <= c.lo and c.hi <= 1:
+        if c.is_integral and c.lo >= 0 and c.hi <= 1:
             return logic.gate(g, logic.from_value(g, c), x, node.span)
     if a.is_integral and b.is_integral:
         cases = min(len(integers(a)), len(integers(b)))
         squares = len(integers(g.combine([(1, a), (1, b)])))
         squares += len(integers(g.combine([(1, a), (-1, b)])))
         if squares <= 4 * cases:
-            return _by_squares(l, a, b, node.span)
+            return _by_squares(lg, a, b, node.span)
     for c, x in sorted(((a, b), (b, a)), key=lambda p: p[0].width):
         if c.is_integral and len(integers(c)) <= 4096:
-            return _by_cases(l, c, {i: g.combine([(i, x)]) for i in integers(c)}, node.span)
+            return _by_cases(lg, c, {i: g.combine([(i, x)]) for i in integers(c)}, node.span)
     from .legalise import Unsupported
 
     message = "a product of two values that are not constant and not bounded integers"
@@ -177,20 +179,20 @@ def product(l: Legaliser, a: Form, b: Form, node: Node) -> Form:
     raise Unsupported(message, help, node.span, "E802")
 
 
-def _by_squares(l: Legaliser, a: Form, b: Form, span: Span | None) -> Form:
+def _by_squares(lg: Legaliser, a: Form, b: Form, span: Span | None) -> Form:
     """((a + b)^2 - (a - b)^2) / 4, each square a table."""
-    g = l.atoms
+    g = lg.atoms
     squares = []
     for sign in (1, -1):
         s = g.combine([(1, a), (sign, b)])
         values = [Fraction(i * i) for i in integers(s)]
-        squares.append((Fraction(sign, 4), tabulate(l, s, values, integers(s)[0], span)))
+        squares.append((Fraction(sign, 4), tabulate(lg, s, values, integers(s)[0], span)))
     return g.combine(squares)
 
 
-def _by_cases(l: Legaliser, c: Form, cases: dict[int, Form], span: Span | None) -> Form:
+def _by_cases(lg: Legaliser, c: Form, cases: dict[int, Form], span: Span | None) -> Form:
     """The form that belongs to the integer c: a sum of one gated form a case."""
-    g = l.atoms
+    g = lg.atoms
     parts = []
     family = len(g.atoms)
     for i, form in cases.items():
@@ -205,29 +207,29 @@ def _by_cases(l: Legaliser, c: Form, cases: dict[int, Form], span: Span | None) 
     return tighten(result, min(lows), max(highs), None)
 
 
-def pick(l: Legaliser, forms: Sequence[Form], k: Form, node: Node) -> Form:
+def pick(lg: Legaliser, forms: Sequence[Form], k: Form, node: Node) -> Form:
     """Element k of a vector, k an integer known at run time."""
     if all(f.is_const for f in forms):
-        return tabulate(l, k, [Fraction(f.const) for f in forms], 0, node.span)
+        return tabulate(lg, k, [Fraction(f.const) for f in forms], 0, node.span)
     cases = {i: forms[i] for i in integers(k) if 0 <= i < len(forms)}
-    return _by_cases(l, k, cases, node.span)
+    return _by_cases(lg, k, cases, node.span)
 
 
-def quotient(l: Legaliser, a: Form, b: Form, node: Node) -> Form:
+def quotient(lg: Legaliser, a: Form, b: Form, node: Node) -> Form:
     """a / b: b a constant, or a bounded integer that is never 0."""
-    g = l.atoms
+    g = lg.atoms
     if b.is_const:
         return g.combine([(1 / Fraction(b.const), a)])
     values = integers(b)
     if a.is_const:
         table = [Fraction(a.const) / i if i else Fraction(0) for i in values]
-        return tabulate(l, b, table, values[0], node.span)
+        return tabulate(lg, b, table, values[0], node.span)
     if len(values) > 4096:
         from .legalise import Unsupported
 
         message = f"a division by an integer of {len(values):,} values"
         raise Unsupported(message, "declare a smaller range for the divisor", node.span, "E802")
-    return _by_cases(l, b, {i: g.combine([(Fraction(1, i), a)]) for i in values if i}, node.span)
+    return _by_cases(lg, b, {i: g.combine([(Fraction(1, i), a)]) for i in values if i}, node.span)
 
 
 def common_step(step: Fraction | None, value: int | Fraction) -> Fraction | None:

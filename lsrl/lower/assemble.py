@@ -14,7 +14,8 @@ NAMES = ("A", "B", "b", "s0", "C", "D", "d")
 
 def assemble(machine: Layered, dtype: str) -> Weights:
     """Weights by name, `layers.<i>.<name>`: A `[p, p]`, B `[p, n]`, b `[p]`, s0 `[p]`, C `[m, p]`,
-    D `[m, n]`, d `[m]`, for a layer of p state lanes, n inputs and m units. Empty ones are left out.
+    D `[m, n]`, d `[m]`, for a layer of p state lanes, n inputs and m units. Empty ones are left
+    out.
     """
     weights: Weights = {}
     for i, layer in enumerate(machine.layers):

@@ -1,7 +1,7 @@
 """The atom graph: a program in affine normal form.
 
-An *atom* is a scalar lane that costs something: an input lane, a ReLU of an affine form, a lane of a
-linear state. A value is a sparse affine *form* over atoms with exact coefficients; linear maps,
+An *atom* is a scalar lane that costs something: an input lane, a ReLU of an affine form, a lane of
+a linear state. A value is a sparse affine *form* over atoms with exact coefficients; linear maps,
 slices, sums and broadcasts are free, and equal atoms are one atom (hash-consing).
 """
 
@@ -115,7 +115,9 @@ class AtomGraph:
         self.prefixes: dict[int, int] = {}  # by clock group: lanes that are 1 at one step only
         self.positions: dict[int, tuple[list[int], bool]] = {}  # see `on_clock`
         self.openings: dict[int, int] = {}  # in how many steps at most a unit is not 0
-        self.switches: dict[int, frozenset[int]] = {}  # of a gate: atoms that are 0 while it is open
+        self.switches: dict[
+            int, frozenset[int]
+        ] = {}  # of a gate: atoms that are 0 while it is open
         self.families: dict[int, int] = {}  # units of which at most one is not 0 at a time
         self._relus: dict[tuple[Any, ...], int] = {}
         self._known: dict[tuple[tuple[int, int], ...], tuple[float, float]] = {}
@@ -126,7 +128,9 @@ class AtomGraph:
         """Remember a form's range, which may be narrower than what its atoms say; returns it."""
         if len(form.terms) > 1:
             key, factor = primitive(form.terms)
-            ends = sorted((float((Fraction(end) - form.const) / factor)) for end in (form.lo, form.hi))
+            ends = sorted(
+                (float((Fraction(end) - form.const) / factor)) for end in (form.lo, form.hi)
+            )
             low, high = self._known.get(key, (-math.inf, math.inf))
             self._known[key] = max(low, ends[0]), min(high, ends[1])
         return form
@@ -201,7 +205,7 @@ class AtomGraph:
             atom = self.atoms[a]
             ends = float(c) * atom.lo, float(c) * atom.hi
             low, high = low + min(ends), high + max(ends)
-            steps.append(None if atom.step is None else atom.step * abs(c))
+            steps.append(None if atom.step is None else atom.step * abs(Fraction(c)))
         return Form(kept, const, low, high, gcd(steps))
 
     def on_clock(self, form: Form, f: Callable[[Coefficient], Coefficient]) -> Form | None:
@@ -279,7 +283,7 @@ def exact_in(form: Form, atoms: Sequence[Atom], digits: int) -> bool:
         atom = atoms[a]
         if not representable(c, digits):
             return False
-        steps.append(None if atom.step is None else atom.step * abs(c))
+        steps.append(None if atom.step is None else atom.step * abs(Fraction(c)))
         total += abs(float(c)) * max(abs(atom.lo), abs(atom.hi))
     step = gcd(steps)
     if step is None or not math.isfinite(total):

@@ -1,9 +1,10 @@
 """What does not depend on the input: clocks.
 
-Values that no input reaches follow a fixed sequence. Where it is eventually periodic within few steps
-(a counter, `first()`, `t < n`), its positions are the values of one autonomous finite state, held as a
-0/1 permutation-like linear state; any function of them is then a linear read-out and costs nothing.
-The sequences are computed for all steps below `length`, so this is exact up to the length.
+Values that no input reaches follow a fixed sequence. Where it is eventually periodic within few
+steps (a counter, `first()`, `t < n`), its positions are the values of one autonomous finite state,
+held as a 0/1 permutation-like linear state; any function of them is then a linear read-out and
+costs nothing. The sequences are computed for all steps below `length`, so this is exact up to the
+length.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ class Clocks:
         """Share clocks wherever one of them needs no more lanes than two."""
         pending = sorted(shapes, key=lambda s: (-s[1], -s[0]))
         for prefix, period in pending:
-            for i, clock in enumerate(self.clocks):
+            for clock in self.clocks:
                 joint = max(prefix, clock.prefix), math.lcm(period, clock.period)
                 if sum(joint) <= clock.size + prefix + period:
                     clock.prefix, clock.period = joint
@@ -85,10 +86,14 @@ class Clocks:
         return [self._read(clock, values[:, j]) for j in range(values.shape[1])]
 
     def joined(self, nodes: Sequence[int], ufunc: Any) -> list[Form] | None:
-        """Read-outs of a conjunction or disjunction of driven booleans, if one clock holds them all."""
+        """Read-outs of a conjunction or disjunction of driven booleans, if one clock holds them
+        all.
+        """
         sequence = ufunc.reduce([self.sequences[n] for n in nodes])
         lasso = _lasso(sequence)
-        for clock in self.clocks if lasso is not None else ():
+        if lasso is None:
+            return None
+        for clock in self.clocks:
             if clock.prefix >= lasso[0] and clock.period % lasso[1] == 0:
                 values = _unrolled(sequence, clock)
                 return [self._read(clock, values[:, j]) for j in range(values.shape[1])]
@@ -105,7 +110,7 @@ class Clocks:
         lanes = self._lanes(clock)
         terms = {a: v - common for a, v in zip(lanes, exact, strict=False) if v != common}
         form = self.atoms.form(terms, common)
-        lattice = math.gcd(*exact)
+        lattice = math.gcd(*map(int, exact))
         return tighten(form, float(min(exact)), float(max(exact)), Fraction(lattice or 1))
 
     def _lanes(self, clock: Clock) -> list[int]:
@@ -140,7 +145,9 @@ def _register(graph: AtomGraph, lanes: list[Lane], visible: int, name: str) -> l
     graph.groups.append(Group(lanes, name))
     for i, lane in enumerate(lanes):
         hi = 1.0 if i < visible else 0.0
-        atom = Atom(AtomKind.STATE, 0.0, hi, Fraction(1), group=number, lane=i, label=f"{name}[{i}]")
+        atom = Atom(
+            AtomKind.STATE, 0.0, hi, Fraction(1), group=number, lane=i, label=f"{name}[{i}]"
+        )
         lane.atom = graph.add(atom)
     return [lane.atom for lane in lanes[:visible]]
 

@@ -2,11 +2,11 @@
 
     s_t = A s_{t-1} + B x_t + b,      y_t = relu(C s_t + D x_t + d)
 
-(Petrov et al. 2024, section 3: a linear RNN layer followed by a ReLU MLP; lanes without memory, whose
-rows of A are zero, enter through D instead of taking up state.) The last layer has no ReLU.
-A value that a later layer needs is carried through the layers between by a unit of its own: as it is
-where it is never negative, shifted by its lower bound otherwise. Where fewer combinations are needed
-later than they have parts, the combinations are carried.
+(Petrov et al. 2024, section 3: a linear RNN layer followed by a ReLU MLP; lanes without memory,
+whose rows of A are zero, enter through D instead of taking up state.) The last layer has no ReLU.
+A value that a later layer needs is carried through the layers between by a unit of its own: as it
+is where it is never negative, shifted by its lower bound otherwise. Where fewer combinations are
+needed later than they have parts, the combinations are carried.
 """
 
 from __future__ import annotations
@@ -113,17 +113,17 @@ class _Layout:
         arrived: dict[int, Row] = {a: {("x", i): 1} for i, a in enumerate(inputs)}
         layers: list[Layer] = []
         symbols: dict[str, tuple[int, list[Affine]]] = {}
-        for l in range(1, plan.depth + 1):
+        for number in range(1, plan.depth + 1):
             layer = Layer(columns)
             self.sources = {("x", i): form for i, form in enumerate(columns)}
             self._arrive(arrived)
-            self._symbols(symbols, l)
-            self._states(layer, l)
-            self._symbols(symbols, l)
-            if l == plan.depth:
+            self._symbols(symbols, number)
+            self._states(layer, number)
+            self._symbols(symbols, number)
+            if number == plan.depth:
                 self._read_out(layer)
             else:
-                columns, arrived = self._units(layer, l)
+                columns, arrived = self._units(layer, number)
             layers.append(layer)
         return Layered(layers, [n for n, f in self.graph.outputs.items() for _ in f], symbols)
 
@@ -157,21 +157,21 @@ class _Layout:
                 reader.pending.discard(a)
                 _add(reader.known, found[a], reader.form.terms[a])
 
-    def _symbols(self, symbols: dict[str, tuple[int, list[Affine]]], l: int) -> None:
+    def _symbols(self, symbols: dict[str, tuple[int, list[Affine]]], number: int) -> None:
         for name, forms in self.graph.names.items():
             if name in symbols:
                 continue
             readers = [self.readers[f"name {name}", i] for i in range(len(forms))]
             if all(not r.pending and r.at == -1 for r in readers):
-                symbols[name] = l, [Affine(dict(r.known), r.const) for r in readers]
+                symbols[name] = number, [Affine(dict(r.known), r.const) for r in readers]
 
     # States
 
-    def _states(self, layer: Layer, l: int) -> None:
+    def _states(self, layer: Layer, number: int) -> None:
         """All groups of this layer. A group that reads another one of the same layer takes in its
         update: a linear map of a linear map."""
-        here = [g for g, at in self.plan.groups.items() if at == l]
-        position = {}
+        here = [g for g, at in self.plan.groups.items() if at == number]
+        position: dict[tuple[int, int], int] = {}
         for g in here:
             for i in self.plan.lanes[g]:
                 position[g, i] = len(position)
@@ -220,9 +220,9 @@ class _Layout:
             const += c * update.added.const
         row = {j: c for j, c in row.items() if c != 0}
         layer.lanes.append(StateLane(row, Affine(added, const), lane.init, lane.atom))
-        source: Source = ("s", position[g, i])
-        self.sources[source] = self.graph.atom_form(lane.atom)
-        self._arrive({lane.atom: {source: 1}})
+        place = "s", position[g, i]
+        self.sources[place] = self.graph.atom_form(lane.atom)
+        self._arrive({lane.atom: {place: 1}})
 
     # Units
 
@@ -233,11 +233,11 @@ class _Layout:
             assert not reader.pending
             layer.units.append(Unit(Affine(reader.known, reader.const), reader.form, name))
 
-    def _units(self, layer: Layer, l: int) -> tuple[list[Form], dict[int, Row]]:
+    def _units(self, layer: Layer, number: int) -> tuple[list[Form], dict[int, Row]]:
         """ReLU atoms of this layer and carriers; returns the next layer's inputs."""
         arrived: dict[int, Row] = {}
         for a, at in self.plan.relus.items():
-            if at != l:
+            if at != number:
                 continue
             reader = self.readers.pop(("relu", a))
             assert not reader.pending
@@ -272,7 +272,9 @@ class _Layout:
         carried: dict[Source, tuple[Row, Coefficient]],
         whole: dict[tuple[tuple[Source, int], ...], tuple[Row, Coefficient]],
     ) -> None:
-        """A reader's known part over the next layer's inputs; a name that is not carried is lost."""
+        """A reader's known part over the next layer's inputs; a name that is not carried is
+        lost.
+        """
         key = _normal(reader.known)
         known: Row = {}
         if key in whole and reader.known:

@@ -115,7 +115,9 @@ class Legaliser:
 
     def bools(self, n: int) -> list[Bool]:
         """The elements of a boolean node."""
-        return [v if isinstance(v, Bool) else logic.from_value(self.atoms, v) for v in self.values[n]]
+        return [
+            v if isinstance(v, Bool) else logic.from_value(self.atoms, v) for v in self.values[n]
+        ]
 
     def narrow(self, n: int, forms: Sequence[Form]) -> list[Form]:
         """Forms with what the analyses know of their node."""
@@ -159,102 +161,103 @@ class Legaliser:
 Rule = Callable[[Legaliser, Node], list[Value]]
 
 
-def _pairs(l: Legaliser, node: Node) -> list[tuple[Form, Form]]:
-    return list(zip(l.forms(node.args[0]), l.forms(node.args[1]), strict=True))
+def _pairs(lg: Legaliser, node: Node) -> list[tuple[Form, Form]]:
+    return list(zip(lg.forms(node.args[0]), lg.forms(node.args[1]), strict=True))
 
 
-def _const(l: Legaliser, node: Node) -> list[Value]:
+def _const(lg: Legaliser, node: Node) -> list[Value]:
     return [constant(v if not isinstance(v, float | bool) else Fraction(v)) for v in node.attrs[0]]
 
 
-def _input(l: Legaliser, node: Node) -> list[Value]:
-    return list(l.columns[node.attrs[0]])
+def _input(lg: Legaliser, node: Node) -> list[Value]:
+    return list(lg.columns[node.attrs[0]])
 
 
-def _same(l: Legaliser, node: Node) -> list[Value]:
-    return list(l.values[node.args[0]])
+def _same(lg: Legaliser, node: Node) -> list[Value]:
+    return list(lg.values[node.args[0]])
 
 
-def _number(l: Legaliser, node: Node) -> list[Value]:
-    return list(l.forms(node.args[0]))
+def _number(lg: Legaliser, node: Node) -> list[Value]:
+    return list(lg.forms(node.args[0]))
 
 
 def _linear(*signs: int) -> Rule:
-    def rule(l: Legaliser, node: Node) -> list[Value]:
-        columns = [l.forms(a) for a in node.args]
+    def rule(lg: Legaliser, node: Node) -> list[Value]:
+        columns = [lg.forms(a) for a in node.args]
         return [
-            l.atoms.combine(list(zip(signs, forms, strict=True)))
+            lg.atoms.combine(list(zip(signs, forms, strict=True)))
             for forms in zip(*columns, strict=True)
         ]
 
     return rule
 
 
-def _sum(l: Legaliser, node: Node) -> list[Value]:
-    return [l.atoms.combine([(1, f) for f in l.forms(node.args[0])])]
+def _sum(lg: Legaliser, node: Node) -> list[Value]:
+    return [lg.atoms.combine([(1, f) for f in lg.forms(node.args[0])])]
 
 
-def _matvec(l: Legaliser, node: Node) -> list[Value]:
-    forms = l.forms(node.args[0])
+def _matvec(lg: Legaliser, node: Node) -> list[Value]:
+    forms = lg.forms(node.args[0])
     rows = [[Fraction(c) for c in row] for row in node.attrs[0]]
     return [
-        l.atoms.combine([(c, f) for c, f in zip(row, forms, strict=True) if c != 0]) for row in rows
+        lg.atoms.combine([(c, f) for c, f in zip(row, forms, strict=True) if c != 0])
+        for row in rows
     ]
 
 
-def _mul(l: Legaliser, node: Node) -> list[Value]:
-    return [arithmetic.product(l, a, b, node) for a, b in _pairs(l, node)]
+def _mul(lg: Legaliser, node: Node) -> list[Value]:
+    return [arithmetic.product(lg, a, b, node) for a, b in _pairs(lg, node)]
 
 
-def _div(l: Legaliser, node: Node) -> list[Value]:
-    return [arithmetic.quotient(l, a, b, node) for a, b in _pairs(l, node)]
+def _div(lg: Legaliser, node: Node) -> list[Value]:
+    return [arithmetic.quotient(lg, a, b, node) for a, b in _pairs(lg, node)]
 
 
-def _mod(l: Legaliser, node: Node) -> list[Value]:
-    return [arithmetic.modulo(l, f, node.attrs[0]) for f in l.forms(node.args[0])]
+def _mod(lg: Legaliser, node: Node) -> list[Value]:
+    return [arithmetic.modulo(lg, f, node.attrs[0]) for f in lg.forms(node.args[0])]
 
 
-def _floordiv(l: Legaliser, node: Node) -> list[Value]:
+def _floordiv(lg: Legaliser, node: Node) -> list[Value]:
     m = node.attrs[0]
     result: list[Value] = []
-    for f in l.forms(node.args[0]):
-        rest = arithmetic.modulo(l, f, m)
-        result.append(l.atoms.combine([(Fraction(1, m), f), (Fraction(-1, m), rest)]))
+    for f in lg.forms(node.args[0]):
+        rest = arithmetic.modulo(lg, f, m)
+        result.append(lg.atoms.combine([(Fraction(1, m), f), (Fraction(-1, m), rest)]))
     return result
 
 
 def _order(strict: bool) -> Rule:
-    def rule(l: Legaliser, node: Node) -> list[Value]:
+    def rule(lg: Legaliser, node: Node) -> list[Value]:
         result: list[Value] = []
-        for a, b in _pairs(l, node):
-            d = l.difference(b, a)
+        for a, b in _pairs(lg, node):
+            d = lg.difference(b, a)
             if d.step is None:
-                result.append(logic.above(l.atoms, d, l.options.guard))
+                result.append(logic.above(lg.atoms, d, lg.options.guard))
             else:
-                result.append(logic.at_least(l.atoms, d, (d.step or 1) if strict else 0))
+                result.append(logic.at_least(lg.atoms, d, (d.step or 1) if strict else 0))
         return result
 
     return rule
 
 
 def _equality(negate: bool) -> Rule:
-    def rule(l: Legaliser, node: Node) -> list[Value]:
-        both = {l.graph.nodes[a].type.kind for a in node.args}
+    def rule(lg: Legaliser, node: Node) -> list[Value]:
+        both = {lg.graph.nodes[a].type.kind for a in node.args}
         result = []
-        for a, b in _pairs(l, node):
+        for a, b in _pairs(lg, node):
             if both == {Kind.BOOL}:
-                same = _equal_booleans(l, a, b)
+                same = _equal_booleans(lg, a, b)
             else:
-                same = logic.equals_zero(l.atoms, l.difference(a, b))
+                same = logic.equals_zero(lg.atoms, lg.difference(a, b))
             result.append(same.negated() if negate else same)
         return list(result)
 
     return rule
 
 
-def _equal_booleans(l: Legaliser, a: Form, b: Form) -> Bool:
+def _equal_booleans(lg: Legaliser, a: Form, b: Form) -> Bool:
     """a + b - 2 r(a + b - 1) is their exclusive or."""
-    g = l.atoms
+    g = lg.atoms
     both = g.relu(g.combine([(1, a), (1, b)], -1))
     differ = g.combine([(1, a), (1, b), (-2, both)])
     fuzzy = g.is_fuzzy(differ)
@@ -262,115 +265,120 @@ def _equal_booleans(l: Legaliser, a: Form, b: Form) -> Bool:
     return logic.from_value(g, differ).negated()
 
 
-def _columns(l: Legaliser, node: Node, ufunc: Any) -> list[tuple[Bool, ...]]:
+def _columns(lg: Legaliser, node: Node, ufunc: Any) -> list[tuple[Bool, ...]]:
     """Operands element by element; those that clocks drive are read as one."""
-    driven = [a for a in node.args if l.clocks.drives(a)]
-    joint = l.clocks.joined(driven, ufunc) if len(driven) > 1 else None
+    driven = [a for a in node.args if lg.clocks.drives(a)]
+    joint = lg.clocks.joined(driven, ufunc) if len(driven) > 1 else None
     if joint is None:
         driven = []
-    columns = [l.bools(a) for a in node.args if a not in driven]
+    columns = [lg.bools(a) for a in node.args if a not in driven]
     if joint is not None:
-        columns.append([logic.from_value(l.atoms, f) for f in joint])
+        columns.append([logic.from_value(lg.atoms, f) for f in joint])
     return list(zip(*columns, strict=True))
 
 
-def _and(l: Legaliser, node: Node) -> list[Value]:
-    return [logic.conjunction(l.atoms, parts) for parts in _columns(l, node, np.minimum)]
+def _and(lg: Legaliser, node: Node) -> list[Value]:
+    return [logic.conjunction(lg.atoms, parts) for parts in _columns(lg, node, np.minimum)]
 
 
-def _or(l: Legaliser, node: Node) -> list[Value]:
-    return [logic.disjunction(l.atoms, parts) for parts in _columns(l, node, np.maximum)]
+def _or(lg: Legaliser, node: Node) -> list[Value]:
+    return [logic.disjunction(lg.atoms, parts) for parts in _columns(lg, node, np.maximum)]
 
 
-def _not(l: Legaliser, node: Node) -> list[Value]:
-    return [b.negated() for b in l.bools(node.args[0])]
+def _not(lg: Legaliser, node: Node) -> list[Value]:
+    return [b.negated() for b in lg.bools(node.args[0])]
 
 
-def _all(l: Legaliser, node: Node) -> list[Value]:
-    return [logic.conjunction(l.atoms, l.bools(node.args[0]))]
+def _all(lg: Legaliser, node: Node) -> list[Value]:
+    return [logic.conjunction(lg.atoms, lg.bools(node.args[0]))]
 
 
-def _any(l: Legaliser, node: Node) -> list[Value]:
-    return [logic.disjunction(l.atoms, l.bools(node.args[0]))]
+def _any(lg: Legaliser, node: Node) -> list[Value]:
+    return [logic.disjunction(lg.atoms, lg.bools(node.args[0]))]
 
 
-def _select(l: Legaliser, node: Node) -> list[Value]:
-    conditions = l.bools(node.args[0])
+def _select(lg: Legaliser, node: Node) -> list[Value]:
+    conditions = lg.bools(node.args[0])
     result: list[Value] = []
     if node.type.kind is Kind.BOOL:
-        sides = zip(conditions, l.bools(node.args[1]), l.bools(node.args[2]), strict=True)
+        sides = zip(conditions, lg.bools(node.args[1]), lg.bools(node.args[2]), strict=True)
         for c, a, b in sides:
-            both = [logic.conjunction(l.atoms, [c, a]), logic.conjunction(l.atoms, [c.negated(), b])]
-            result.append(logic.disjunction(l.atoms, both))
+            both = [
+                logic.conjunction(lg.atoms, [c, a]),
+                logic.conjunction(lg.atoms, [c.negated(), b]),
+            ]
+            result.append(logic.disjunction(lg.atoms, both))
         return result
-    branches = zip(conditions, l.forms(node.args[1]), l.forms(node.args[2]), strict=True)
-    return [arithmetic.choose(l, c, a, b, node.span) for c, a, b in branches]
+    branches = zip(conditions, lg.forms(node.args[1]), lg.forms(node.args[2]), strict=True)
+    return [arithmetic.choose(lg, c, a, b, node.span) for c, a, b in branches]
 
 
-def _relu(l: Legaliser, node: Node) -> list[Value]:
-    return [l.atoms.relu(f, span=node.span) for f in l.forms(node.args[0])]
+def _relu(lg: Legaliser, node: Node) -> list[Value]:
+    return [lg.atoms.relu(f, span=node.span) for f in lg.forms(node.args[0])]
 
 
-def _abs(l: Legaliser, node: Node) -> list[Value]:
+def _abs(lg: Legaliser, node: Node) -> list[Value]:
     """|x| = 2 r(x) - x."""
-    g = l.atoms
-    return [g.combine([(2, g.relu(f)), (-1, f)]) for f in l.forms(node.args[0])]
+    g = lg.atoms
+    return [g.combine([(2, g.relu(f)), (-1, f)]) for f in lg.forms(node.args[0])]
 
 
 def _extremum(sign: int) -> Rule:
-    def rule(l: Legaliser, node: Node) -> list[Value]:
-        return [arithmetic.larger(l, a, b, sign) for a, b in _pairs(l, node)]
+    def rule(lg: Legaliser, node: Node) -> list[Value]:
+        return [arithmetic.larger(lg, a, b, sign) for a, b in _pairs(lg, node)]
 
     return rule
 
 
 def _vector_extremum(sign: int) -> Rule:
-    def rule(l: Legaliser, node: Node) -> list[Value]:
-        forms = l.forms(node.args[0])
+    def rule(lg: Legaliser, node: Node) -> list[Value]:
+        forms = lg.forms(node.args[0])
         while len(forms) > 1:
             pairs = [forms[i : i + 2] for i in range(0, len(forms), 2)]
-            forms = [p[0] if len(p) == 1 else arithmetic.larger(l, *p, sign) for p in pairs]
+            forms = [
+                p[0] if len(p) == 1 else arithmetic.larger(lg, p[0], p[1], sign) for p in pairs
+            ]
         return [forms[0]]
 
     return rule
 
 
-def _concat(l: Legaliser, node: Node) -> list[Value]:
+def _concat(lg: Legaliser, node: Node) -> list[Value]:
     if node.type.kind is Kind.BOOL:
-        return [v for a in node.args for v in l.values[a]]
-    return [v for a in node.args for v in l.forms(a)]
+        return [v for a in node.args for v in lg.values[a]]
+    return [v for a in node.args for v in lg.forms(a)]
 
 
-def _take(l: Legaliser, node: Node) -> list[Value]:
+def _take(lg: Legaliser, node: Node) -> list[Value]:
     indices = node.attrs[0]
-    source = l.values[node.args[0]]
+    source = lg.values[node.args[0]]
     return [source[i] for i in ([indices] if isinstance(indices, int) else indices)]
 
 
-def _broadcast(l: Legaliser, node: Node) -> list[Value]:
-    return list(l.values[node.args[0]]) * int(node.attrs[0])
+def _broadcast(lg: Legaliser, node: Node) -> list[Value]:
+    return list(lg.values[node.args[0]]) * int(node.attrs[0])
 
 
-def _argmax(l: Legaliser, node: Node) -> list[Value]:
-    return [arithmetic.argmax(l, l.forms(node.args[0]))]
+def _argmax(lg: Legaliser, node: Node) -> list[Value]:
+    return [arithmetic.argmax(lg, lg.forms(node.args[0]))]
 
 
-def _index(l: Legaliser, node: Node) -> list[Value]:
-    (k,) = l.forms(node.args[1])
-    chosen = arithmetic.pick(l, l.forms(node.args[0]), k, node)
-    return [_with_kind(l, chosen, node)]
+def _index(lg: Legaliser, node: Node) -> list[Value]:
+    (k,) = lg.forms(node.args[1])
+    chosen = arithmetic.pick(lg, lg.forms(node.args[0]), k, node)
+    return [_with_kind(lg, chosen, node)]
 
 
-def _table(l: Legaliser, node: Node) -> list[Value]:
-    (k,) = l.forms(node.args[0])
+def _table(lg: Legaliser, node: Node) -> list[Value]:
+    (k,) = lg.forms(node.args[0])
     values, width, _ = node.attrs
     exact = [Fraction(v) for v in values]
     columns: list[Any] = [exact] if not width else [exact[j::width] for j in range(width)]
-    return [_with_kind(l, arithmetic.tabulate(l, k, c, 0, node.span), node) for c in columns]
+    return [_with_kind(lg, arithmetic.tabulate(lg, k, c, 0, node.span), node) for c in columns]
 
 
-def _with_kind(l: Legaliser, form: Form, node: Node) -> Value:
-    return logic.from_value(l.atoms, form) if node.type.kind is Kind.BOOL else form
+def _with_kind(lg: Legaliser, form: Form, node: Node) -> Value:
+    return logic.from_value(lg.atoms, form) if node.type.kind is Kind.BOOL else form
 
 
 RULES: dict[str, Rule] = {

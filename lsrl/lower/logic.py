@@ -1,9 +1,9 @@
 """Booleans on a ReLU machine, and what they switch.
 
-A boolean is kept as two forms, made only when asked for: its *falsity* (0 where it holds, at least 1
-where it does not) and its *truth* (the other way round). Comparisons have both in one layer and one
-or two atoms; conjunctions add falsities, disjunctions add truths; a value is switched off by a large
-enough multiple of the falsity. Only where 0 or 1 itself is needed is it made: r(1 - falsity).
+A boolean is kept as two forms, made only when asked for: its *falsity* (0 where it holds, at least
+1 where it does not) and its *truth* (the other way round). Comparisons have both in one layer and
+one or two atoms; conjunctions add falsities, disjunctions add truths; a value is switched off by a
+large enough multiple of the falsity. Only where 0 or 1 itself is needed is it made: r(1 - falsity).
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Bool:
 
     def negated(self) -> Bool:
         g = self.graph
-        value = None
+        value: Make | None = None
         if self.make_value is not None or "value" in self.__dict__:
             value = lambda: g.combine([(-1, self.value)], 1)
         return Bool(g, lambda: self.truth, lambda: self.falsity, value)
@@ -90,9 +90,8 @@ def at_least(g: AtomGraph, d: Form, k: int | Fraction) -> Bool:
     scaled = g.combine([(1 / step, d)], -(Fraction(k) / step))
     lifted = g.combine([(1, scaled)], 1)
     lower = lambda: g.relu(g.combine([(-1, scaled)]))
-    return Bool(
-        g, lower, lambda: g.relu(lifted), lambda: g.combine([(1, g.relu(lifted)), (-1, g.relu(scaled))])
-    )  # fmt: skip
+    upper = lambda: g.relu(lifted)
+    return Bool(g, lower, upper, lambda: g.combine([(1, upper()), (-1, g.relu(scaled))]))
 
 
 def equals_zero(g: AtomGraph, d: Form) -> Bool:
@@ -110,7 +109,9 @@ def equals_zero(g: AtomGraph, d: Form) -> Bool:
         up, down = (g.relu(g.combine([(1, scaled)], k)) for k in (1, -1))
         return g.combine([(1, up), (-2, g.relu(scaled)), (1, down)])
 
-    boolean = lambda: _as_boolean(value())
+    def boolean() -> Form:
+        return _as_boolean(value())
+
     return Bool(g, falsity, boolean, boolean)
 
 
@@ -121,8 +122,8 @@ def _as_boolean(form: Form) -> Form:
 def above(g: AtomGraph, d: Form, guard: Fraction) -> Bool:
     """d > 0 for a real d: decided where |d| >= guard, in two layers.
 
-    The ramp r(1/2 - k d) has slope k = 2/guard: falsity is 0 from d = guard/4 on and at least 1 from
-    -guard/4 down, so that errors of d up to three quarters of the guard do not show outside of it.
+    The ramp r(1/2 - k d) has slope k = 2/guard: falsity is 0 from d = guard/4 on and at least 1
+    from -guard/4 down, so that errors of d up to three quarters of the guard do not show outside.
     """
     k = 2 / guard
     ramp = lambda sign: g.relu(g.combine([(-sign * k, d)], Fraction(1, 2)), saturating=True)

@@ -1,12 +1,13 @@
 """The certificate: how far the machine's numbers can be from the program's meaning.
 
 For every value that passes between layers the analysis bounds the absolute error, from the weights
-and the ranges, for any order of summation and with or without fused multiply-add: an affine form of n
-terms adds at most gamma = k u / (1 - k u) times the sum of |w| max|x|, where k counts n - 1 additions,
-1 for products (none if all weights are powers of two) and 1 for weights that the dtype cannot hold
-(Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., section 3.1). Where all terms lie on one binary lattice and fit the digits of the dtype, nothing is
-rounded. ReLU does not increase errors; a saturating unit hides them; a state adds up
-|A^k| times what each step adds, over the length.
+and the ranges, for any order of summation and with or without fused multiply-add: an affine form
+of n terms adds at most gamma = k u / (1 - k u) times the sum of |w| max|x|, where k counts n - 1
+additions, 1 for products (none if all weights are powers of two) and 1 for weights that the dtype cannot hold
+(Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., section 3.1). Where all terms lie
+on one binary lattice and fit the digits of the dtype, nothing is rounded. ReLU does not increase
+errors; a saturating unit hides them; a state adds up |A^k| times what each step adds, over the
+length.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
+from ..analysis.dependence import Row
 from ..analysis.lattice import gcd
 from ..analysis.linear import linear_ranges
 from ..source import Span
@@ -74,7 +76,9 @@ class _Analysis:
             affine = self._opened(unit, errors, forms)
             bound = self._affine(affine, errors, forms, unit.span, unit.label)
             if unit.saturating:
-                bound = ZERO if bound.error < SATURATION_MARGIN else bound.plus(math.inf, unit.span, "")
+                bound = (
+                    ZERO if bound.error < SATURATION_MARGIN else bound.plus(math.inf, unit.span, "")
+                )
             result.append(bound)
         return result
 
@@ -90,7 +94,9 @@ class _Analysis:
         kept = {
             source: c
             for source, c in unit.affine.row.items()
-            if errors[source].error or forms[source].const or not forms[source].terms.keys() <= switch
+            if errors[source].error
+            or forms[source].const
+            or not forms[source].terms.keys() <= switch
         }
         return Affine(kept, unit.affine.const)
 
@@ -111,7 +117,7 @@ class _Analysis:
         if not any(b.error for b in added):
             return added
         lanes = [(0, k) for k in range(len(layer.lanes))]
-        signed = [{(0, j): c for j, c in lane.row.items()} for lane in layer.lanes]
+        signed: list[Row] = [{(0, j): c for j, c in lane.row.items()} for lane in layer.lanes]
         steps = [(-b.error, b.error) for b in added]
         zeros = [0.0] * len(lanes)
         grown = linear_ranges(lanes, signed, zeros, steps, self.length)
@@ -119,7 +125,12 @@ class _Analysis:
             if most is not None and signed[k] == {(0, k): 1}:  # nothing is added at other steps
                 grown[k] = -most * added[k].error, most * added[k].error
         return [
-            Bound(max(-low, high), b.worst * (max(-low, high) / b.error if b.error else 1), b.span, b.label)
+            Bound(
+                max(-low, high),
+                b.worst * (max(-low, high) / b.error if b.error else 1),
+                b.span,
+                b.label,
+            )
             for (low, high), b in zip(grown, added, strict=True)
         ]
 

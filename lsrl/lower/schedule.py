@@ -1,8 +1,8 @@
 """Which layer each atom and each group of states is computed in.
 
 Layer l reads x_l (the outputs of layer l - 1; x_1 is the input), updates its states from it, and
-applies ReLUs to affine forms of both. So a ReLU atom comes at least one layer after the ReLU atoms of
-its form, and in the layer of its states at the earliest.
+applies ReLUs to affine forms of both. So a ReLU atom comes at least one layer after the ReLU atoms
+of its form, and in the layer of its states at the earliest.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ def _early(graph: AtomGraph, relus: set[int], lanes: dict[int, tuple[int, ...]])
 
 
 def _split(at: dict[int, int]) -> Layers:
-    return {i: l for i, l in at.items() if i >= 0}, {-1 - i: l for i, l in at.items() if i < 0}
+    return {i: n for i, n in at.items() if i >= 0}, {-1 - i: n for i, n in at.items() if i < 0}
 
 
 def _depth(graph: AtomGraph, relus: dict[int, int], groups: dict[int, int]) -> int:
@@ -160,8 +160,8 @@ def _mixed(
 ) -> Layers:
     """Late where an item makes more values than it uses up, early where it makes fewer."""
     at: dict[int, int] = {}
-    low = {**early[0], **{-1 - g: l for g, l in early[1].items()}}
-    high = {**late[0], **{-1 - g: l for g, l in late[1].items()}}
+    low = {**early[0], **{-1 - g: n for g, n in early[1].items()}}
+    high = {**late[0], **{-1 - g: n for g, n in late[1].items()}}
     order = _order(graph, relus, lanes)
     readers: dict[int, int] = {}
     for item in order:

@@ -1,8 +1,9 @@
 """States as lanes of a linear recurrence s_t = A s_{t-1} + B x_t + b.
 
-A group whose next value is a constant matrix times the previous one plus anything free of it becomes
-lanes as it is. Three more shapes are rewritten to accumulators, exact up to the length: `ever`
-(`s or c`: has the sum become positive), `always` (`s and c`), and sums modulo m (parity among them).
+A group whose next value is a constant matrix times the previous one plus anything free of it
+becomes lanes as it is. Three more shapes are rewritten to accumulators, exact up to the length:
+`ever` (`s or c`: has the sum become positive), `always` (`s and c`), and sums modulo m (parity
+among them).
 """
 
 from __future__ import annotations
@@ -24,69 +25,74 @@ if TYPE_CHECKING:
     from .legalise import Legaliser, Value
 
 
-def lower_delay(l: Legaliser, n: int) -> None:
+def lower_delay(lg: Legaliser, n: int) -> None:
     """`prev` outside of any cycle: the value one step ago."""
-    clock = l.clocks.forms(n)
+    clock = lg.clocks.forms(n)
     if clock is not None:
-        l.values[n] = list(clock)
+        lg.values[n] = list(clock)
         return
-    node = l.graph.nodes[n]
-    state = l.graph.states[node.attrs[0]]
+    node = lg.graph.nodes[n]
+    state = lg.graph.states[node.attrs[0]]
     inits = [_exact(v) for v in state.init]
     forms = [
-        delayed(l, form, init, state.name)
-        for form, init in zip(l.forms(state.next), inits, strict=True)
+        delayed(lg, form, init, state.name)
+        for form, init in zip(lg.forms(state.next), inits, strict=True)
     ]
-    l.values[n] = list(l.narrow(n, forms))
+    lg.values[n] = list(lg.narrow(n, forms))
 
 
 def _exact(value: object) -> Coefficient:
-    return Fraction(value) if isinstance(value, float | Fraction) else int(value)  # type: ignore[call-overload,no-any-return]
+    return Fraction(value) if isinstance(value, float | Fraction) else int(value)  # type: ignore[call-overload]
 
 
-def delayed(l: Legaliser, form: Form, init: Coefficient, name: str) -> Form:
+def delayed(lg: Legaliser, form: Form, init: Coefficient, name: str) -> Form:
     """A form's value one step ago: a lane that reads another lane's previous value."""
-    g = l.atoms
+    g = lg.atoms
     if form.is_const and form.const == init:
         return form
     key = (*form.key, "delayed", init)
-    if key in l.delays:
-        return l.delays[key]
-    number, lane, scale = _lane_of(l, form, init, name)
+    if key in lg.delays:
+        return lg.delays[key]
+    number, lane, scale = _lane_of(lg, form, init, name)
     group = g.groups[number]
     group.lanes.append(Lane({lane: scale}, constant(form.const if scale != 1 else 0), init))
     lo, hi = min(form.lo, float(init)), max(form.hi, float(init))
     step = arithmetic.common_step(form.step, init)
-    result = _state_atom(l, number, len(group.lanes) - 1, (lo, hi), step, f"prev {name}")
-    l.delays[key] = result
+    result = _state_atom(lg, number, len(group.lanes) - 1, (lo, hi), step, f"prev {name}")
+    lg.delays[key] = result
     return result
 
 
 def _lane_of(
-    l: Legaliser, form: Form, init: Coefficient, name: str
+    lg: Legaliser, form: Form, init: Coefficient, name: str
 ) -> tuple[int, int, Coefficient]:
     """A lane that holds the form now and held `init` before the first step."""
-    g = l.atoms
+    g = lg.atoms
     if len(form.terms) == 1 and form.const == 0:
         ((a, c),) = form.terms.items()
         atom = g.atoms[a]
-        if c == 1 and atom.kind is AtomKind.STATE:
-            if g.groups[atom.group].lanes[atom.lane].init == init:
-                return atom.group, atom.lane, 1
-    memory = l.delays.get((*form.key, "memory", init))
+        is_lane = c == 1 and atom.kind is AtomKind.STATE
+        if is_lane and g.groups[atom.group].lanes[atom.lane].init == init:
+            return atom.group, atom.lane, 1
+    memory = lg.delays.get((*form.key, "memory", init))
     if memory is None:
         number = len(g.groups)
         g.groups.append(Group([Lane({}, form, init)], name))
-        memory = _state_atom(l, number, 0, (form.lo, form.hi), form.step, name)
-        l.delays[(*form.key, "memory", init)] = memory
+        memory = _state_atom(lg, number, 0, (form.lo, form.hi), form.step, name)
+        lg.delays[(*form.key, "memory", init)] = memory
     ((a, _),) = memory.terms.items()
     return g.atoms[a].group, g.atoms[a].lane, 1
 
 
 def _state_atom(
-    l: Legaliser, group: int, lane: int, ends: tuple[float, float], step: Fraction | None, label: str
+    lg: Legaliser,
+    group: int,
+    lane: int,
+    ends: tuple[float, float],
+    step: Fraction | None,
+    label: str,
 ) -> Form:
-    g = l.atoms
+    g = lg.atoms
     span = g.groups[group].span
     atom = Atom(AtomKind.STATE, *ends, step, group=group, lane=lane, label=label, span=span)
     index = g.add(atom)
@@ -97,26 +103,26 @@ def _state_atom(
 # Groups
 
 
-def lower_group(l: Legaliser, component: Component) -> None:
+def lower_group(lg: Legaliser, component: Component) -> None:
     """A group of states that need their own previous values."""
-    if all(l.clocks.drives(n) for n in component.nodes):
+    if all(lg.clocks.drives(n) for n in component.nodes):
         for n in component.nodes:
-            l.values[n] = list(l.clocks.forms(n) or [])
+            lg.values[n] = list(lg.clocks.forms(n) or [])
         return
-    group = classify(l.graph, l.facts, component)
+    group = classify(lg.graph, lg.facts, component)
     if group.is_linear:
-        _lower_linear(l, component, group)
+        _lower_linear(lg, component, group)
         return
-    if len(group.states) == 1 and _lower_rewritten(l, component, group.states[0]):
+    if len(group.states) == 1 and _lower_rewritten(lg, component, group.states[0]):
         return
-    _refuse(l, group)
+    _refuse(lg, group)
 
 
-def _refuse(l: Legaliser, group: StateGroup) -> None:
+def _refuse(lg: Legaliser, group: StateGroup) -> None:
     from .legalise import Unsupported
 
-    state = l.graph.states[group.states[0]]
-    names = ", ".join(f"`{l.graph.states[s].name}`" for s in group.states)
+    state = lg.graph.states[group.states[0]]
+    names = ", ".join(f"`{lg.graph.states[s].name}`" for s in group.states)
     kind = group.kinds[0]
     word = "state" if len(group.states) == 1 else "states"
     message = f"the {word} {names} {'is' if len(group.states) == 1 else 'are'} {kind.value}: "
@@ -124,27 +130,27 @@ def _refuse(l: Legaliser, group: StateGroup) -> None:
     raise Unsupported(message, f"{kind.holders} can hold it", state.span, "E803")
 
 
-def _lower_linear(l: Legaliser, component: Component, group: StateGroup) -> None:
+def _lower_linear(lg: Legaliser, component: Component, group: StateGroup) -> None:
     """Lanes with the rows that the analysis found; what is added is lowered from zero."""
-    g = l.atoms
-    lanes = [(s, i) for s in group.states for i in range(l.graph.states[s].type.size)]
+    g = lg.atoms
+    lanes = [(s, i) for s in group.states for i in range(lg.graph.states[s].type.size)]
     index = {lane: k for k, lane in enumerate(lanes)}
     rows = [dict(row or {}) for row in group.rows]
-    rest = _added(l, component, group)
+    rest = _added(lg, component, group)
     ranges = linear_ranges(
-        lanes, rows, [float(l.graph.states[s].init[i]) for s, i in lanes],
-        [(f.lo, f.hi) for f in rest], l.graph.length,
+        lanes, rows, [float(lg.graph.states[s].init[i]) for s, i in lanes],
+        [(f.lo, f.hi) for f in rest], lg.graph.length,
     )  # fmt: skip
     number = len(g.groups)
-    first = l.graph.states[group.states[0]]
-    made = Group([], ", ".join(l.graph.states[s].name for s in group.states), first.span)
+    first = lg.graph.states[group.states[0]]
+    made = Group([], ", ".join(lg.graph.states[s].name for s in group.states), first.span)
     g.groups.append(made)
     for k, (s, i) in enumerate(lanes):
         row = {index[lane]: _exact(c) for lane, c in rows[k].items()}
-        made.lanes.append(Lane(row, rest[k], _exact(l.graph.states[s].init[i])))
+        made.lanes.append(Lane(row, rest[k], _exact(lg.graph.states[s].init[i])))
     for s in group.states:
-        state = l.graph.states[s]
-        fact = l.facts[state.next]
+        state = lg.graph.states[s]
+        fact = lg.facts[state.next]
         forms = []
         for i in range(state.type.size):
             k = index[s, i]
@@ -152,53 +158,57 @@ def _lower_linear(l: Legaliser, component: Component, group: StateGroup) -> None
             hi = min(ranges[k][1], float(fact.hi.reshape(-1)[i]))
             label = state.name if state.type.size == 1 else f"{state.name}[{i}]"
             step = fact.step
-            forms.append(_state_atom(l, number, k, (lo, max(lo, hi)), step, label))
-        l.values[state.next] = list(forms)
-    _rest_of_group(l, component, group)
+            forms.append(_state_atom(lg, number, k, (lo, max(lo, hi)), step, label))
+        lg.values[state.next] = list(forms)
+    _rest_of_group(lg, component, group)
 
 
-def _added(l: Legaliser, component: Component, group: StateGroup) -> list[Form]:
+def _added(lg: Legaliser, component: Component, group: StateGroup) -> list[Form]:
     """Each lane's next value with the group's previous values at zero."""
-    outside = dict(l.values)
+    outside = dict(lg.values)
     for n in component.nodes:
-        if l.graph.nodes[n].op == "prev":
-            l.values[n] = [constant(0)] * l.graph.nodes[n].type.size
+        if lg.graph.nodes[n].op == "prev":
+            lg.values[n] = [constant(0)] * lg.graph.nodes[n].type.size
     try:
         for n in component.nodes:
-            node = l.graph.nodes[n]
+            node = lg.graph.nodes[n]
             if node.op != "prev":
-                l.values[n] = l.compute(n, node) if node.op not in _LINEAR_LOGIC else _negated(l, node)
-        rest = [f for s in group.states for f in l.forms(l.graph.states[s].next)]
+                lg.values[n] = (
+                    lg.compute(n, node) if node.op not in _LINEAR_LOGIC else _negated(lg, node)
+                )
+        rest = [f for s in group.states for f in lg.forms(lg.graph.states[s].next)]
     finally:
-        l.values = outside
+        lg.values = outside
     return rest
 
 
 _LINEAR_LOGIC = frozenset({"not"})
 
 
-def _negated(l: Legaliser, node: Node) -> list[Value]:
+def _negated(lg: Legaliser, node: Node) -> list[Value]:
     """`not s` is the linear 1 - s."""
-    return [l.atoms.combine([(-1, f)], 1) for f in l.forms(node.args[0])]
+    return [lg.atoms.combine([(-1, f)], 1) for f in lg.forms(node.args[0])]
 
 
-def _rest_of_group(l: Legaliser, component: Component, group: StateGroup) -> None:
+def _rest_of_group(lg: Legaliser, component: Component, group: StateGroup) -> None:
     """The other nodes of the group, for whoever reads them: `prev` as delay lanes."""
-    ends = {l.graph.states[s].next for s in group.states}
-    used = {a for n, node in enumerate(l.graph.nodes) if n not in component.nodes for a in node.args}
-    used |= set(l.graph.roots()) | {n for _, n in l.graph.names}
+    ends = {lg.graph.states[s].next for s in group.states}
+    used = {
+        a for n, node in enumerate(lg.graph.nodes) if n not in component.nodes for a in node.args
+    }
+    used |= set(lg.graph.roots()) | {n for _, n in lg.graph.names}
     needed: set[int] = set()
     for n in reversed(component.nodes):
         if n not in ends and (n in used or n in needed):
             needed.add(n)
-            needed.update(a for a in l.graph.nodes[n].args if a in component.nodes)
+            needed.update(a for a in lg.graph.nodes[n].args if a in component.nodes)
     for n in component.nodes:
         if n in ends or n not in needed:
             continue
-        if l.graph.nodes[n].op == "prev":
-            lower_delay(l, n)
+        if lg.graph.nodes[n].op == "prev":
+            lower_delay(lg, n)
         else:
-            l.node(n)
+            lg.node(n)
 
 
 # Rewritten shapes
@@ -206,137 +216,137 @@ def _rest_of_group(l: Legaliser, component: Component, group: StateGroup) -> Non
 Shape = Callable[["Legaliser", Node, int, set[int]], "list[Value] | None"]
 
 
-def _lower_rewritten(l: Legaliser, component: Component, s: int) -> bool:
+def _lower_rewritten(lg: Legaliser, component: Component, s: int) -> bool:
     """`s or c`, `s and c`, `s != c`, `(s + x) mod m`, element by element. False if it is none."""
-    state = l.graph.states[s]
+    state = lg.graph.states[s]
     n = state.next
-    while l.graph.nodes[n].op in ("bound", "promise", "number"):
-        n = l.graph.nodes[n].args[0]
-    node = l.graph.nodes[n]
+    while lg.graph.nodes[n].op in ("bound", "promise", "number"):
+        n = lg.graph.nodes[n].args[0]
+    node = lg.graph.nodes[n]
     inside = set(component.nodes)
     make = _SHAPES.get(node.op)
-    values = make(l, node, s, inside) if make is not None else None
+    values = make(lg, node, s, inside) if make is not None else None
     if values is None:
         return False
-    l.values[state.next] = list(values)
+    lg.values[state.next] = list(values)
     group = StateGroup((s,), (), (), True)
-    _rest_of_group(l, component, group)
+    _rest_of_group(lg, component, group)
     return True
 
 
-def _is_prev(l: Legaliser, n: int, s: int) -> bool:
-    node = l.graph.nodes[n]
+def _is_prev(lg: Legaliser, n: int, s: int) -> bool:
+    node = lg.graph.nodes[n]
     while node.op in ("bound", "promise", "number"):
-        node = l.graph.nodes[node.args[0]]
+        node = lg.graph.nodes[node.args[0]]
     return node.op == "prev" and node.attrs[0] == s
 
 
-def _others(l: Legaliser, node: Node, s: int, inside: set[int]) -> list[int] | None:
+def _others(lg: Legaliser, node: Node, s: int, inside: set[int]) -> list[int] | None:
     """The operands besides the state itself, if none of them needs it."""
-    rest = [a for a in node.args if not _is_prev(l, a, s)]
+    rest = [a for a in node.args if not _is_prev(lg, a, s)]
     if len(rest) != len(node.args) - 1 or any(a in inside for a in rest):
         return None
     return rest
 
 
-def accumulated(l: Legaliser, added: Form, init: Coefficient, name: str, s: int) -> Form:
+def accumulated(lg: Legaliser, added: Form, init: Coefficient, name: str, s: int) -> Form:
     """init plus the running sum of a form."""
     key = (*added.key, "sum", init)
-    if key not in l.delays:
-        state = l.graph.states[s]
-        number = len(l.atoms.groups)
-        l.atoms.groups.append(Group([Lane({0: 1}, added, init)], name, state.span))
-        length = l.graph.length
+    if key not in lg.delays:
+        state = lg.graph.states[s]
+        number = len(lg.atoms.groups)
+        lg.atoms.groups.append(Group([Lane({0: 1}, added, init)], name, state.span))
+        length = lg.graph.length
         lo = float(init) + min(added.lo, length * added.lo)
         hi = float(init) + max(added.hi, length * added.hi)
         step = arithmetic.common_step(added.step, init)
-        l.delays[key] = _state_atom(l, number, 0, (lo, hi), step, f"sum for {name}")
-    return l.delays[key]
+        lg.delays[key] = _state_atom(lg, number, 0, (lo, hi), step, f"sum for {name}")
+    return lg.delays[key]
 
 
-def _ever(l: Legaliser, node: Node, s: int, inside: set[int]) -> list[Value] | None:
-    rest = _others(l, node, s, inside)
+def _ever(lg: Legaliser, node: Node, s: int, inside: set[int]) -> list[Value] | None:
+    rest = _others(lg, node, s, inside)
     if rest is None:
         return None
-    state = l.graph.states[s]
-    columns = [l.bools(a) for a in rest]
+    state = lg.graph.states[s]
+    columns = [lg.bools(a) for a in rest]
     result: list[Value] = []
     for init, parts in zip(state.init, zip(*columns, strict=True), strict=True):
-        added = logic.disjunction(l.atoms, list(parts)).value
-        total = accumulated(l, added, int(init), state.name, s)
-        result.append(logic.at_least(l.atoms, total, 1))
+        added = logic.disjunction(lg.atoms, list(parts)).value
+        total = accumulated(lg, added, int(init), state.name, s)
+        result.append(logic.at_least(lg.atoms, total, 1))
     return result
 
 
-def _always(l: Legaliser, node: Node, s: int, inside: set[int]) -> list[Value] | None:
-    rest = _others(l, node, s, inside)
+def _always(lg: Legaliser, node: Node, s: int, inside: set[int]) -> list[Value] | None:
+    rest = _others(lg, node, s, inside)
     if rest is None:
         return None
-    state = l.graph.states[s]
-    columns = [l.bools(a) for a in rest]
+    state = lg.graph.states[s]
+    columns = [lg.bools(a) for a in rest]
     result: list[Value] = []
     for init, parts in zip(state.init, zip(*columns, strict=True), strict=True):
-        failed = logic.conjunction(l.atoms, list(parts)).negated().value
-        total = accumulated(l, failed, 1 - int(init), state.name, s)
-        result.append(logic.at_least(l.atoms, total, 1).negated())
+        failed = logic.conjunction(lg.atoms, list(parts)).negated().value
+        total = accumulated(lg, failed, 1 - int(init), state.name, s)
+        result.append(logic.at_least(lg.atoms, total, 1).negated())
     return result
 
 
 def _parity(negate: bool) -> Shape:
-    def make(l: Legaliser, node: Node, s: int, inside: set[int]) -> list[Value] | None:
-        rest = _others(l, node, s, inside)
-        kinds = {l.graph.nodes[a].type.kind for a in node.args}
+    def make(lg: Legaliser, node: Node, s: int, inside: set[int]) -> list[Value] | None:
+        rest = _others(lg, node, s, inside)
+        kinds = {lg.graph.nodes[a].type.kind for a in node.args}
         if rest is None or kinds != {Kind.BOOL}:
             return None
-        state = l.graph.states[s]
+        state = lg.graph.states[s]
         result: list[Value] = []
-        for init, c in zip(state.init, l.bools(rest[0]), strict=True):
+        for init, c in zip(state.init, lg.bools(rest[0]), strict=True):
             flips = (c.negated() if negate else c).value
-            total = accumulated(l, flips, int(init), state.name, s)
-            odd = arithmetic.modulo(l, total, 2)
-            result.append(logic.from_value(l.atoms, odd))
+            total = accumulated(lg, flips, int(init), state.name, s)
+            odd = arithmetic.modulo(lg, total, 2)
+            result.append(logic.from_value(lg.atoms, odd))
         return result
 
     return make
 
 
-def _modular(l: Legaliser, node: Node, s: int, inside: set[int]) -> list[Value] | None:
+def _modular(lg: Legaliser, node: Node, s: int, inside: set[int]) -> list[Value] | None:
     """(s + x) mod m is the sum of all x modulo m."""
-    group = _addend(l, node.args[0], s, inside)
+    group = _addend(lg, node.args[0], s, inside)
     if group is None:
         return None
-    state = l.graph.states[s]
+    state = lg.graph.states[s]
     m = node.attrs[0]
     result: list[Value] = []
     for init, added in zip(state.init, group, strict=True):
-        small = arithmetic.modulo(l, added, m) if added.hi - added.lo >= 4 * m else added
-        total = accumulated(l, small, int(init) % m, state.name, s)
-        result.append(arithmetic.modulo(l, total, m))
+        small = arithmetic.modulo(lg, added, m) if added.hi - added.lo >= 4 * m else added
+        total = accumulated(lg, small, int(init) % m, state.name, s)
+        result.append(arithmetic.modulo(lg, total, m))
     return result
 
 
-def _addend(l: Legaliser, n: int, s: int, inside: set[int]) -> list[Form] | None:
+def _addend(lg: Legaliser, n: int, s: int, inside: set[int]) -> list[Form] | None:
     """What is added to the state in `n`, if that is the state itself (factor 1) plus something."""
     from ..analysis.dependence import dependence
 
-    size = l.graph.states[s].type.size
+    size = lg.graph.states[s].type.size
     if n not in inside:
         return None
     chain = [k for k in sorted(inside) if k <= n]
-    rows = dependence(l.graph, chain, l.facts)
+    rows = dependence(lg.graph, chain, lg.facts)
     if rows[n] != [{(s, i): 1} for i in range(size)]:
         return None
-    outside = dict(l.values)
+    outside = dict(lg.values)
     for k in chain:
-        if l.graph.nodes[k].op == "prev":
-            l.values[k] = [constant(0)] * l.graph.nodes[k].type.size
+        if lg.graph.nodes[k].op == "prev":
+            lg.values[k] = [constant(0)] * lg.graph.nodes[k].type.size
     try:
         for k in chain:
-            if l.graph.nodes[k].op != "prev":
-                l.values[k] = l.compute(k, l.graph.nodes[k])
-        return l.forms(n)
+            if lg.graph.nodes[k].op != "prev":
+                lg.values[k] = lg.compute(k, lg.graph.nodes[k])
+        return lg.forms(n)
     finally:
-        l.values = outside
+        lg.values = outside
 
 
 _SHAPES: dict[str, Shape] = {

@@ -14,6 +14,7 @@ from ..lower.atoms import AtomGraph
 from ..lower.layers import Layered
 from ..lower.rounding import Bound
 from ..source import Span
+from .cell import Cell
 
 
 @dataclass(frozen=True)
@@ -60,9 +61,12 @@ class Target(Protocol):
         """The published thing that it is."""
         ...
 
-    def compile(
-        self, graph: Graph, facts: Sequence[Fact], options: CompileOptions
-    ) -> Compiled: ...
+    @property
+    def cell(self) -> Cell:
+        """The equations of a layer."""
+        ...
+
+    def compile(self, graph: Graph, facts: Sequence[Fact], options: CompileOptions) -> Compiled: ...
 
     def support(self, graph: Graph, facts: Sequence[Fact], options: CompileOptions) -> Support: ...
 
@@ -73,5 +77,7 @@ class Target(Protocol):
     def run(
         self, weights: Mapping[str, Any], x: Any, state: list[Any] | None = None
     ) -> tuple[Any, list[Any]]:
-        """The equations in NumPy: x `[B, T, n]` to y `[B, T, m]` and the state after the last step."""
+        """The equations in NumPy: x `[B, T, n]` to y `[B, T, m]` and the state after the last
+        step.
+        """
         ...

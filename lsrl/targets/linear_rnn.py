@@ -29,7 +29,9 @@ CELL = Cell(
 
 
 class LinearRNN:
-    """s_t = A s_{t-1} + B x_t + b, y_t = relu(C s_t + D x_t + d), layer on layer; the last is linear."""
+    """s_t = A s_{t-1} + B x_t + b, y_t = relu(C s_t + D x_t + d), layer on layer; the last is
+    linear.
+    """
 
     name = "linear-rnn"
     published = "the linear RNN of Petrov et al. 2024: a constant linear recurrence and a ReLU MLP"
@@ -43,13 +45,17 @@ class LinearRNN:
         machines = [lay_out(atoms, plan, digits) for plan in schedule(atoms)]
         machine = min(machines, key=lambda m: m.parameters)
         bounds = certify(atoms, machine, digits, graph.length)
-        layers = [[len(l.inputs), len(l.lanes), len(l.units)] for l in machine.layers]
-        return Compiled(atoms, machine, assemble(machine, options.dtype), bounds, {"layers": layers})
+        layers = [[len(x.inputs), len(x.lanes), len(x.units)] for x in machine.layers]
+        return Compiled(
+            atoms, machine, assemble(machine, options.dtype), bounds, {"layers": layers}
+        )
 
     def _check(self, options: CompileOptions) -> None:
         if options.dtype not in DIGITS:
             help = f"it has {' and '.join(DIGITS)}"
-            raise OptionError.at("E021", None, f"`{self.name}` has no dtype `{options.dtype}`", help)
+            raise OptionError.at(
+                "E021", None, f"`{self.name}` has no dtype `{options.dtype}`", help
+            )
         if options.encoding != "number":
             message = f"`{self.name}` has no encoding `{options.encoding}`"
             raise OptionError.at("E022", None, message, "it has `number`")

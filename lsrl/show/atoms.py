@@ -1,0 +1,133 @@
+"""The atom graph: one line an atom, then the groups of states, the outputs and the names."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..ir.view import quote
+from ..lower.atoms import Atom, AtomGraph, AtomKind, Form, Group
+from ..lower.schedule import live
+from .words import affine, columns, exact, extent, form, form_data, place, place_data
+
+
+def text(graph: AtomGraph) -> str:
+    """Atoms are `a0`, `a1`, ...; `a1'` is the value of a state one step ago."""
+    used = _used(graph)
+    rows = [_row(graph, a, a in used) for a in range(len(graph.atoms))]
+    lines = ["atoms", *columns(rows)] if rows else []
+    for g, group in enumerate(graph.groups):
+        where = f"  {place(group.span)}" if group.span else ""
+        lines += [f"group {g}: {group.name}{where}", *columns(_lanes(group))]
+    lines.append("outputs")
+    lines += columns([[_numbered(n, forms, i), f"= {form(f)}"]
+                      for n, forms in graph.outputs.items() for i, f in enumerate(forms)])  # fmt: skip
+    named = [
+        [_numbered(n, forms, i), f"= {form(f)}"]
+        for n, forms in graph.names.items()
+        for i, f in enumerate(forms)
+    ]
+    return "\n".join(lines + (["names", *columns(named)] if named else [])) + "\n"
+
+
+def _used(graph: AtomGraph) -> set[int]:
+    """Atoms that the outputs need; columns of the input are always there."""
+    relus, lanes = live(graph)
+    states = {graph.groups[g].lanes[i].atom for g, kept in lanes.items() for i in kept}
+    inputs = {a for a, atom in enumerate(graph.atoms) if atom.kind is AtomKind.INPUT}
+    return relus | states | inputs
+
+
+def _row(graph: AtomGraph, a: int, used: bool) -> list[str]:
+    atom = graph.atoms[a]
+    notes = [w for w in ("saturating", "fuzzy") if getattr(atom, w)] + ["unused"] * (not used)
+    meaning = f"relu({form(atom.form)})" if atom.form is not None else atom.kind.value
+    if atom.kind is AtomKind.STATE:
+        meaning = f"lane {atom.lane} of group {atom.group}"
+    size = extent(atom.lo, atom.hi, atom.step)
+    return [f"a{a}", meaning, size, " ".join(notes), atom.label, place(atom.span)]
+
+
+def _lanes(group: Group) -> list[list[str]]:
+    return [
+        [f"a{lane.atom}", f"= {_update(group, i)}", f"from {lane.init}"]
+        for i, lane in enumerate(group.lanes)
+    ]
+
+
+def _update(group: Group, i: int) -> str:
+    lane = group.lanes[i]
+    previous = [(f"a{group.lanes[j].atom}'", c) for j, c in sorted(lane.row.items())]
+    added = [(f"a{a}", c) for a, c in sorted(lane.added.terms.items())]
+    return affine([*previous, *added], lane.added.const)
+
+
+def _numbered(name: str, forms: list[Form], i: int) -> str:
+    return f"{name}[{i}]" if len(forms) > 1 else name
+
+
+def data(graph: AtomGraph) -> dict[str, Any]:
+    """The same as plain data; `added` and `form` are over atoms, `row` over lanes of the group."""
+    used = _used(graph)
+    return {
+        "atoms": [_atom(a, atom, a in used) for a, atom in enumerate(graph.atoms)],
+        "groups": [
+            {
+                "name": group.name,
+                "lanes": [
+                    {
+                        "atom": f"a{lane.atom}",
+                        "row": {str(j): exact(c) for j, c in sorted(lane.row.items())},
+                        "added": form_data(lane.added),
+                        "init": exact(lane.init),
+                    }
+                    for lane in group.lanes
+                ],
+                **place_data(group.span),
+            }
+            for group in graph.groups
+        ],
+        "outputs": {n: [form_data(f) for f in forms] for n, forms in graph.outputs.items()},
+        "names": {n: [form_data(f) for f in forms] for n, forms in graph.names.items()},
+    }
+
+
+def _atom(a: int, atom: Atom, used: bool) -> dict[str, Any]:
+    record: dict[str, Any] = {"id": f"a{a}", "kind": atom.kind.value, "lo": atom.lo, "hi": atom.hi}
+    record["step"] = None if atom.step is None else exact(atom.step)
+    if atom.form is not None:
+        record["form"] = form_data(atom.form)
+    if atom.kind is AtomKind.STATE:
+        record |= {"group": atom.group, "lane": atom.lane}
+    record |= {"label": atom.label, "saturating": atom.saturating, "fuzzy": atom.fuzzy}
+    return record | {"used": used} | place_data(atom.span)
+
+
+def dot(graph: AtomGraph) -> str:
+    """What the outputs need, in Graphviz's language; dashed edges read the step before."""
+    used = _used(graph)
+    lines = ["digraph atoms {", "  rankdir=LR;", '  node [fontname="monospace", shape=box];']
+    for a in sorted(used):
+        atom = graph.atoms[a]
+        shape = {AtomKind.INPUT: "house", AtomKind.STATE: "cds"}.get(atom.kind, "box")
+        label = "\n".join(filter(None, [f"a{a} {atom.label}".strip(), _meaning(atom)]))
+        lines.append(f"  a{a} [label={quote(label)}, shape={shape}];")
+        if atom.form is not None:
+            lines += [f"  a{b} -> a{a};" for b in sorted(atom.form.terms)]
+    for group in graph.groups:
+        for lane in group.lanes:
+            if lane.atom in used:
+                sources = [group.lanes[j].atom for j in sorted(lane.row)]
+                lines += [f"  a{b} -> a{lane.atom} [style=dashed];" for b in sources]
+                lines += [f"  a{b} -> a{lane.atom};" for b in sorted(lane.added.terms)]
+    k = 0
+    for name, forms in graph.outputs.items():
+        for i, f in enumerate(forms):
+            label = quote(f"output {_numbered(name, forms, i)}")
+            lines.append(f"  o{k} [label={label}, shape=invhouse];")
+            lines += [f"  a{b} -> o{k};" for b in sorted(f.terms)]
+            k += 1
+    return "\n".join([*lines, "}"]) + "\n"
+
+
+def _meaning(atom: Atom) -> str:
+    return f"relu({form(atom.form)})" if atom.form is not None else ""

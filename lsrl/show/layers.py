@@ -1,0 +1,149 @@
+"""The layers: what each unit and each lane of state computes, and what it is for.
+
+`x3` is column 3 of a layer's input (unit 3 of the layer before), `s2` lane 2 of its state, `s2'` that
+lane one step ago, `a7` an atom of the stage `atoms`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from ..ir.view import quote
+from ..lower.layers import Affine, Layer, Layered, StateLane, Unit
+from ..targets.base import Compiled
+from .words import affine, columns, exact, extent, form, form_data, place, place_data
+
+
+def text(compiled: Compiled) -> str:
+    """Layer by layer: its sizes, states, units, and the program's names that can be read there."""
+    machine = compiled.machine
+    lines: list[str] = []
+    for l, layer in enumerate(machine.layers):
+        sizes = f"{len(layer.inputs)} inputs, {len(layer.lanes)} states, {len(layer.units)} units"
+        last = ", the read-out" if l + 1 == len(machine.layers) else ""
+        lines.append(f"layer {l}: {sizes}, {layer.parameters} parameters{last}")
+        inputs = [[f"x{i}", f"holds {form(f)}", _extent(f)] for i, f in enumerate(layer.inputs)]
+        if l == 0:
+            lines += _section("inputs", inputs)
+        states = [_state(compiled, layer, i) for i in range(len(layer.lanes))]
+        lines += _section("states", states)
+        lines += _section("units", [_unit(u, i, last != "") for i, u in enumerate(layer.units)])
+        names = [[name, f"= {_affine(a)}"] for name, a in _names(machine, l)]
+        lines += _section("names", names)
+    return "\n".join(lines) + "\n"
+
+
+def _section(title: str, rows: list[list[str]]) -> list[str]:
+    return [f"  {title}", *columns(rows, "    ")] if rows else []
+
+
+def _extent(f: Any) -> str:
+    return extent(f.lo, f.hi, f.step)
+
+
+def _affine(a: Affine) -> str:
+    return affine([(f"{kind}{i}", c) for (kind, i), c in sorted(a.row.items())], a.const)
+
+
+def _state(compiled: Compiled, layer: Layer, i: int) -> list[str]:
+    lane = layer.lanes[i]
+    atom = compiled.atoms.atoms[lane.atom]
+    size = extent(atom.lo, atom.hi, atom.step)
+    return [f"s{i}", f"= {_update(lane)}", f"from {lane.init}", size, f"a{lane.atom}", atom.label]
+
+
+def _update(lane: StateLane) -> str:
+    previous = [(f"s{j}'", c) for j, c in sorted(lane.row.items())]
+    added = [(f"{kind}{j}", c) for (kind, j), c in sorted(lane.added.row.items())]
+    return affine([*previous, *added], lane.added.const)
+
+
+def _unit(unit: Unit, i: int, last: bool) -> list[str]:
+    value = _affine(unit.affine) if last else f"relu({_affine(unit.affine)})"
+    notes = " saturating" if unit.saturating else ""
+    return [f"y{i}", f"= {value}", _extent(unit.form) + notes, _purpose(unit), place(unit.span)]
+
+
+def _purpose(unit: Unit) -> str:
+    if unit.atom >= 0:
+        return f"a{unit.atom} {unit.label}".rstrip()
+    return f"carries {form(unit.form)}" if unit.label == "carry" else unit.label
+
+
+def _names(machine: Layered, l: int) -> Iterator[tuple[str, Affine]]:
+    """The program's names that are read in layer l, element by element."""
+    for name, (layer, elements) in machine.symbols.items():
+        if layer - 1 == l:
+            for i, a in enumerate(elements):
+                yield (f"{name}[{i}]" if len(elements) > 1 else name), a
+
+
+def data(compiled: Compiled) -> dict[str, Any]:
+    """The same as plain data."""
+    machine = compiled.machine
+    return {
+        "parameters": machine.parameters,
+        "outputs": list(machine.outputs),
+        "layers": [_layer(compiled, l) for l in range(len(machine.layers))],
+    }
+
+
+def _layer(compiled: Compiled, l: int) -> dict[str, Any]:
+    layer = compiled.machine.layers[l]
+    return {
+        "inputs": [form_data(f) for f in layer.inputs],
+        "states": [
+            {
+                "row": {f"s{j}": exact(c) for j, c in sorted(lane.row.items())},
+                "added": _affine_data(lane.added),
+                "init": exact(lane.init),
+                "atom": f"a{lane.atom}",
+                "label": compiled.atoms.atoms[lane.atom].label,
+            }
+            for lane in layer.lanes
+        ],
+        "units": [
+            {
+                "affine": _affine_data(u.affine),
+                "form": form_data(u.form),
+                "for": _purpose(u),
+                "saturating": u.saturating,
+                **place_data(u.span),
+            }
+            for u in layer.units
+        ],
+        "names": {name: _affine_data(a) for name, a in _names(compiled.machine, l)},
+    }
+
+
+def _affine_data(a: Affine) -> dict[str, Any]:
+    terms = {f"{kind}{i}": exact(c) for (kind, i), c in sorted(a.row.items())}
+    return {"terms": terms, "const": exact(a.const)}
+
+
+def dot(compiled: Compiled) -> str:
+    """One cluster a layer, in Graphviz's language; dashed edges read the step before."""
+    lines = ["digraph layers {", "  rankdir=LR;", '  node [fontname="monospace", shape=box];']
+    for i, f in enumerate(compiled.machine.layers[0].inputs if compiled.machine.layers else ()):
+        lines.append(f"  y0_{i} [label={quote(f'x{i} {form(f)}')}, shape=house];")
+    for l, layer in enumerate(compiled.machine.layers):
+        lines += [f"  subgraph cluster_{l} {{", f"    label={quote(f'layer {l}')};"]
+        for i, lane in enumerate(layer.lanes):
+            label = f"s{i} {compiled.atoms.atoms[lane.atom].label}"
+            lines.append(f"    s{l + 1}_{i} [label={quote(label)}, shape=cds];")
+        for i, unit in enumerate(layer.units):
+            lines.append(f"    y{l + 1}_{i} [label={quote(_purpose(unit))}];")
+        lines += ["  }", *_edges(layer, l)]
+    return "\n".join([*lines, "}"]) + "\n"
+
+
+def _edges(layer: Layer, l: int) -> Iterator[str]:
+    def source(kind: str, i: int) -> str:
+        return f"y{l}_{i}" if kind == "x" else f"s{l + 1}_{i}"
+
+    for i, lane in enumerate(layer.lanes):
+        yield from (f"  s{l + 1}_{j} -> s{l + 1}_{i} [style=dashed];" for j in sorted(lane.row))
+        yield from (f"  {source(*s)} -> s{l + 1}_{i};" for s in sorted(lane.added.row))
+    for i, unit in enumerate(layer.units):
+        yield from (f"  {source(*s)} -> y{l + 1}_{i};" for s in sorted(unit.affine.row))

@@ -1,0 +1,74 @@
+"""Words that several views share: numbers, affine forms, places, aligned columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
+from typing import Any
+
+from ..lower.atoms import Coefficient, Form
+from ..source import Span
+
+
+def number(value: Any) -> str:
+    """`3`, `1/3`, `0.25`."""
+    if isinstance(value, Fraction) and value.denominator & (value.denominator - 1) == 0:
+        value = float(value)
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+        return str(int(value))
+    return f"{value:.7g}" if isinstance(value, float) else str(value)
+
+
+def affine(terms: Iterable[tuple[str, Coefficient]], const: Coefficient) -> str:
+    """`a1 - 26 a2 + 3`."""
+    out = ""
+    for name, c in [*terms, ("", const)]:
+        if c == 0:
+            continue
+        size = number(abs(c)) + " " if abs(c) != 1 or not name else ""
+        sign = ("-" if c < 0 else "") if not out else (" - " if c < 0 else " + ")
+        out += f"{sign}{size}{name}".rstrip()
+    return out or "0"
+
+
+def form(f: Form) -> str:
+    """An affine form over atoms, `a7 + 2 a9 - 1`."""
+    return affine([(f"a{a}", c) for a, c in sorted(f.terms.items())], f.const)
+
+
+def form_data(f: Form) -> dict[str, Any]:
+    """The same as plain data; coefficients exact, as text where they are no integers."""
+    terms = {f"a{a}": exact(c) for a, c in sorted(f.terms.items())}
+    return {"terms": terms, "const": exact(f.const)}
+
+
+def exact(value: Coefficient) -> int | str:
+    """A rational for JSON."""
+    return int(value) if value == int(value) else str(value)
+
+
+def place(span: Span | None) -> str:
+    """`file:line`, or nothing."""
+    return f"{span.source.name}:{span.line}" if span is not None else ""
+
+
+def place_data(span: Span | None) -> dict[str, Any]:
+    """File, line and column for JSON; nothing where there is no place."""
+    if span is None:
+        return {}
+    return {"file": span.source.name, "line": span.line, "column": span.column}
+
+
+def extent(lo: float, hi: float, step: Fraction | None) -> str:
+    """`0..26 integer`, `0..1 real`, `0..2 by 1/2`."""
+    kind = "real" if step is None else "integer" if step.denominator == 1 else f"by {step}"
+    return f"{number(lo)}..{number(hi)} {kind}"
+
+
+def columns(rows: Sequence[Sequence[str]], indent: str = "  ") -> list[str]:
+    """Rows as lines with their cells aligned to the left."""
+    widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
+    return [
+        (indent + "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True))).rstrip()
+        for row in rows
+    ]
