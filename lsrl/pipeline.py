@@ -110,6 +110,7 @@ def certificate(program: Program, compiled: Compiled, options: CompileOptions) -
     """The promise that goes with the weights."""
     names = list(dict.fromkeys(compiled.machine.outputs))
     errors = dict.fromkeys(names, 0.0)
+    allowed = tolerances(program, options.tolerance)
     for bound, name in zip(compiled.bounds, compiled.machine.outputs, strict=True):
         errors[name] = max(errors[name], bound.error)
     return {

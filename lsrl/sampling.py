@@ -90,9 +90,10 @@ class Sampler:
         bad = np.flatnonzero(~self.screen.passes(fields, careful))
         if not len(bad):
             return fields
-        extra = self._proposed(max(0, COMPANIONS - len(bad)) or 1, length)
+        companions = max(1, COMPANIONS - len(bad))
+        extra = self._proposed(companions, length)
         work = {name: np.concatenate([a[bad], extra[name]]) for name, a in fields.items()}
-        care = np.concatenate([careful[bad], np.zeros(len(extra[name := next(iter(extra))]), bool)])
+        care = np.concatenate([careful[bad], np.zeros(companions, dtype=bool)])
         repaired = _Repair(self, care).run(work, length)
         for name, a in fields.items():
             a[bad] = repaired[name][: len(bad)]
@@ -113,7 +114,7 @@ class _Repair:
             if self._through(fields, length):
                 return fields
             fields = self.sampler._proposed(self.size, length)
-        raise self._hopeless()
+        raise self._hopeless(length)
 
     def _through(self, fields: Batch, length: int) -> bool:
         """All steps, in place; False if no sequence has a way on."""
@@ -145,9 +146,9 @@ class _Repair:
             if not len(rows) or (attempt and not lost.any()):
                 break
         count = float(np.prod([d.count for d in self.domains]))
-        for row in np.flatnonzero(lost) if count <= EXHAUSTIVE else ():
-            only = np.array([row])
-            self._try(fields, t, only, before, self._everything(), lost)
+        few = np.flatnonzero(lost)[:COMPANIONS] if count <= EXHAUSTIVE else ()
+        for row in few:
+            self._try(fields, t, np.array([row]), before, self._everything(), lost)
         return np.flatnonzero(lost)
 
     def _try(
@@ -208,15 +209,17 @@ class _Repair:
         for s, value in before.items():
             before[s] = value if len(value) == 1 else value[source]
 
-    def _hopeless(self) -> ProgramError:
+    def _hopeless(self, length: int) -> ProgramError:
         graph = self.screen.graph
         (node, _), *_ = self.culprits.most_common(1) or [(self.screen.rules[0], 0)]
         assume = next((a for a in graph.assumes if a.node == node), None)
         span = assume.span if assume else graph.nodes[node].span
         line = f" of line {span.line}" if span else ""
         what = f"meet the assume{line}" if assume else f"keep to the declared bound{line}"
-        help = "change one step of a sequence so that it holds, or weaken it"
-        error = ProgramError.at("E721", span, f"no inputs were found that {what}", help)
+        help = "ranges of the inputs in which it holds more often make it easier"
+        steps = "1 step" if length == 1 else f"{length} steps"
+        message = f"no inputs of {steps} were found that {what}"
+        error = ProgramError.at("E721", span, message, help)
         assert isinstance(error, ProgramError)
         return error
 

@@ -146,7 +146,7 @@ def _prev(e: Elaborator, x: ast.Call, scope: Scope) -> Ref:
         return None
     init = e.build.const(0, Type(Kind.ZERO), x.span)
     if len(x.args) == 2:
-        given = constant(e, x.args[1], scope, "the initial value")
+        given = initial(e, x.args[1], scope, "the initial value")
         if given is None:
             return None
         init = given
@@ -178,14 +178,26 @@ def constant(e: Elaborator, x: ast.Expr, scope: Scope, what: str) -> Ref:
     return node
 
 
-def settle_state(e: Elaborator, key: str, position: int, init: int, next: int, span: Span) -> None:
-    """Compare what a state's next value turned out to be with what was assumed of its type."""
-    joined = e.join([init, next], [span, span], f"state `{key.split('.')[-1]}`")
-    if joined is None:
-        return
-    if any(len(e.type(r).shape or ()) > 1 for r in joined):
+def initial(e: Elaborator, x: ast.Expr, scope: Scope, what: str) -> Ref:
+    """The constant that a state starts from."""
+    node = constant(e, x, scope, what)
+    return node if node is not None and no_matrix(e, node, x.span) else None
+
+
+def no_matrix(e: Elaborator, node: int, span: Span) -> bool:
+    """False, with an error, where a state would be a matrix."""
+    if len(e.type(node).shape or ()) > 1:
         help = "keep its rows in states of their own"
         e.error("E306", span, "a state is a scalar or a vector, not a matrix", help)
+    return len(e.type(node).shape or ()) < 2
+
+
+def settle_state(e: Elaborator, key: str, position: int, init: int, next: int, span: Span) -> None:
+    """Compare what a state's next value turned out to be with what was assumed of its type."""
+    if not no_matrix(e, next, span):
+        return
+    joined = e.join([init, next], [span, span], f"state `{key.split('.')[-1]}`")
+    if joined is None:
         return
     init, next = joined
     assumed = e.build.states[position].type

@@ -56,13 +56,18 @@ class Elaborator:
 
     def error(self, code: str, span: Span | None, message: str, help: str = "") -> None:
         """Report a problem; inside the library, at the user's call."""
-        if span is not None and span.source.name == "<std>":
-            user = [(n, s) for n, s, _ in self.calls if s.source.name != "<std>"]
-            if user:
-                name, span = user[-1]
-                message = f"in `{name}`: {message}"
+        name, span = self._user_call(span)
+        message = f"in `{name}`: {message}" if name else message
         key = (code, span.start if span else -1, message)
         self.problems.setdefault(key, Diagnostic(code, message, span, help))
+
+    def _user_call(self, span: Span | None) -> tuple[str, Span | None]:
+        """For a place in the library: the call in the user's program, and the function's name."""
+        if span is not None and span.source.name == "<std>":
+            for name, place, _ in reversed(self.calls):
+                if place.source.name != "<std>":
+                    return name, place
+        return "", span
 
     @contextmanager
     def calling(self, name: str, span: Span, library: bool) -> Iterator[None]:
@@ -96,6 +101,7 @@ class Elaborator:
     ) -> int:
         """Append an operation, or its value where all operands are constant."""
         self.check_growth(span)
+        span = self._user_call(span)[1]
         result = self.build.emit(op, args, attrs, span)
         if result == len(self.build.nodes) - 1 and self.is_const(result):
             self.check_constant(self.node(result).attrs[0], span)
@@ -279,6 +285,7 @@ class Elaborator:
     def new_state(self, key: str, type: Type, span: Span) -> tuple[int, int]:
         """Register a state; returns its position and the node that reads its previous value."""
         position = len(self.build.states)
+        span = self._user_call(span)[1] or span
         self.build.states.append(State(key, type, (), -1, span))
         prev = self.build.add(Node("prev", (), type, (position,), span))
         return position, prev

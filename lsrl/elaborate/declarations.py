@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..ir.types import UNKNOWN, Kind, Type, join_kinds
 from ..source import Span
 from ..syntax import ast
-from .calls import constant, settle_state
+from .calls import initial, settle_state
 from .core import Elaborator, Ref, article, show, sized
 from .declared import Declared, declared_type
 from .expressions import expression
@@ -69,7 +69,7 @@ def holds(e: Elaborator, declared: Declared, node: int, span: Span, name: str) -
 def define_state(e: Elaborator, x: ast.State, scope: Scope, key: str) -> Ref:
     """`state s: TYPE = init then expr`: its new value; inside `expr`, `s` is the previous one."""
     declared = declared_type(e, x.type, scope) if x.type is not None else None
-    init = constant(e, x.init, scope, f"the initial value of `{x.name}`")
+    init = initial(e, x.init, scope, f"the initial value of `{x.name}`")
     if init is None or (x.type is not None and declared is None):
         return None
     if declared is not None:

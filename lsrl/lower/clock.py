@@ -47,7 +47,7 @@ class Clocks:
         self.atoms = atoms
         self.sequences = _sequences(graph)
         self.clocks: list[Clock] = []
-        self.of_node: dict[int, int] = {}
+        self.of_node: dict[int, Clock] = {}
         shapes: dict[tuple[int, int], list[int]] = {}
         for n, sequence in self.sequences.items():
             lasso = _lasso(sequence)
@@ -69,10 +69,10 @@ class Clocks:
                     clock.prefix, clock.period = joint
                     break
             else:
-                i = len(self.clocks)
-                self.clocks.append(Clock(prefix, period))
+                clock = Clock(prefix, period)
+                self.clocks.append(clock)
             for n in shapes[prefix, period]:
-                self.of_node[n] = i
+                self.of_node[n] = clock
 
     def drives(self, n: int) -> bool:
         return n in self.of_node
@@ -81,7 +81,7 @@ class Clocks:
         """The elements of a node as read-outs of its clock; None if no clock drives it."""
         if n not in self.of_node or self.graph.nodes[n].op == "const":
             return None
-        clock = self.clocks[self.of_node[n]]
+        clock = self.of_node[n]
         values = _unrolled(self.sequences[n], clock)
         return [self._read(clock, values[:, j]) for j in range(values.shape[1])]
 

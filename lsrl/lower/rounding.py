@@ -3,11 +3,11 @@
 For every value that passes between layers the analysis bounds the absolute error, from the weights
 and the ranges, for any order of summation and with or without fused multiply-add: an affine form
 of n terms adds at most gamma = k u / (1 - k u) times the sum of |w| max|x|, where k counts n - 1
-additions, 1 for products (none if all weights are powers of two) and 1 for weights that the dtype cannot hold
-(Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., section 3.1). Where all terms lie
-on one binary lattice and fit the digits of the dtype, nothing is rounded. ReLU does not increase
-errors; a saturating unit hides them; a state adds up |A^k| times what each step adds, over the
-length.
+additions, 1 for products (none if all weights are powers of two) and 1 for weights that the dtype
+cannot hold (Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., section 3.1). Where
+all terms lie on one binary lattice and fit the digits of the dtype, nothing is rounded. ReLU does
+not increase errors; a saturating unit hides them; a state adds up |A^k| times what each step adds,
+over the length.
 """
 
 from __future__ import annotations

@@ -1,0 +1,111 @@
+"""`lsrl compile`, `lsrl verify` and `lsrl targets`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from . import options
+from .output import Reply, Table, progress
+
+if TYPE_CHECKING:
+    from ..model import CompiledModel
+
+
+@options.command("compile")
+@options.program_file
+@click.option("--target", "-t", required=True, metavar="T", help="One of those of `lsrl targets`.")
+@click.option("--output", "-o", "folder", required=True, metavar="DIR", help="The new checkpoint.")
+@options.params
+@options.length
+@options.dtype
+@options.guard
+@click.option("--tolerance", type=options.Finite(0, min_open=True), metavar="E",
+              help="The error allowed in real outputs (default: 1e-3 of their range).")
+@click.option("--encoding", default="number", show_default=True, metavar="NAME",
+              help="Of inputs and outputs: number or onehot.")
+@click.option("--profile", default="exact", show_default=True, metavar="NAME",
+              help="Of the weights: exact, robust or trainable.")
+@click.option("--no-verify", is_flag=True, help="Do not check the model before writing it.")
+@options.force("a checkpoint")  # fmt: skip
+def compile_command(
+    file: str, target: str, folder: str, params: dict[str, Any], length: int | None,
+    guard: float | None, no_verify: bool, force: bool, **chosen: Any,
+) -> Reply:  # fmt: skip
+    """Compile a program to the weights of a target, and save them as a checkpoint folder."""
+    from .. import compile, load
+    from ..files import check_folder
+    from ..program import GUARD
+
+    program = load(file, params, length)
+    check_folder(Path(folder), force=force)  # before the work, not after it
+    with progress(f"compiling {file}"):
+        chosen |= {"guard": guard or GUARD, "verify": not no_verify}
+        model = compile(program, target, **chosen)
+    model.save(folder, force=force)
+    data = {"folder": folder, "verified": not no_verify, **model.report.as_json()}
+    return Reply(data, [_summary(model, file, folder)])
+
+
+def _summary(model: CompiledModel, file: str, folder: str) -> str:
+    report = model.report
+    bounds = ", ".join(f"{e:.2g} (`{name}`)" for name, e in model.certificate["bound"].items())
+    return "\n".join([
+        f"{file} as {report.target}, {report.dtype}: {folder}",
+        f"  layers         {report.layers}",
+        f"  parameters     {report.parameters:,}, {report.nonzeros:,} of them not 0",
+        f"  state size     {report.state_size}",
+        f"  longest input  {model.program.length:,} steps",
+        f"  largest error  {bounds}",
+    ])  # fmt: skip
+
+
+@options.command("verify")
+@click.argument("folder", metavar="DIR")
+@click.option("--samples", type=click.IntRange(1), default=1000, show_default=True,
+              help="How many sequences to run.")
+@options.seed  # fmt: skip
+def verify_command(folder: str, samples: int, seed: int) -> Reply:
+    """Compare a checkpoint with the meaning of its program, on random and adversarial inputs."""
+    from .. import load_model, verify
+
+    model = load_model(folder)
+    with progress(f"verifying {folder}"):
+        report = verify(model, samples, seed)
+    data = report.as_json()
+    return Reply(data, [str(report)], failed=not report.passed)
+
+
+@options.command("targets")
+@click.argument("file", metavar="[FILE]", required=False)
+@options.params
+@options.length
+def targets_command(file: str | None, params: dict[str, Any], length: int | None) -> Reply:
+    """List the targets, and for a program which of them can hold it."""
+    from ..targets import TARGETS
+
+    if file is None:
+        if params or length:
+            raise click.UsageError("-D and --length are about a program, and none is given")
+        records = {name: {"published": t.published} for name, t in TARGETS.items()}
+        rows = [[name, t.published] for name, t in TARGETS.items()]
+        return Reply({"targets": records}, [Table([["target", "what it is"]], rows, [False] * 2)])
+    return _support(file, params, length)
+
+
+def _support(file: str, params: dict[str, Any], length: int | None) -> Reply:
+    from .. import load, support
+    from ..show.words import place, place_data
+
+    found = support(load(file, params, length))
+    records = {
+        name: {"verdict": s.verdict, "reason": s.reason, **place_data(s.span)}
+        for name, s in found.items()
+    }
+    rows = [
+        [name, s.verdict.replace("_", " "), s.reason, place(s.span)] for name, s in found.items()
+    ]
+    table = Table([["target", "verdict", "reason", "line"]], rows, [False] * 4)
+    return Reply({"file": file, "targets": records}, [table])

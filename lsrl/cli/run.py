@@ -1,0 +1,116 @@
+"""`lsrl run`: a program through the interpreter, or a checkpoint through a backend."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..errors import Diagnostic
+from . import options
+from .output import Reply
+
+if TYPE_CHECKING:
+    from ..interpret.margins import Margin
+
+
+@options.command("run")
+@click.argument("path", metavar="FILE|DIR")
+@click.option(
+    "--input", "given", metavar="DATA",
+    help="JSON text, or a file (.json .jsonl .csv .npy .npz), or - for standard input, which is "
+    "also read when this is left out.",
+)  # fmt: skip
+@options.params
+@options.length
+@options.guard
+@click.option("--exact", is_flag=True, help="Compute with exact rationals.")
+@click.option("--backend", metavar="NAME", help="A checkpoint's backend: numpy, torch, jax, ...")
+@click.option("--raw", is_flag=True, help="A checkpoint's own numbers, not rounded.")
+@click.pass_context
+def run_command(ctx: click.Context, path: str, given: str | None, **chosen: Any) -> Reply:
+    """Run a program, or a compiled checkpoint, on one sequence.
+
+    \b
+    lsrl run majority.lsrl --input '[1, 0, 1]'
+    lsrl run majority.lsrl --input bits.csv --json
+    echo '[1, 0, 1]' | lsrl run out/
+    """
+    if Path(path).is_dir():
+        _refuse(ctx, chosen, ("params", "length", "guard", "exact"), "is for programs")
+        return _run_checkpoint(path, given, chosen["backend"], chosen["raw"])
+    _refuse(ctx, chosen, ("backend", "raw"), "is for checkpoints")
+    return _run_program(path, given, chosen)
+
+
+def _refuse(ctx: click.Context, chosen: Mapping[str, Any], names: Sequence[str], why: str) -> None:
+    for name in names:
+        if chosen[name]:
+            flag = "-D" if name == "params" else f"--{name}"
+            raise click.UsageError(f"{flag} {why}, which `{ctx.params['path']}` is not", ctx)
+
+
+def _run_program(path: str, given: str | None, chosen: Mapping[str, Any]) -> Reply:
+    from .. import load
+    from ..program import GUARD
+    from .values import as_data, input_types, output_types, steps_table
+
+    program = load(path, chosen["params"], chosen["length"])
+    exact, guard = chosen["exact"], chosen["guard"] or GUARD
+    inputs = program.batch(options.read_data(given), batched=False, exact=exact)
+    result = program.interpreter_with(guard).run(inputs, exact=exact)
+    ins, outs = input_types(program), output_types(program)
+    before = {name: a[0] for name, a in inputs.items()}
+    after = {name: a[0] for name, a in result.outputs.items()}
+    data = {
+        "steps": len(next(iter(after.values()))),
+        "outputs": as_data(after, outs),
+        "margins": [_margin(m) for m in result.margins],
+    }
+    table = steps_table(before, ins, after, outs)
+    return Reply(data, [table], warnings=_warnings(result.margins, guard))
+
+
+def _margin(m: Margin) -> dict[str, Any]:
+    from ..show.words import place_data
+
+    smallest = float(m.smallest) if m.smallest != float("inf") else None
+    record = {"smallest": smallest, "undetermined": m.undetermined, "mattered": m.mattered}
+    return place_data(m.span) | record
+
+
+def _warnings(margins: Sequence[Margin], guard: float) -> list[Diagnostic]:
+    """One for each place where an undetermined comparison mattered."""
+    closest: dict[str, Margin] = {}
+    for m in margins:
+        if m.mattered and m.smallest <= closest.get(str(m.span), m).smallest:
+            closest[str(m.span)] = m
+    help = "a compiled model promises nothing for such an input; --guard sets the guard band"
+    return [
+        Diagnostic(
+            "W701",
+            f"reals are compared here that come within {float(m.smallest):.2g} of each other, "
+            f"closer than the guard band {guard:g}, and it can change the result",
+            m.span,
+            help,
+        )
+        for m in closest.values()
+    ]
+
+
+def _run_checkpoint(path: str, given: str | None, backend: str | None, raw: bool) -> Reply:
+    from .. import load_model
+    from .values import as_data, input_types, output_types, steps_table
+
+    model = load_model(path)
+    program = model.program
+    inputs = program.batch(options.read_data(given), batched=False)
+    result = model.run_batch(inputs, raw=raw, backend=backend)
+    outs = output_types(program, raw=raw)
+    by_name = result if len(outs) > 1 else {next(iter(outs)): result}
+    before = {name: a[0] for name, a in inputs.items()}
+    after = {name: a[0] for name, a in by_name.items()}
+    data = {"steps": len(next(iter(after.values()))), "outputs": as_data(after, outs)}
+    return Reply(data, [steps_table(before, input_types(program), after, outs)])

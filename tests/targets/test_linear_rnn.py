@@ -1,0 +1,143 @@
+"""Every construct, at every level: interpreter, equations in NumPy, torch, one step at a time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from table import CASES, Case
+
+import lsrl
+from lsrl.sampling import Sampler
+
+EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.lsrl"))
+HELD = [c for c in CASES if c.linear_rnn]
+
+
+def compare(program: lsrl.Program, dtype: str, steps: int = 24, batch: int = 20) -> None:
+    """The model against the interpreter, within its certificate, in three ways."""
+    model = lsrl.compile(program, dtype=dtype, verify=False)
+    data = Sampler(program, seed=1).draw(batch, min(steps, program.length))
+    meant = program.interpreter.run(data)
+    kept = ~meant.mattered
+    for backend in ("numpy", "torch"):
+        raw = model.runner(backend).run(program.stacked(data).astype(dtype))
+        for name, y in program.split(raw).items():
+            bound = model.certificate["bound"][name]
+            error = np.abs(y.astype(np.float64) - meant.outputs[name])[kept]
+            assert error.max(initial=0.0) <= bound, (backend, name)
+        rounded = program.rounded(program.split(raw))
+        for name, y in rounded.items():
+            if y.dtype != np.float64 and y.dtype != np.float32:
+                assert np.array_equal(y[kept], meant.outputs[name][kept]), (backend, name)
+    assert kept.any()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("case", HELD, ids=lambda c: c.name)
+def test_construct_agrees_with_the_interpreter(case: Case, dtype: str) -> None:
+    compare(lsrl.parse(case.text), dtype)
+
+
+@pytest.mark.parametrize("case", [c for c in CASES if not c.linear_rnn], ids=lambda c: c.name)
+def test_what_needs_a_gate_is_refused_with_its_line(case: Case) -> None:
+    with pytest.raises(lsrl.UnsupportedError) as caught:
+        lsrl.compile(lsrl.parse(case.text))
+    assert caught.value.code == "E803"
+    assert caught.value.span is not None
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: p.stem)
+def test_examples_compile_or_say_why_not(path: Path) -> None:
+    program = lsrl.load(path)
+    verdict = lsrl.support(program)["linear-rnn"]
+    if verdict.verdict == "unsupported":
+        with pytest.raises(lsrl.UnsupportedError):
+            lsrl.compile(program)
+    else:
+        compare(program, "float32", steps=50)
+
+
+@pytest.mark.parametrize("case", HELD, ids=lambda c: c.name)
+def test_stream_and_batch_and_single_runs_agree(case: Case) -> None:
+    program = lsrl.parse(case.text)
+    model = lsrl.compile(program, verify=False)
+    data = Sampler(program, seed=2).draw(2, 8)
+    together = model.run_batch(data)
+    single = model.run({name: x[1] for name, x in data.items()})
+    stream = model.stream()
+    steps = [stream.step({n: x[1, t] for n, x in data.items()}) for t in range(8)]
+    for name in program.output_names:
+        batch_y = together[name] if isinstance(together, dict) else together
+        single_y = single[name] if isinstance(single, dict) else single
+        step_y = np.array([s[name] if isinstance(s, dict) else s for s in steps])
+        np.testing.assert_allclose(single_y, batch_y[1], rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(step_y, single_y, rtol=1e-5, atol=1e-5)
+
+
+def test_a_stream_ends_at_the_length() -> None:
+    stream = lsrl.compile(lsrl.parse("length <= 2\ninput x: int in 0..1\noutput x")).stream()
+    stream.step(1)
+    stream.step(0)
+    with pytest.raises(lsrl.InputError, match="past the length of 2 steps"):
+        stream.step(1)
+
+
+def test_a_product_of_reals_is_refused() -> None:
+    text = "input r: real in 0..1\ninput q: real in 0..1\noutput r * q"
+    with pytest.raises(lsrl.UnsupportedError) as caught:
+        lsrl.compile(lsrl.parse(text))
+    assert caught.value.code == "E802"
+    assert (caught.value.span.line, caught.value.span.column) == (3, 8)
+
+
+def test_all_refusals_are_reported_at_once() -> None:
+    text = "input x: int in 0..9\noutput p = latch(x > 1, x)\noutput q = running_max(x)"
+    with pytest.raises(lsrl.UnsupportedError) as caught:
+        lsrl.compile(lsrl.parse(text))
+    assert len(caught.value.diagnostics) == 2
+
+
+def test_what_float32_cannot_hold_is_refused_with_the_operation() -> None:
+    text = "length <= 100000\ninput r: real in 0..1\noutput y = accumulate(r) - accumulate(r / 2)"
+    program = lsrl.parse(text)
+    with pytest.raises(lsrl.UnsupportedError) as caught:
+        lsrl.compile(program, tolerance=1e-6)
+    assert caught.value.code == "E804"
+    lsrl.compile(program, dtype="float64", tolerance=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("options", "code"),
+    [
+        ({"target": "linear-rn"}, "E020"),
+        ({"dtype": "float8"}, "E021"),
+        ({"encoding": "onehot"}, "E022"),
+        ({"profile": "robust"}, "E023"),
+        ({"guard": 0.0}, "E024"),
+    ],
+)
+def test_unknown_options_are_refused(options: dict[str, object], code: str) -> None:
+    program = lsrl.parse("input x: int in 0..1\noutput x")
+    with pytest.raises(lsrl.OptionError) as caught:
+        lsrl.compile(program, **options)  # type: ignore[arg-type]
+    assert caught.value.code == code
+
+
+SIZES = {  # parameters, non-zeros, ReLU layers: ceilings, as reached on 2026-11-22
+    "dictionary": (1250, 160, 8),
+    "vector": (180, 60, 3),
+    "majority": (21, 12, 1),
+    "parity": (230, 220, 5),
+    "modular_addition": (260, 250, 5),
+}
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_models_stay_small(name: str) -> None:
+    report = lsrl.compile(lsrl.load(EXAMPLES[0].parent / f"{name}.lsrl")).report
+    for found, most in zip(
+        (report.parameters, report.nonzeros, report.layers), SIZES[name], strict=True
+    ):
+        assert found <= most
