@@ -21,6 +21,7 @@ from .ir.types import Kind
 from .model import CompiledModel
 from .program import Program, load
 from .settle import settled_source
+from .targets import TARGETS
 from .targets.base import CompileOptions
 from .version import __version__
 
@@ -138,6 +139,9 @@ def _assemble(place: Path, manifest: dict[str, Any]) -> CompiledModel:
         manifest["encoding"],
         manifest["profile"],
     )
+    if manifest["target"] not in TARGETS:
+        message = f"its target `{manifest['target']}` is unknown here"
+        raise _problem(place, message, f"the targets are: {', '.join(TARGETS)}")
     if options.dtype not in DTYPES:
         raise _problem(place, f"its dtype is {options.dtype!r}", "compile the program again")
     weights = _read_weights(place, manifest)

@@ -1,8 +1,7 @@
 """A search for inputs under which every condition of a program is seen both true and false.
 
-Random inputs almost never match a key of a dictionary. So sequences that show something new, or come
-closest to it, are kept and changed further: a greedy search with branch distances, as in
-B. Korel, Automated software test data generation, IEEE Trans. Softw. Eng. 16(8), 1990.
+Random inputs almost never match a key of a dictionary. So sequences that come closest to something
+new are kept and changed further: a greedy search with branch distances, as in B. Korel, Automated software test data generation, IEEE Trans. Softw. Eng. 16(8), 1990.
 """
 
 from __future__ import annotations
@@ -134,9 +133,7 @@ class Coverage:
         return tuple(sorted(found, key=lambda u: (u.file, u.line, u.column, u.missing)))
 
 
-def distance(
-    graph: Graph, n: int, way: bool, values: Mapping[int, Array]
-) -> Array | None:
+def distance(graph: Graph, n: int, way: bool, values: Mapping[int, Array]) -> Array | None:
     """How far a condition is from being `way`, `[B, T, *shape]`; None where nothing tells."""
     node = graph.nodes[n]
     if node.op in COMPARISONS:
@@ -157,8 +154,8 @@ def _spread(value: Array, operand: Node, node: Node) -> Array:
 
 def _apart(op: str, a: Array, b: Array, way: bool) -> Array:
     if op in ("lt", "le"):
-        return np.maximum(a - b if way else b - a, 0)
-    return np.abs(a - b) if (op == "eq") == way else (a == b).astype(np.float64)
+        return np.asarray(np.maximum(a - b if way else b - a, 0))
+    return np.asarray(np.abs(a - b) if (op == "eq") == way else (a == b), dtype=np.float64)
 
 
 def _needed(graph: Graph) -> list[int]:

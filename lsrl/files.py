@@ -19,7 +19,7 @@ def new_folder(folder: Path, *, force: bool) -> Iterator[Path]:
     Raises `OptionError` (E030) if `folder` exists and `force` is not set, (E031) if it cannot be
     written.
     """
-    _check_free(folder, force)
+    check_folder(folder, force=force)
     temporary = None
     try:
         temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.absolute().parent))
@@ -39,7 +39,10 @@ def new_folder(folder: Path, *, force: bool) -> Iterator[Path]:
             shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _check_free(folder: Path, force: bool) -> None:
+def check_folder(folder: Path, *, force: bool) -> None:
+    """Raises `OptionError` where `new_folder` could not put a folder: E030 if something is there
+    already, E031 if nothing can be written there."""
+    _check_parent(folder)
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
         raise OptionError.at(
             "E030", None, f"`{folder}` exists and is not a folder", "choose another"
@@ -52,6 +55,30 @@ def _check_free(folder: Path, force: bool) -> None:
         raise OptionError.at("E030", None, message, "choose another name: --force would erase them")
 
 
+def check_file(path: Path, *, force: bool) -> None:
+    """Raises `OptionError` where a new file cannot be: E030 if something is there already, E031 if
+    nothing can be written there. With `force` a file may be replaced, but nothing else."""
+    _check_parent(path)
+    if path.exists() and not path.is_file():
+        raise OptionError.at("E030", None, f"`{path}` exists and is not a file", "choose another")
+    if (path.exists() or path.is_symlink()) and not force:
+        help = "choose another name, or replace it with --force"
+        raise OptionError.at("E030", None, f"`{path}` exists already", help)
+
+
+def _check_parent(path: Path) -> None:
+    parent = path.absolute().parent
+    try:
+        if parent.is_dir():
+            path.is_symlink()  # raises for a name that is too long
+            return
+    except OSError as e:
+        raise _cannot_write(path, e) from None
+    found = "is not a folder" if parent.exists() else "does not exist"
+    message = f"cannot write `{path}`: the folder `{parent}` {found}"
+    raise OptionError.at("E031", None, message, "create it first, or choose another path")
+
+
 def _cannot_write(path: Path, e: OSError) -> OptionError:
     reason = e.strerror or str(e)
     message = f"cannot write `{path}`: {reason}"
@@ -59,12 +86,17 @@ def _cannot_write(path: Path, e: OSError) -> OptionError:
 
 
 def write_text(path: Path, text: str) -> None:
+    """Write a text file whole. Raises `OptionError` (E031)."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_bytes(path: Path, data: bytes) -> None:
     """Write a file whole: under a temporary name, then renamed. Raises `OptionError` (E031)."""
     try:
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.absolute().parent)
         try:
-            with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
-                file.write(text)
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
             mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
             Path(name).chmod(mode)
             Path(name).replace(path)

@@ -180,7 +180,7 @@ def _extreme(d: Domain, rng: Rng, n: int, length: int) -> Array:
 def _runs(d: Domain, rng: Rng, n: int, length: int) -> Array:
     """Constant stretches, of mean length 1 to the whole sequence."""
     mean = length ** rng.random((n, 1))
-    stretch = np.cumsum(rng.random((n, length)) < 1 / mean, axis=1)
+    stretch = np.cumsum(rng.random((n, length)) < 1 / mean, axis=1, dtype=np.int64)
     values = d.any(rng, (n, length + 1, *d.shape))
     at = stretch.reshape(n, length, *[1] * len(d.shape))
     return np.take_along_axis(values, at, axis=1)

@@ -1,8 +1,8 @@
 """Comparing a compiled model with the meaning of its program, on inputs chosen to find differences.
 
-The model runs twice: the target's equations in NumPy and, where a framework is installed, the default
-backend. Integers, enumerations and booleans must be equal once rounded; and of every output the
-model's own numbers must lie within the certificate's bound, except in sequences where an
+The model runs twice: the target's equations in NumPy and, where a framework is installed, the
+default backend. Integers, enumerations and booleans must be equal once rounded, and of every output
+the model's own numbers must lie within the certificate's bound, except in sequences where an
 undetermined comparison of reals can change something, for which nothing is promised.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -116,14 +117,19 @@ def verify(
 
 
 def quick(model: CompiledModel) -> None:
-    """A short verification, of the equations only. Raises `VerificationError` E901."""
+    """A short verification, of the equations only. Raises `VerificationError` E901.
+
+    A program for which no inputs are found that meet its assumes passes: nothing is promised.
+    """
     checker = _Checker(model, [("equations", _equations)])
     sampler = Sampler(model.program, 0, checker.guard)
     longest = model.program.length
-    for fields in _batches(sampler, [(min(t, longest), n) for t, n in QUICK], longest):
-        checker.check(fields)
-        if checker.failure is not None:
-            raise _error(model, checker.failure)
+    batches = _batches(sampler, [(min(t, longest), n) for t, n in QUICK], longest)
+    with suppress(ProgramError):
+        for fields in batches:
+            checker.check(fields)
+            if checker.failure is not None:
+                raise _error(model, checker.failure)
 
 
 def _longest(program: Program, samples: int, length: int | None) -> int:
@@ -137,17 +143,20 @@ def _longest(program: Program, samples: int, length: int | None) -> int:
 
 
 def _batches(sampler: Sampler, sizes: list[tuple[int, int]], longest: int) -> Iterator[Batch]:
-    """The examples as they stand, then drawn sequences; longer ones only if there are any."""
+    """The examples as they stand, then drawn sequences; shorter ones where there are no others."""
     for example in examples_of(sampler.program):
         row = {name: a[None, :longest] for name, a in example.items()}
         yield sampler.mend(row)
-    for k, (steps, n) in enumerate(sizes):
-        try:
-            yield sampler.draw(n, steps)
-        except ProgramError:
-            if k == 0:
-                raise
-            return
+    for steps, n in sizes:
+        steps = min(steps, longest)
+        while True:
+            try:
+                yield sampler.draw(n, steps)
+                break
+            except ProgramError:
+                if steps == 1:
+                    raise
+                steps = longest = (steps + 1) // 2
 
 
 def _equations(model: CompiledModel, fields: Batch) -> dict[str, Array]:
@@ -212,11 +221,11 @@ class _Checker:
         error = np.where(np.isnan(error), np.inf, error)
         bound = self.bounds[name]
         allowed = np.full(error.shape, bound)
-        wrong = np.zeros(error.shape, dtype=bool)
+        wrong: Array = np.zeros(error.shape, dtype=bool)
         if self._kind(name) is Kind.REAL:
             allowed += REFERENCE * np.maximum(1, np.abs(numbers))
         else:
-            wrong = rounded != expected
+            wrong = np.asarray(rounded != expected)
         wrong |= ~(error <= allowed)
         self.errors[name] = max(self.errors[name], float(error.max()))
         self._note_worst(fields, error, allowed)

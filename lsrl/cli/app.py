@@ -6,6 +6,7 @@ import errno
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 from typing import Any, NoReturn
 
@@ -78,6 +79,7 @@ class Commands(click.Group):
         self, screen: Screen, args: list[str], name: str, complete: str | None, extra: Any
     ) -> int:
         try:
+            extra = {**extra, "obj": screen}
             reply = super().main(args, name, complete, standalone_mode=False, **extra)
             if isinstance(reply, Reply):
                 screen.show(reply)
@@ -112,10 +114,8 @@ def _explain(e: OSError) -> Diagnostic:
 
 def _silence() -> None:
     """Nobody reads standard output any more: write the rest of it nowhere."""
-    try:
+    with suppress(OSError):  # standard output is no file
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except OSError:  # standard output is no file
-        pass
 
 
 @click.group(

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 @options.params
 @options.length
 def check_command(files: Sequence[str], params: dict[str, Any], length: int | None) -> Reply:
-    """Report everything that is wrong in programs, without running them."""
+    """Say what is wrong in programs.
+
+    All mistakes of all files are reported, each with its place. Nothing is run.
+    """
     from .. import load
 
     records, lines, problems = [], [], list[Diagnostic]()
@@ -30,7 +33,9 @@ def check_command(files: Sequence[str], params: dict[str, Any], length: int | No
             lines.append(f"{file}: ok ({_summary(program)})")
         except LsrlError as e:
             problems += e.diagnostics
-            records.append({"file": file, "ok": False, "errors": [d.as_json() for d in e.diagnostics]})
+            records.append(
+                {"file": file, "ok": False, "errors": [d.as_json() for d in e.diagnostics]}
+            )
             lines.append(f"{file}: {_count(len(e.diagnostics), 'error')}")
     return Reply({"ok": not problems, "files": records}, lines, problems=problems)
 
@@ -60,7 +65,10 @@ def _count(n: int, what: str) -> str:
 @options.command("test")
 @options.program_files
 def test_command(files: Sequence[str]) -> Reply:
-    """Run the examples that programs carry."""
+    """Run the examples that programs carry.
+
+    They run with the default parameters, or with those that they set themselves.
+    """
     records, lines, problems = [], [], list[Diagnostic]()
     passed = failed = 0
     with progress("testing", len(files)) as advance:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,7 +19,10 @@ from .output import Reply
 @click.option("--check", is_flag=True, help="Change nothing; fail if something would change.")
 @click.option("--diff", is_flag=True, help="Change nothing; print what would change.")
 def fmt_command(files: Sequence[str], check: bool, diff: bool) -> Reply:
-    """Write programs in their canonical layout. FILE may be - for standard input and output."""
+    """Write programs in their canonical layout.
+
+    FILE may be - for standard input and output.
+    """
     if "-" in files:
         if len(files) > 1:
             raise click.UsageError("- stands alone: standard input is formatted to standard output")
@@ -82,7 +86,7 @@ def _difference(before: str, after: str, name: str) -> str:
 def _standard(check: bool, diff: bool) -> Reply:
     from ..errors import ProgramError
 
-    raw = click.get_binary_stream("stdin").read()
+    raw = sys.stdin.buffer.read()
     try:
         before = raw.decode("utf-8-sig")
     except UnicodeDecodeError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from .output import Reply, Table, progress
 
 if TYPE_CHECKING:
     from ..model import CompiledModel
+    from ..verify import Report
 
 
 @options.command("compile")
@@ -22,19 +24,36 @@ if TYPE_CHECKING:
 @options.length
 @options.dtype
 @options.guard
-@click.option("--tolerance", type=options.Finite(0, min_open=True), metavar="E",
-              help="The error allowed in real outputs (default: 1e-3 of their range).")
-@click.option("--encoding", default="number", show_default=True, metavar="NAME",
-              help="Of inputs and outputs: number or onehot.")
-@click.option("--profile", default="exact", show_default=True, metavar="NAME",
-              help="Of the weights: exact, robust or trainable.")
+@click.option(
+    "--tolerance",
+    type=options.Finite(0, min_open=True),
+    metavar="E",
+    help="The error allowed in real outputs (default: 1e-3 of their range).",
+)
+@click.option(
+    "--encoding",
+    default="number",
+    show_default=True,
+    metavar="NAME",
+    help="Of inputs and outputs: number or onehot.",
+)
+@click.option(
+    "--profile",
+    default="exact",
+    show_default=True,
+    metavar="NAME",
+    help="Of the weights: exact, robust or trainable.",
+)
 @click.option("--no-verify", is_flag=True, help="Do not check the model before writing it.")
 @options.force("a checkpoint")  # fmt: skip
 def compile_command(
     file: str, target: str, folder: str, params: dict[str, Any], length: int | None,
     guard: float | None, no_verify: bool, force: bool, **chosen: Any,
 ) -> Reply:  # fmt: skip
-    """Compile a program to the weights of a target, and save them as a checkpoint folder."""
+    """Compile a program to a target's weights.
+
+    They are checked against the program, and saved as a new folder, a checkpoint.
+    """
     from .. import compile, load
     from ..files import check_folder
     from ..program import GUARD
@@ -64,18 +83,45 @@ def _summary(model: CompiledModel, file: str, folder: str) -> str:
 
 @options.command("verify")
 @click.argument("folder", metavar="DIR")
-@click.option("--samples", type=click.IntRange(1), default=1000, show_default=True,
-              help="How many sequences to run.")
+@click.option(
+    "--samples",
+    type=click.IntRange(1),
+    default=1000,
+    show_default=True,
+    help="How many sequences to run.",
+)
 @options.seed  # fmt: skip
 def verify_command(folder: str, samples: int, seed: int) -> Reply:
-    """Compare a checkpoint with the meaning of its program, on random and adversarial inputs."""
+    """Compare a checkpoint with its program.
+
+    Inputs are random ones, mutated examples, extremes, and what a search finds that makes every
+    condition of the program both true and false.
+    """
     from .. import load_model, verify
 
     model = load_model(folder)
     with progress(f"verifying {folder}"):
         report = verify(model, samples, seed)
     data = report.as_json()
-    return Reply(data, [str(report)], failed=not report.passed)
+    return Reply(data, [_verdict(folder, report)], failed=not report.passed)
+
+
+def _verdict(folder: str, report: Report) -> str:
+    undetermined = f", {report.undetermined:,} of them undetermined" * bool(report.undetermined)
+    lines = [
+        f"{folder}: {'passed' if report.passed else 'FAILED'}",
+        f"  sequences      {report.checked:,}{undetermined}",
+        f"  models         {', '.join(report.runners)}",
+        "  largest error  of the model's own numbers, and what its certificate allows",
+        *(f"    {name}: {e:.3g} of {report.bounds[name]:.3g}" for name, e in report.errors.items()),
+    ]
+    if report.unexercised:
+        lines += ["  never seen", *(f"    {u}" for u in report.unexercised)]
+    f = report.failure
+    if f is not None:
+        lines.append(f"  `{f.output}` is {f.got}, not {f.expected}, at step {f.step} ({f.runner})")
+        lines.append(f"  for the input {json.dumps(f.input, ensure_ascii=False)}")
+    return "\n".join(lines)
 
 
 @options.command("targets")
@@ -83,7 +129,10 @@ def verify_command(folder: str, samples: int, seed: int) -> Reply:
 @options.params
 @options.length
 def targets_command(file: str | None, params: dict[str, Any], length: int | None) -> Reply:
-    """List the targets, and for a program which of them can hold it."""
+    """List the targets that can hold a program.
+
+    Without FILE: all of them.
+    """
     from ..targets import TARGETS
 
     if file is None:

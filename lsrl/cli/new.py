@@ -52,7 +52,10 @@ example "by two" with lead = 1: [1, 1] -> {{ones: _, majority: [false, true]}}
 @click.argument("name", metavar="NAME")
 @options.force("a file")
 def new_command(name: str, force: bool) -> Reply:
-    """Write a commented program to start from, NAME.lsrl."""
+    """Write a program to start from.
+
+    It is NAME.lsrl, with comments.
+    """
     from ..files import check_file, write_bytes
 
     path = Path(name)

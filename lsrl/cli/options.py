@@ -147,7 +147,7 @@ def _standard_input() -> Any:
     from ..errors import InputError
     from ..interpret.files import parse_text
 
-    raw = click.get_binary_stream("stdin").read()
+    raw = sys.stdin.buffer.read()
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError:

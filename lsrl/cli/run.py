@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 @click.option("--backend", metavar="NAME", help="A checkpoint's backend: numpy, torch, jax, ...")
 @click.option("--raw", is_flag=True, help="A checkpoint's own numbers, not rounded.")
 @click.pass_context
-def run_command(ctx: click.Context, path: str, given: str | None, **chosen: Any) -> Reply:
-    """Run a program, or a compiled checkpoint, on one sequence.
+def run_command(ctx: click.Context, /, path: str, given: str | None, **chosen: Any) -> Reply:
+    """Run a program or a checkpoint on a sequence.
 
     \b
     lsrl run majority.lsrl --input '[1, 0, 1]'

@@ -22,20 +22,39 @@ DEFAULT_STEPS = 50
 
 @options.command("sample")
 @options.program_file
-@click.option("-n", "count", type=click.IntRange(1, 10**7), default=10, show_default=True,
-              help="How many sequences.")
-@click.option("--length", "steps", type=click.IntRange(1), metavar="T",
-              help="Steps of each sequence (default: 50, or the program's length if shorter).")
+@click.option(
+    "-n",
+    "count",
+    type=click.IntRange(1, 10**7),
+    default=10,
+    show_default=True,
+    help="How many sequences.",
+)
+@click.option(
+    "--length",
+    "steps",
+    type=click.IntRange(1),
+    metavar="T",
+    help="Steps of each sequence (default: 50, or the program's length if shorter).",
+)
 @options.seed
 @options.params
-@click.option("--output", "-o", "path", metavar="FILE",
-              help=f"A new file: {' '.join(FORMATS)}; left out: JSON Lines on standard output.")
+@click.option(
+    "--output",
+    "-o",
+    "path",
+    metavar="FILE",
+    help=f"A new file: {' '.join(FORMATS)}; left out: JSON Lines on standard output.",
+)
 @options.force("a file")  # fmt: skip
 def sample_command(
     file: str, count: int, steps: int | None, seed: int, params: dict[str, Any],
     path: str | None, force: bool,
 ) -> Reply:  # fmt: skip
-    """Draw input sequences that the program admits, with its outputs."""
+    """Draw a data set from a program.
+
+    Input sequences that the program admits, with its outputs.
+    """
     from .. import load
     from ..files import check_file
 
@@ -66,9 +85,7 @@ def _draw(program: Any, count: int, steps: int, seed: int) -> Columns:
 
     result = {}
     types = {"inputs": input_types(program), "outputs": output_types(program)}
-    for (side, known), drawn in zip(
-        types.items(), program.sample(count, steps, seed), strict=True
-    ):
+    for (side, known), drawn in zip(types.items(), program.sample(count, steps, seed), strict=True):
         arrays = drawn if isinstance(drawn, Mapping) else {next(iter(known)): drawn}
         result[side] = as_data(arrays, known)
     return result
@@ -107,7 +124,7 @@ def _json_lines(columns: Columns) -> Iterator[str]:
 
 
 def _csv(columns: Columns) -> str:
-    """One step a row: `sequence`, `step`, `input.x`, `output.y`; elements of vectors as `.0`, ..."""
+    """One step a row: `sequence`, `step`, `input.x`, `output.y`; a vector's as `.0`, `.1`, ..."""
     flat = dict(_scalars(columns))
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
@@ -142,5 +159,5 @@ def _npz(columns: Columns) -> bytes:
         for name, values in by_name.items()
     }
     out = io.BytesIO()
-    np.savez_compressed(out, **arrays)
+    np.savez_compressed(out, allow_pickle=False, **arrays)
     return out.getvalue()

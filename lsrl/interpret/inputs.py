@@ -148,6 +148,7 @@ class _Reader:
     ) -> None:
         self.field, self.members, self.batched, self.exact = field, members, batched, exact
         self.kind = field.type.kind
+        self.lo, self.hi = (field.lo, field.hi) if exact else (float(field.lo), float(field.hi))
         self.size = field.type.size if field.type.shape else None
 
     def read(self, raw: Any) -> Array:
@@ -177,7 +178,7 @@ class _Reader:
 
     def _all_good(self, a: Array) -> bool:
         """True if all values are admitted (NaN fails every comparison)."""
-        inside = a.min() >= self.field.lo and a.max() <= self.field.hi
+        inside = a.min() >= self.lo and a.max() <= self.hi
         if not inside:
             return False
         return self.kind is Kind.REAL or a.dtype.kind != "f" or bool((a == np.floor(a)).all())
@@ -231,12 +232,13 @@ class _Reader:
             raise self._error("E713", f"the value is {number}{where}", "every value must be finite")
         if self.kind is not Kind.REAL and number != int(number):
             raise self._wrong(raw, where)
-        if not self.field.lo <= number <= self.field.hi:
+        if self.exact:
+            number = Fraction(repr(number)) if isinstance(number, float) else Fraction(number)
+        if not self.lo <= number <= self.hi:
             raise self._error("E715", *self._out_of_range(raw, where))
         if not self.exact:
             return float(number)
-        fraction = Fraction(repr(number)) if isinstance(number, float) else Fraction(number)
-        return int(fraction) if fraction.denominator == 1 else fraction
+        return int(number) if number == int(number) else number
 
     def _number(self, raw: Any, where: str) -> int | float | Fraction:
         if isinstance(raw, np.ndarray) and raw.ndim == 0:

@@ -32,8 +32,10 @@ class Screen:
         watchers = [Watcher(n, _broken_assume(n)) for n in self.rules]
         for i, node in enumerate(graph.nodes):
             if node.op == "bound" or (node.op == "promise" and node.args[1] in ranges):
-                lo, hi = node.attrs[1:] if node.op == "bound" else promised_range(*ranges[node.args[1]])
-                watchers.append(Watcher(i, _outside(i, *limits(lo, hi, node, exact=False))))
+                range = node.attrs[1:]
+                if node.op == "promise":
+                    range = promised_range(*ranges[node.args[1]])
+                watchers.append(Watcher(i, _outside(i, *limits(*range, node, exact=False))))
                 self.rules.append(i)
         self.close = sorted(close)
         for n in self.close:
@@ -78,7 +80,7 @@ class Verdict:
     def __init__(self, screen: Screen, frame: Frame) -> None:
         self._by_rule = {n: frame.notes[n] for n in screen.rules if n in frame.notes}
         self.broken = _any(self._by_rule.values(), frame.batch)
-        close = [frame.notes[n] for n in screen.close if n in frame.notes]
+        close = [frame.notes[~n] for n in screen.close if ~n in frame.notes]
         self.close = _any(close, frame.batch)
 
     def culprit(self) -> int | None:
@@ -94,10 +96,11 @@ def _any(parts: Collection[Array], batch: int) -> Array:
     return result
 
 
-def _note(frame: Frame, n: int, bad: Array) -> None:
-    """Keep `[B]` (or `[1]`) from `bad [T, B, ...]`, if any of it is true."""
+def _note(frame: Frame, key: int, bad: Array) -> None:
+    """Keep `[B]` (or `[1]`) from `bad [T, B, ...]`, if any of it is true. The key is a node n for a
+    rule and ~n for a wish, since an assume may be such a comparison itself."""
     if bad.any():
-        frame.notes[n] = bad.reshape(*bad.shape[:2], -1).any(axis=(0, 2))
+        frame.notes[key] = bad.reshape(*bad.shape[:2], -1).any(axis=(0, 2))
 
 
 def _broken_assume(n: int) -> Action:
@@ -114,6 +117,6 @@ def _outside(n: int, lo: Array, hi: Array) -> Action:
 
 def _close(n: int, args: Sequence[int], guard: float) -> Action:
     def act(frame: Frame) -> None:
-        _note(frame, n, (distance([frame.at(a) for a in args]) < guard).astype(bool))
+        _note(frame, ~n, (distance([frame.at(a) for a in args]) < guard).astype(bool))
 
     return act

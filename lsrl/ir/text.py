@@ -136,6 +136,7 @@ class _Parser:
         self.length = 1024
         self.inputs: list[Field] = []
         self.states: list[State] = []
+        self.state_at: dict[str, int] = {}
         self.nodes: list[Node] = []
         self.outputs: list[Output] = []
         self.assumes: list[Output] = []
@@ -185,7 +186,7 @@ class _Parser:
     def _state(self) -> None:
         r, start = self.r, self.r.position
         name, type = r.name(), self._colon_type()
-        if any(s.name == name for s in self.states):
+        if self.state_at.setdefault(name, len(self.states)) < len(self.states):
             raise r.problem(f"two states are called {name!r}", start)
         r.expect("=")
         init = self._values(type)
@@ -248,10 +249,9 @@ class _Parser:
 
     def _state_index(self) -> int:
         place, name = self.r.position, self.r.name()
-        for i, s in enumerate(self.states):
-            if s.name == name:
-                return i
-        raise self.r.problem(f"no state is called {name!r}", place)
+        if name not in self.state_at:
+            raise self.r.problem(f"no state is called {name!r}", place)
+        return self.state_at[name]
 
     def _later(self) -> int:
         node = self.r.reference()

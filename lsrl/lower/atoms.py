@@ -251,8 +251,10 @@ class AtomGraph:
 
 def primitive(terms: Mapping[Any, Coefficient]) -> tuple[tuple[tuple[Any, int], ...], Fraction]:
     """Coefficients as coprime integers, the first one positive, and the factor taken out."""
-    items = sorted(terms.items())
-    factor = gcd(abs(Fraction(c)) for _, c in items) or Fraction(1)
+    items = [(a, Fraction(c)) for a, c in sorted(terms.items())]
+    denominator = math.lcm(*(c.denominator for _, c in items))
+    whole = [int(c * denominator) for _, c in items]
+    factor = Fraction(math.gcd(*whole) or 1, denominator)
     if items and items[0][1] < 0:
         factor = -factor
     return tuple((a, int(c / factor)) for a, c in items), factor

@@ -8,6 +8,7 @@ large enough multiple of the falsity. Only where 0 or 1 itself is needed is it m
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -87,7 +88,7 @@ def at_least(g: AtomGraph, d: Form, k: int | Fraction) -> Bool:
     if read is not None:
         return from_value(g, read)
     step = d.step or Fraction(1)
-    scaled = g.combine([(1 / step, d)], -(Fraction(k) / step))
+    scaled = g.combine([(1 / step, d)], -math.ceil(Fraction(k) / step))
     lifted = g.combine([(1, scaled)], 1)
     lower = lambda: g.relu(g.combine([(-1, scaled)]))
     upper = lambda: g.relu(lifted)

@@ -19,14 +19,17 @@ def text(graph: AtomGraph) -> str:
         where = f"  {place(group.span)}" if group.span else ""
         lines += [f"group {g}: {group.name}{where}", *columns(_lanes(group))]
     lines.append("outputs")
-    lines += columns([[_numbered(n, forms, i), f"= {form(f)}"]
-                      for n, forms in graph.outputs.items() for i, f in enumerate(forms)])  # fmt: skip
-    named = [
-        [_numbered(n, forms, i), f"= {form(f)}"]
-        for n, forms in graph.names.items()
+    lines += columns(_values(graph.outputs))
+    names = _values(graph.names)
+    return "\n".join([*lines, *(["names", *columns(names)] if names else [])]) + "\n"
+
+
+def _values(named: dict[str, list[Form]]) -> list[list[str]]:
+    return [
+        [_numbered(name, forms, i), f"= {form(f)}"]
+        for name, forms in named.items()
         for i, f in enumerate(forms)
     ]
-    return "\n".join(lines + (["names", *columns(named)] if named else [])) + "\n"
 
 
 def _used(graph: AtomGraph) -> set[int]:

@@ -1,7 +1,7 @@
 """The layers: what each unit and each lane of state computes, and what it is for.
 
-`x3` is column 3 of a layer's input (unit 3 of the layer before), `s2` lane 2 of its state, `s2'` that
-lane one step ago, `a7` an atom of the stage `atoms`.
+`x3` is column 3 of a layer's input (unit 3 of the layer before), `s2` lane 2 of its state, `s2'`
+that lane one step ago, `a7` an atom of the stage `atoms`.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ def text(compiled: Compiled) -> str:
     """Layer by layer: its sizes, states, units, and the program's names that can be read there."""
     machine = compiled.machine
     lines: list[str] = []
-    for l, layer in enumerate(machine.layers):
+    for k, layer in enumerate(machine.layers):
         sizes = f"{len(layer.inputs)} inputs, {len(layer.lanes)} states, {len(layer.units)} units"
-        last = ", the read-out" if l + 1 == len(machine.layers) else ""
-        lines.append(f"layer {l}: {sizes}, {layer.parameters} parameters{last}")
+        last = ", the read-out" if k + 1 == len(machine.layers) else ""
+        lines.append(f"layer {k}: {sizes}, {layer.parameters} parameters{last}")
         inputs = [[f"x{i}", f"holds {form(f)}", _extent(f)] for i, f in enumerate(layer.inputs)]
-        if l == 0:
+        if k == 0:
             lines += _section("inputs", inputs)
         states = [_state(compiled, layer, i) for i in range(len(layer.lanes))]
         lines += _section("states", states)
         lines += _section("units", [_unit(u, i, last != "") for i, u in enumerate(layer.units)])
-        names = [[name, f"= {_affine(a)}"] for name, a in _names(machine, l)]
+        names = [[name, f"= {_affine(a)}"] for name, a in _names(machine, k)]
         lines += _section("names", names)
     return "\n".join(lines) + "\n"
 
@@ -71,10 +71,10 @@ def _purpose(unit: Unit) -> str:
     return f"carries {form(unit.form)}" if unit.label == "carry" else unit.label
 
 
-def _names(machine: Layered, l: int) -> Iterator[tuple[str, Affine]]:
-    """The program's names that are read in layer l, element by element."""
+def _names(machine: Layered, k: int) -> Iterator[tuple[str, Affine]]:
+    """The program's names that are read in layer k, element by element."""
     for name, (layer, elements) in machine.symbols.items():
-        if layer - 1 == l:
+        if layer - 1 == k:
             for i, a in enumerate(elements):
                 yield (f"{name}[{i}]" if len(elements) > 1 else name), a
 
@@ -85,12 +85,12 @@ def data(compiled: Compiled) -> dict[str, Any]:
     return {
         "parameters": machine.parameters,
         "outputs": list(machine.outputs),
-        "layers": [_layer(compiled, l) for l in range(len(machine.layers))],
+        "layers": [_layer(compiled, k) for k in range(len(machine.layers))],
     }
 
 
-def _layer(compiled: Compiled, l: int) -> dict[str, Any]:
-    layer = compiled.machine.layers[l]
+def _layer(compiled: Compiled, k: int) -> dict[str, Any]:
+    layer = compiled.machine.layers[k]
     return {
         "inputs": [form_data(f) for f in layer.inputs],
         "states": [
@@ -113,7 +113,7 @@ def _layer(compiled: Compiled, l: int) -> dict[str, Any]:
             }
             for u in layer.units
         ],
-        "names": {name: _affine_data(a) for name, a in _names(compiled.machine, l)},
+        "names": {name: _affine_data(a) for name, a in _names(compiled.machine, k)},
     }
 
 
@@ -127,23 +127,23 @@ def dot(compiled: Compiled) -> str:
     lines = ["digraph layers {", "  rankdir=LR;", '  node [fontname="monospace", shape=box];']
     for i, f in enumerate(compiled.machine.layers[0].inputs if compiled.machine.layers else ()):
         lines.append(f"  y0_{i} [label={quote(f'x{i} {form(f)}')}, shape=house];")
-    for l, layer in enumerate(compiled.machine.layers):
-        lines += [f"  subgraph cluster_{l} {{", f"    label={quote(f'layer {l}')};"]
+    for k, layer in enumerate(compiled.machine.layers):
+        lines += [f"  subgraph cluster_{k} {{", f"    label={quote(f'layer {k}')};"]
         for i, lane in enumerate(layer.lanes):
             label = f"s{i} {compiled.atoms.atoms[lane.atom].label}"
-            lines.append(f"    s{l + 1}_{i} [label={quote(label)}, shape=cds];")
+            lines.append(f"    s{k + 1}_{i} [label={quote(label)}, shape=cds];")
         for i, unit in enumerate(layer.units):
-            lines.append(f"    y{l + 1}_{i} [label={quote(_purpose(unit))}];")
-        lines += ["  }", *_edges(layer, l)]
+            lines.append(f"    y{k + 1}_{i} [label={quote(_purpose(unit))}];")
+        lines += ["  }", *_edges(layer, k)]
     return "\n".join([*lines, "}"]) + "\n"
 
 
-def _edges(layer: Layer, l: int) -> Iterator[str]:
+def _edges(layer: Layer, k: int) -> Iterator[str]:
     def source(kind: str, i: int) -> str:
-        return f"y{l}_{i}" if kind == "x" else f"s{l + 1}_{i}"
+        return f"y{k}_{i}" if kind == "x" else f"s{k + 1}_{i}"
 
     for i, lane in enumerate(layer.lanes):
-        yield from (f"  s{l + 1}_{j} -> s{l + 1}_{i} [style=dashed];" for j in sorted(lane.row))
-        yield from (f"  {source(*s)} -> s{l + 1}_{i};" for s in sorted(lane.added.row))
+        yield from (f"  s{k + 1}_{j} -> s{k + 1}_{i} [style=dashed];" for j in sorted(lane.row))
+        yield from (f"  {source(*s)} -> s{k + 1}_{i};" for s in sorted(lane.added.row))
     for i, unit in enumerate(layer.units):
-        yield from (f"  {source(*s)} -> y{l + 1}_{i};" for s in sorted(unit.affine.row))
+        yield from (f"  {source(*s)} -> y{k + 1}_{i};" for s in sorted(unit.affine.row))

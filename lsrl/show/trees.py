@@ -44,7 +44,8 @@ def _lines(value: Any, label: str, depth: int) -> Iterator[str]:
     if not isinstance(value, dict) or "node" not in value:
         yield f"{indent}{title}{json.dumps(value, ensure_ascii=False)}"
         return
-    inline, below = [], []
+    inline: list[tuple[str, Any]] = []
+    below: list[tuple[str, Any]] = []
     for name, part in value.items():
         if name in ("node", "line", "column") or part in (None, [], False):
             continue

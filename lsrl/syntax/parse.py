@@ -213,9 +213,6 @@ class _Build(Transformer[Token, Any]):
     def unbounded_type(self, meta: Any, base: str, size: Any) -> ast.TypeExpr:
         return ast.TypeExpr(base, (), size or (), None, span=self.span(meta))
 
-    def param_type(self, meta: Any, base: str, size: Any, bounds: Any) -> ast.TypeExpr:
-        return self.bounded_type(meta, base, size, bounds)
-
     def enum_type(self, meta: Any, *parts: Any) -> ast.TypeExpr:
         members = tuple(str(p) for p in parts if isinstance(p, Token))
         size = parts[-1] if parts and isinstance(parts[-1], tuple) else ()

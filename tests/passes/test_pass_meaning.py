@@ -105,7 +105,7 @@ def assert_same_meaning(graph: Graph) -> None:
 
 
 @settings(
-    max_examples=150, deadline=None, derandomize=True,
+    max_examples=40, deadline=None, derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )  # fmt: skip
 @given(programs())
