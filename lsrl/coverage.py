@@ -1,7 +1,8 @@
 """A search for inputs under which every condition of a program is seen both true and false.
 
 Random inputs almost never match a key of a dictionary. So sequences that come closest to something
-new are kept and changed further: a greedy search with branch distances, as in B. Korel, Automated software test data generation, IEEE Trans. Softw. Eng. 16(8), 1990.
+new are kept and changed further: a greedy search with branch distances, as in B. Korel, Automated
+software test data generation, IEEE Trans. Softw. Eng. 16(8), 1990.
 """
 
 from __future__ import annotations

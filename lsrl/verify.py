@@ -237,7 +237,7 @@ class _Checker:
         return next(graph.nodes[o.node].type.kind for o in graph.outputs if o.name == name)
 
     def _note_worst(self, fields: Batch, error: Array, allowed: Array) -> None:
-        ratio = error / np.maximum(allowed, np.finfo(float).tiny)
+        ratio = error / np.maximum(allowed, 1e-200)
         row = int(ratio.reshape(len(ratio), -1).max(axis=1).argmax())
         if ratio[row].max() > self.worst.ratio:
             self.worst = _Worst(float(ratio[row].max()), self._plain(fields, row, None))
@@ -247,8 +247,8 @@ class _Checker:
         wrong: Array,
     ) -> Failure:  # fmt: skip
         """The earliest step, of any sequence, at which an output is wrong."""
-        steps = wrong.reshape(*wrong.shape[:2], -1).any(axis=2)
-        step = int(steps.any(axis=0).argmax())
+        steps = np.asarray(wrong.reshape(*wrong.shape[:2], -1).any(axis=2))
+        step = int(np.argmax(steps.any(axis=0)))
         row = int(steps[:, step].argmax())
         return Failure(
             name, step, expected[row, step].tolist(), raw[row, step].tolist(),

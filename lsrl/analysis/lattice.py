@@ -23,18 +23,19 @@ _JOINED = frozenset({"add", "sub", "max", "min", "concat"})
 _ONE = frozenset({"argmax", "floordiv"})
 
 
-def gcd(steps: Iterable[Step]) -> Step:
+def gcd(steps: Iterable[int | Step]) -> Step:
     """The coarsest lattice that holds them all."""
-    result = Fraction(0)
+    above, below = 0, 1
     for s in steps:
         if s is None:
             return None
-        a, b = result, s
-        denominator = a.denominator * b.denominator // math.gcd(a.denominator, b.denominator)
-        if denominator > MAX_DENOMINATOR:
-            return None
-        result = Fraction(math.gcd(int(a * denominator), int(b * denominator)), denominator)
-    return result
+        if s.denominator != below:
+            common = math.lcm(below, s.denominator)
+            if common > MAX_DENOMINATOR:
+                return None
+            above, below = above * (common // below), common
+        above = math.gcd(above, s.numerator * (below // s.denominator))
+    return Fraction(above, below)
 
 
 def of_constants(values: Iterable[Scalar]) -> Step:

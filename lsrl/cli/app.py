@@ -108,7 +108,9 @@ class Commands(click.Group):
 def _explain(e: OSError) -> Diagnostic:
     """What the operating system refused."""
     reason = e.strerror or str(e)
-    subject = f"`{e.filename}`: " if e.filename else ""
+    name = str(e.filename)
+    shown = name if len(name) <= 80 else name[:77] + "..."
+    subject = f"`{shown}`: " if e.filename else ""
     return Diagnostic("E033", f"{subject}{reason}", None, "check the path")
 
 

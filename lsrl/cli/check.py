@@ -73,6 +73,7 @@ def test_command(files: Sequence[str]) -> Reply:
     passed = failed = 0
     with progress("testing", len(files)) as advance:
         for file in files:
+            advance()
             try:
                 outcomes = _outcomes(file)
             except LsrlError as e:
@@ -83,7 +84,6 @@ def test_command(files: Sequence[str]) -> Reply:
             lines += _report(file, outcomes)
             passed += sum(o.passed for o in outcomes)
             failed += sum(not o.passed for o in outcomes)
-            advance()
     ok = not failed and not problems
     lines.append(f"{passed} passed" + (f", {failed} failed" if failed else ""))
     data = {"ok": ok, "passed": passed, "failed": failed, "files": records}

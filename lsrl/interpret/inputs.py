@@ -148,7 +148,8 @@ class _Reader:
     ) -> None:
         self.field, self.members, self.batched, self.exact = field, members, batched, exact
         self.kind = field.type.kind
-        self.lo, self.hi = (field.lo, field.hi) if exact else (float(field.lo), float(field.hi))
+        self.lo: Fraction | float = field.lo if exact else float(field.lo)
+        self.hi: Fraction | float = field.hi if exact else float(field.hi)
         self.size = field.type.size if field.type.shape else None
 
     def read(self, raw: Any) -> Array:

@@ -32,10 +32,10 @@ class Screen:
         watchers = [Watcher(n, _broken_assume(n)) for n in self.rules]
         for i, node in enumerate(graph.nodes):
             if node.op == "bound" or (node.op == "promise" and node.args[1] in ranges):
-                range = node.attrs[1:]
+                lo, hi = node.attrs[1:] if node.op == "bound" else ranges[node.args[1]]
                 if node.op == "promise":
-                    range = promised_range(*ranges[node.args[1]])
-                watchers.append(Watcher(i, _outside(i, *limits(*range, node, exact=False))))
+                    lo, hi = promised_range(lo, hi)
+                watchers.append(Watcher(i, _outside(i, *limits(lo, hi, node, exact=False))))
                 self.rules.append(i)
         self.close = sorted(close)
         for n in self.close:

@@ -11,7 +11,7 @@ from ..analysis.lattice import gcd
 from ..ir.nodes import Node
 from ..source import Span
 from . import logic
-from .atoms import AtomKind, Form, constant, exact_in, tighten
+from .atoms import AtomGraph, AtomKind, Form, constant, exact_in, tighten
 from .logic import Bool
 
 if TYPE_CHECKING:
@@ -197,7 +197,7 @@ def _by_cases(lg: Legaliser, c: Form, cases: dict[int, Form], span: Span | None)
     family = len(g.atoms)
     for i, form in cases.items():
         if not (form.is_const and form.const == 0):
-            is_i = logic.equals_zero(g, g.combine([(1, c)], -i))
+            is_i = _is(g, c, i)
             parts.append((1, logic.gate(g, is_i, form, span)))
             for atom in parts[-1][1].terms:
                 if g.atoms[atom].kind is AtomKind.RELU:
@@ -205,6 +205,14 @@ def _by_cases(lg: Legaliser, c: Form, cases: dict[int, Form], span: Span | None)
     result = g.combine(parts)
     lows, highs = [f.lo for f in cases.values()], [f.hi for f in cases.values()]
     return tighten(result, min(lows), max(highs), None)
+
+
+def _is(g: AtomGraph, c: Form, i: int) -> Bool:
+    """c == i for an integer c."""
+    read = g.on_clock(c, lambda v: int(v == i))
+    if read is not None:
+        return logic.from_value(g, read)
+    return logic.equals_zero(g, g.combine([(1, c)], -i))
 
 
 def pick(lg: Legaliser, forms: Sequence[Form], k: Form, node: Node) -> Form:

@@ -200,12 +200,15 @@ class AtomGraph:
         """A form with the range and lattice that follow from its atoms."""
         kept = {a: c for a, c in terms.items() if c != 0}
         low = high = float(const)
-        steps: list[Fraction | None] = [abs(Fraction(const))]
+        steps: list[int | Fraction | None] = [abs(const)]
         for a, c in kept.items():
             atom = self.atoms[a]
-            ends = float(c) * atom.lo, float(c) * atom.hi
-            low, high = low + min(ends), high + max(ends)
-            steps.append(None if atom.step is None else atom.step * abs(Fraction(c)))
+            factor = float(c)
+            if factor > 0:
+                low, high = low + factor * atom.lo, high + factor * atom.hi
+            else:
+                low, high = low + factor * atom.hi, high + factor * atom.lo
+            steps.append(scaled_step(atom.step, c))
         return Form(kept, const, low, high, gcd(steps))
 
     def on_clock(self, form: Form, f: Callable[[Coefficient], Coefficient]) -> Form | None:
@@ -234,7 +237,7 @@ class AtomGraph:
         terms: Terms = {}
         total: Coefficient = const
         low = high = float(const)
-        steps: list[Fraction | None] = [abs(Fraction(const))]
+        steps: list[int | Fraction | None] = [abs(const)]
         for c, form in parts:
             if c == 0:
                 continue
@@ -243,20 +246,27 @@ class AtomGraph:
                 terms[a] = terms.get(a, 0) + c * k
             ends = float(c) * form.lo, float(c) * form.hi
             low, high = low + min(ends), high + max(ends)
-            steps.append(None if form.step is None else form.step * abs(Fraction(c)))
+            steps.append(scaled_step(form.step, c))
         result = self.form(terms, total)
         step = gcd(steps)
         return tighten(result, low, high, step if step is not None else result.step)
 
 
+def scaled_step(step: Fraction | None, c: Coefficient) -> int | Fraction | None:
+    """The lattice of c times a value on the lattice of `step`."""
+    if step is None:
+        return None
+    return abs(c) if step.numerator == step.denominator else step * abs(c)
+
+
 def primitive(terms: Mapping[Any, Coefficient]) -> tuple[tuple[tuple[Any, int], ...], Fraction]:
     """Coefficients as coprime integers, the first one positive, and the factor taken out."""
-    items = [(a, Fraction(c)) for a, c in sorted(terms.items())]
-    denominator = math.lcm(*(c.denominator for _, c in items))
-    whole = [int(c * denominator) for _, c in items]
-    factor = Fraction(math.gcd(*whole) or 1, denominator)
+    items = sorted(terms.items())
+    factor = gcd(abs(c) for _, c in items) or Fraction(1)
     if items and items[0][1] < 0:
         factor = -factor
+    if factor == 1:
+        return tuple((a, int(c)) for a, c in items), factor
     return tuple((a, int(c / factor)) for a, c in items), factor
 
 
@@ -279,13 +289,13 @@ def tighten(form: Form, lo: float, hi: float, step: Fraction | None) -> Form:
 
 def exact_in(form: Form, atoms: Sequence[Atom], digits: int) -> bool:
     """Whether every partial sum of the form, in any order, is exact with so many binary digits."""
-    steps: list[Fraction | None] = [abs(Fraction(form.const))]
+    steps: list[int | Fraction | None] = [abs(form.const)]
     total = abs(float(form.const))
     for a, c in form.terms.items():
         atom = atoms[a]
         if not representable(c, digits):
             return False
-        steps.append(None if atom.step is None else atom.step * abs(Fraction(c)))
+        steps.append(scaled_step(atom.step, c))
         total += abs(float(c)) * max(abs(atom.lo), abs(atom.hi))
     step = gcd(steps)
     if step is None or not math.isfinite(total):
@@ -298,6 +308,8 @@ def exact_in(form: Form, atoms: Sequence[Atom], digits: int) -> bool:
 
 def representable(c: Coefficient, digits: int) -> bool:
     """Whether a coefficient has so many binary digits at most."""
+    if isinstance(c, int) and abs(c) < 1 << digits:
+        return True
     value = Fraction(c)
     odd = abs(value.numerator) >> max((value.numerator & -value.numerator).bit_length() - 1, 0)
     dyadic = value.denominator & (value.denominator - 1) == 0

@@ -49,8 +49,12 @@ class Clocks:
         self.clocks: list[Clock] = []
         self.of_node: dict[int, Clock] = {}
         shapes: dict[tuple[int, int], list[int]] = {}
+        seen: dict[bytes, tuple[int, int] | None] = {}
         for n, sequence in self.sequences.items():
-            lasso = _lasso(sequence)
+            key = sequence.tobytes()
+            if key not in seen:
+                seen[key] = _lasso(sequence)
+            lasso = seen[key]
             if lasso is not None:
                 shapes.setdefault(lasso, []).append(n)
         longest = max([p for _, p in shapes], default=1)
@@ -178,7 +182,10 @@ def _lasso(values: Any) -> tuple[int, int] | None:
     The period must show at least twice within the steps that were computed, or be 1.
     """
     steps = len(values)
-    codes = np.unique(values, axis=0, return_inverse=True)[1].reshape(-1)
+    if values.shape[1] == 1:
+        codes = np.unique(values, return_inverse=True)[1].reshape(-1)
+    else:
+        codes = np.unique(values, axis=0, return_inverse=True)[1].reshape(-1)
     best = None
     for period in _candidates(codes):
         differs = np.nonzero(codes[period:] != codes[:-period])[0]

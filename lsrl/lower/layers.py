@@ -106,6 +106,7 @@ class _Layout:
 
     def run(self) -> Layered:
         plan = self.plan
+        self.waiting: dict[int, list[_Reader]] = {}  # by the atom that they wait for
         self.readers = self._readers()
         inputs = [a for a, atom in enumerate(self.graph.atoms) if atom.kind is AtomKind.INPUT]
         inputs.sort(key=lambda a: self.graph.atoms[a].index)
@@ -148,22 +149,27 @@ class _Layout:
         return result
 
     def _reader(self, at: int, form: Form) -> _Reader:
-        return _Reader(at, form, {}, form.const, set(form.terms))
+        reader = _Reader(at, form, {}, form.const, set(form.terms))
+        for a in form.terms:
+            self.waiting.setdefault(a, []).append(reader)
+        return reader
 
     def _arrive(self, found: dict[int, Row]) -> None:
         """Atoms that can be read from now on, as rows over the current sources."""
-        for reader in self.readers.values():
-            for a in reader.pending & found.keys():
+        for a, row in found.items():
+            for reader in self.waiting.pop(a, ()):
                 reader.pending.discard(a)
-                _add(reader.known, found[a], reader.form.terms[a])
+                _add(reader.known, row, reader.form.terms[a])
 
     def _symbols(self, symbols: dict[str, tuple[int, list[Affine]]], number: int) -> None:
         for name, forms in self.graph.names.items():
-            if name in symbols:
+            if name in symbols or (f"name {name}", 0) not in self.readers:
                 continue
             readers = [self.readers[f"name {name}", i] for i in range(len(forms))]
-            if all(not r.pending and r.at == -1 for r in readers):
+            if all(not r.pending for r in readers):
                 symbols[name] = number, [Affine(dict(r.known), r.const) for r in readers]
+                for i in range(len(forms)):
+                    del self.readers[f"name {name}", i]
 
     # States
 
@@ -275,7 +281,7 @@ class _Layout:
         """A reader's known part over the next layer's inputs; a name that is not carried is
         lost.
         """
-        key = _normal(reader.known)
+        key = _normal(reader.known) if whole else ()
         known: Row = {}
         if key in whole and reader.known:
             row, const = whole[key]
@@ -301,7 +307,8 @@ class _Layout:
 
     def _carrier(self, layer: Layer, row: Row) -> tuple[Row, Coefficient]:
         """A unit relu(value - low) and how to read the value from it: row and constant."""
-        form = self._form(row)
+        ((first, c),) = list(row.items())[:1]
+        form = self.sources[first] if len(row) == 1 and c == 1 else self._form(row)
         if form.is_const:
             return {}, form.const
         low = Fraction(min(form.lo, 0.0)) if form.lo < 0 else Fraction(0)

@@ -170,7 +170,8 @@ def gate(g: AtomGraph, c: Bool, a: Form, span: Span | None = None) -> Form:
 
 def _switched(g: AtomGraph, a: Form, falsity: Form, most: float, span: Span | None) -> Form:
     """r(a - M falsity), M at least `most` >= max a."""
-    factor = Fraction(most) if a.step is not None else _raised(most)
+    binary = a.step is not None and a.step.denominator & (a.step.denominator - 1) == 0
+    factor = Fraction(most) if binary else _raised(most)
     result = g.relu(g.combine([(1, a), (-factor, falsity)]), span=span)
     if len(result.terms) == 1 and g.atoms[next(iter(result.terms))].kind is AtomKind.RELU:
         (atom,) = result.terms

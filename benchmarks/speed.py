@@ -1,0 +1,96 @@
+"""Speed of the interpreter and of the compiled model, in element-steps a second.
+
+`python benchmarks/speed.py`: the dictionary program (n = 3, 25 pairs, batch of 256), the median of
+several runs, and the ratio to a step-by-step evaluation of the same graph in Python. Given
+`--profile`, where the time from text to weights goes, by stage.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import lsrl
+
+ROOT = Path(__file__).parents[1]
+BATCH, STEPS = 256, 153
+
+
+def rate(run: Callable[[], Any], elements: int, times: int = 7) -> float:
+    """Median element-steps a second."""
+    run()
+    seconds = []
+    for _ in range(times):
+        start = time.perf_counter()
+        run()
+        seconds.append(time.perf_counter() - start)
+    return elements / statistics.median(seconds)
+
+
+def naive(program: lsrl.Program, x: Any) -> None:
+    """The same program, one element and one node at a time."""
+    sys.path.insert(0, str(ROOT / "tests"))
+    from oracle import oracle
+
+    oracle(program.graph, {"token": [int(v) for v in x]})
+
+
+def stages(n: int, length: int) -> dict[str, float]:
+    """Seconds of each stage of compiling the dictionary."""
+    from lsrl.lower.legalise import Legaliser, Options
+    from lsrl.lower.layers import lay_out
+    from lsrl.lower.rounding import certify
+    from lsrl.lower.schedule import schedule
+
+    marks = [time.perf_counter()]
+
+    def mark() -> None:
+        marks.append(time.perf_counter())
+
+    program = lsrl.load(ROOT / "examples/dictionary.lsrl", params={"n": n}, length=length)
+    mark()
+    assert program.graph and program.facts
+    mark()
+    atoms = Legaliser(program.graph, program.facts, Options()).run()
+    mark()
+    machines = [lay_out(atoms, plan, 24) for plan in schedule(atoms)]
+    mark()
+    certify(atoms, min(machines, key=lambda m: m.parameters), 24, length)
+    mark()
+    names = ["parse and elaborate", "optimise and analyse", "legalise", "lay out", "certify"]
+    return {k: b - a for k, a, b in zip(names, marks, marks[1:], strict=False)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--profile", action="store_true")
+    options = parser.parse_args()
+    if options.profile:
+        for n in (3, 10, 30, 100):
+            found = stages(n, n + 100 * n)
+            print(f"n = {n}: " + ", ".join(f"{k} {v:.2f} s" for k, v in found.items()))
+        return
+    program = lsrl.load(ROOT / "examples/dictionary.lsrl", length=200)
+    model = lsrl.compile(program, verify=False)
+    x = np.random.default_rng(0).integers(0, 27, (BATCH, STEPS))
+    base = rate(lambda: naive(program, x[0]), STEPS, 3)
+    print(f"{'':24}{'element-steps/s':>16}{'ratio':>10}")
+    print(f"{'one node at a time':24}{base:>16,.0f}{1:>10.0f}")
+    for name, run in {
+        "interpreter": lambda: program.run_batch(x),
+        "linear-rnn, numpy": lambda: model.run_batch(x, backend="numpy"),
+        "linear-rnn, torch": lambda: model.run_batch(x, backend="torch"),
+    }.items():
+        found = rate(run, x.size)
+        print(f"{name:24}{found:>16,.0f}{found / base:>10,.0f}")
+
+
+if __name__ == "__main__":
+    main()
