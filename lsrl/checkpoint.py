@@ -150,9 +150,28 @@ def _assemble(place: Path, manifest: dict[str, Any]) -> CompiledModel:
     model = CompiledModel(
         program, manifest["target"], options, weights, certificate, shape, symbols
     )
-    if config(model)["inputs"] != manifest["inputs"] or "bound" not in certificate:
+    if not _belong_together(model, manifest):
         raise _problem(place, "its files do not belong together", "compile the program again")
     return model
+
+
+def _belong_together(model: CompiledModel, manifest: dict[str, Any]) -> bool:
+    """Whether config.json, certificate.json and symbols.json are about the program."""
+    fresh, names = config(model), model.program.output_names
+    certificate: Any = model.certificate
+    symbols: Any = model.symbols
+    if not isinstance(certificate, dict) or not isinstance(symbols, dict):
+        return False
+    bounds = certificate.get("bound")
+    return (
+        all(fresh[k] == manifest[k] for k in ("inputs", "input_size", "output_size"))
+        and [o["name"] for o in manifest["outputs"]] == names
+        and all(isinstance(manifest[k], str) for k in ("encoding", "profile"))
+        and isinstance(bounds, dict)
+        and set(bounds) == set(names)
+        and all(isinstance(e, int | float) and e >= 0 for e in bounds.values())
+        and all(certificate.get(k) == manifest[k] for k in ("guard", "dtype", "length"))
+    )
 
 
 def _problem(place: Path, message: str, help: str) -> CheckpointError:

@@ -25,6 +25,7 @@ from .sampling import Sampler
 
 # What only passes a condition on that is watched itself.
 PASSING = frozenset({"const", "not", "take", "concat", "broadcast", "prev", "bound", "promise"})
+LOGIC = frozenset({"and", "or", "not", "all", "any"})
 SEQUENCES = 64  # a round
 LENGTHS = (16, 48, 16, 128, 16, 48, 16, 512)  # of the rounds' sequences, in turn
 
@@ -75,10 +76,10 @@ class Coverage:
     @property
     def watch(self) -> list[int]:
         """The nodes whose values are needed."""
-        nodes = set()
+        nodes: set[int] = set()
         for goal in self.goals:
             if goal.open.any():
-                nodes |= {goal.node, *self.graph.nodes[goal.node].args}
+                nodes |= reads(self.graph, goal.node)
         return sorted(nodes)
 
     @property
@@ -108,10 +109,7 @@ class Coverage:
         self, goal: Goal, fields: Mapping[str, Array], values: Mapping[int, Array]
     ) -> None:
         """Keep the sequences that came closer than any before."""
-        far = distance(self.graph, goal.node, goal.way, values)
-        if far is None:
-            return
-        far = far.min(axis=1)
+        far = distance(self.graph, goal.node, goal.way, values).min(axis=1)
         closer = (far.min(axis=0) < goal.best) & goal.open
         goal.best = np.where(closer, far.min(axis=0), goal.best)
         which = np.broadcast_to(far.argmin(axis=0), closer.shape).ravel()
@@ -134,18 +132,36 @@ class Coverage:
         return tuple(sorted(found, key=lambda u: (u.file, u.line, u.column, u.missing)))
 
 
-def distance(graph: Graph, n: int, way: bool, values: Mapping[int, Array]) -> Array | None:
-    """How far a condition is from being `way`, `[B, T, *shape]`; None where nothing tells."""
-    node = graph.nodes[n]
+def reads(graph: Graph, n: int) -> set[int]:
+    """The nodes whose values tell how far a condition is from being true or false."""
+    found, todo = {n}, [n]
+    while todo:
+        node = graph.nodes[todo.pop()]
+        if node.op in COMPARISONS or node.op in LOGIC:
+            todo += [a for a in node.args if a not in found]
+            found.update(node.args)
+    return found
+
+
+def distance(graph: Graph, n: int, way: bool, values: Mapping[int, Array]) -> Array:
+    """How far a condition is from being `way`, `[B, T, *shape]`: 0 where it is, else up to 1 for
+    each part that is not."""
+    node, value = graph.nodes[n], values[n]
+    if node.op == "not":
+        return distance(graph, node.args[0], not way, values)
     if node.op in COMPARISONS:
         a, b = (_spread(values[x].astype(np.float64), graph.nodes[x], node) for x in node.args)
-        return _apart(node.op, a, b, way)
-    operands = [_spread(values[x], graph.nodes[x], node) == way for x in node.args]
-    if (node.op, way) in (("and", True), ("or", False)):
-        return np.asarray(len(operands) - sum(o.astype(np.float64) for o in operands))
-    if (node.op, way) in (("all", True), ("any", False)):
-        return np.asarray((~(values[node.args[0]] == way)).sum(axis=-1, dtype=np.float64))
-    return None
+        far = _apart(node.op, a, b, way)
+        far = 0.01 + 0.99 * far / (1 + far)
+    elif node.op in LOGIC:
+        parts = [_spread(distance(graph, x, way, values), graph.nodes[x], node) for x in node.args]
+        if node.op in ("all", "any"):
+            parts = list(np.moveaxis(parts[0], -1, 0))
+        every = way == (node.op in ("and", "all"))
+        far = sum(parts) if every else np.minimum.reduce(parts)
+    else:
+        far = np.ones(value.shape)
+    return np.where(value == way, 0.0, far)
 
 
 def _spread(value: Array, operand: Node, node: Node) -> Array:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any
 
+from .analysis.ranges import Fact
 from .errors import Diagnostic, OptionError, UnsupportedError
 from .ir.types import Kind
 from .model import CompiledModel
@@ -82,10 +83,15 @@ def tolerances(program: Program, tolerance: float | None) -> list[float]:
         allowed = INTEGER_TOLERANCE
         if type.kind is Kind.REAL:
             allowed = (
-                tolerance if tolerance is not None else REAL_TOLERANCE * (fact.high - fact.low)
+                tolerance if tolerance is not None else REAL_TOLERANCE * _extent(fact)
             )
         result += [allowed] * type.size
     return result
+
+
+def _extent(fact: Fact) -> float:
+    """The width of a range; of a constant's, its magnitude."""
+    return fact.high - fact.low or abs(fact.high)
 
 
 def check_precision(program: Program, compiled: Compiled, options: CompileOptions) -> None:

@@ -147,8 +147,13 @@ class Proposals:
         for d in self.domains:
             old = fields[d.name]
             some = rng.random(old.shape) < rate.reshape(-1, *[1] * (old.ndim - 1))
-            result[d.name] = np.where(some, d.any(rng, old.shape), old)
+            result[d.name] = np.where(some, self.other(rng, d, old), old)
         return result
+
+    def other(self, rng: Rng, d: Domain, old: Array) -> Array:
+        """Values in place of these: mostly any, some of them near."""
+        near = rng.random(old.shape) < 0.25
+        return np.where(near, d.varied(rng, old), d.any(rng, old.shape))
 
     def typed(self, fields: Mapping[str, Array]) -> Batch:
         """The same with booleans as `bool`."""

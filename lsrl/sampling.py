@@ -17,7 +17,7 @@ from .interpret.machine import Frame
 from .interpret.screen import Screen, Verdict
 from .ir.semantics import Array
 from .program import GUARD, Program
-from .proposals import Batch, Domain, Proposals
+from .proposals import Batch, Proposals
 
 ELEMENTS = 2**18  # input elements drawn at once, about
 COMPANIONS = 16  # sequences that are repaired together, at least
@@ -183,12 +183,9 @@ class _Repair:
             now, last = (fields[d.name][rows, max(0, t - back)][:, None] for back in (0, 1))
             base = np.where(again.reshape(spread), last, now)
             redraw = self.rng.random(base.shape) < rate.reshape(spread)
-            result[d.name] = np.where(redraw, self._other(d, base), base)
+            other = self.sampler.proposals.other(self.rng, d, base)
+            result[d.name] = np.where(redraw, other, base)
         return result
-
-    def _other(self, d: Domain, base: Array) -> Array:
-        near = self.rng.random(base.shape) < 0.25
-        return np.where(near, d.varied(self.rng, base), d.any(self.rng, base.shape))
 
     def _everything(self) -> Batch:
         """Every element of the input's type, in random order, `[1, K, ...]`."""

@@ -8,7 +8,7 @@ none of these. From the rows follow the kinds of `language.md` and the ranges of
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,9 @@ from ..ir.types import Kind
 
 if TYPE_CHECKING:
     from .ranges import Fact
+
+
+Facts = Sequence["Fact"] | Mapping[int, "Fact"]
 
 
 class Factor(Enum):
@@ -40,7 +43,7 @@ def is_signed(c: Coefficient) -> bool:
     return isinstance(c, Factor) or -1 <= c <= 1
 
 
-def dependence(graph: Graph, nodes: Sequence[int], facts: Sequence[Fact | None]) -> dict[int, Rows]:
+def dependence(graph: Graph, nodes: Sequence[int], facts: Facts) -> dict[int, Rows]:
     """Rows of each node of a cyclic component. `facts` of all nodes outside of it are known."""
     rows: dict[int, Rows] = {}
     for n in nodes:
@@ -56,7 +59,7 @@ class _Rule:
     """The rows of one node from those of its operands."""
 
     def __init__(
-        self, graph: Graph, rows: dict[int, Rows], facts: Sequence[Fact | None], node: Node
+        self, graph: Graph, rows: dict[int, Rows], facts: Facts, node: Node
     ) -> None:
         self.graph, self.known, self.facts, self.node = graph, rows, facts, node
 
@@ -88,7 +91,6 @@ class _Rule:
             values = constant.attrs[0]
             return [scale(r, v) for r, v in zip(self.operand(inside), values, strict=True)]
         fact = self.facts[other]
-        assert fact is not None
         los, his = fact.lo.reshape(-1), fact.hi.reshape(-1)
         return [
             None if lo < -1 or hi > 1 else weaken(r, Factor.GATE if lo >= 0 else Factor.SIGNED)

@@ -124,7 +124,8 @@ class _Ranges:
         for n in nodes:
             if self.graph.nodes[n].op == "prev":
                 reads.setdefault(self.graph.nodes[n].attrs[0], []).append(n)
-        facts = [None if p is None else Fact(p[0], p[1], None) for p in self.pairs]
+        read = {a for n in nodes for a in self.graph.nodes[n].args}
+        facts = {a: Fact(*pair, None) for a in read if (pair := self.pairs[a]) is not None}
         rows = dependence(self.graph, nodes, facts)
         next_rows = {s: rows[self.graph.states[s].next] for s in reads}
         flat = [row for s in reads for row in next_rows[s]]

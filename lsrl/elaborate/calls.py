@@ -12,7 +12,7 @@ import numpy as np
 
 from ..errors import suggest
 from ..ir.nodes import Output
-from ..ir.types import BOOL, UNKNOWN, Kind, Type, join_shapes
+from ..ir.types import BOOL, UNKNOWN, Kind, Type, join_kinds, join_shapes
 from ..source import Span
 from ..syntax import ast
 from .core import MAX_MATRIX, Elaborator, Ref
@@ -150,7 +150,7 @@ def _prev(e: Elaborator, x: ast.Call, scope: Scope) -> Ref:
         if given is None:
             return None
         init = given
-    key = e.fresh("prev")
+    key = e.fresh("prev()")
     type = e.assumed.get(key, e.type(init) if e.type(init).shape else UNKNOWN)
     type = type.with_shape(e.type(init).shape or type.shape)
     position, node = e.new_state(key, type, x.span)
@@ -213,7 +213,9 @@ def settle_state(e: Elaborator, key: str, position: int, init: int, next: int, s
         e.error("E301", span, message, "a state keeps its size")
         return
     assert not isinstance(shape, bool)
-    e.found[key] = e.type(next).with_shape(shape)
+    kind = join_kinds(e.type(init), e.type(next))
+    assert kind is not None
+    e.found[key] = kind.with_shape(shape)
     e.close_state(position, init, e.widen(next, assumed.shape, span))
 
 

@@ -13,7 +13,7 @@ from ..ir.types import BOOL, Kind, Type
 from ..source import Span
 from ..syntax import ast
 from .core import MAX_SIZE, Elaborator, Ref, article, sized
-from .scope import Lazy, NotHere, Routine, Scope, Value
+from .scope import Imported, Lazy, Routine, Scope, Value
 
 SYMBOL = {"lt": "<", "le": "<=", "eq": "==", "ne": "!="}
 
@@ -47,14 +47,24 @@ def lookup(e: Elaborator, name: str, span: Span, scope: Scope) -> Ref:
     if isinstance(binding, Routine):
         help = f"call it: `{name}(...)`"
         e.error("E203", span, f"`{name}` is a function", help)
-    elif isinstance(binding, NotHere):
-        e.error(
-            "E204", span, f"`{name}` belongs to an imported file and is no constant there",
-            "only types, constants and functions can be imported",
-        )  # fmt: skip
+    elif isinstance(binding, Imported):
+        return _imported(e, name, binding, span)
     else:
         help = suggest(name, scope.all_names()) or "define it, or declare it as an `input`"
         e.error("E201", span, f"the name `{name}` is not defined", help)
+    return None
+
+
+def _imported(e: Elaborator, name: str, binding: Imported, span: Span) -> Ref:
+    """A constant of another file."""
+    before = dict(e.problems)
+    if isinstance(binding.original.syntax, ast.Definition | ast.Param):
+        node = force(e, binding.original, span)
+        if node is not None and e.is_const(node):
+            return node
+    e.problems = before
+    help = "only types, constants and functions can be imported"
+    e.error("E204", span, f"`{name}` belongs to an imported file and is no constant there", help)
     return None
 
 
@@ -64,23 +74,30 @@ def force(e: Elaborator, binding: Lazy, span: Span) -> Ref:
         return binding.node
     if binding.status == "busy":
         names = [n for n, _ in e.busy]
-        path = [*names[names.index(binding.key) :], binding.key]
-        message = f"`{binding.syntax.name}` needs itself within one step: {' -> '.join(path)}"
-        e.error("E401", span, message, "break the cycle with `prev(...)` or a `state`")
+        path = " -> ".join([*names[names.index(binding.key) :], binding.key])
+        name = binding.key.split(".")[-1]
+        if binding.make is None:
+            help = "break the cycle with `prev(...)` or a `state`"
+            e.error("E401", span, f"`{name}` needs itself within one step: {path}", help)
+        else:
+            help = "give one of them a value that does not need the others"
+            e.error("E401", span, f"`{name}` is defined by itself: {path}", help)
         return None
     binding.status = "busy"
     e.busy.append((binding.key, binding.span))
     try:
         from .declarations import define, define_state
 
-        if isinstance(binding.syntax, ast.State):
+        if binding.make is not None:
+            binding.node = binding.make()
+        elif isinstance(binding.syntax, ast.State):
             binding.node = define_state(e, binding.syntax, binding.scope, binding.key)
-        else:
+        elif isinstance(binding.syntax, ast.Definition):
             binding.node = define(e, binding.syntax, binding.scope, binding.key)
     finally:
         e.busy.pop()
         binding.status = "done"
-    if binding.node is not None:
+    if binding.node is not None and not isinstance(binding.syntax, ast.Param | ast.Length):
         e.names.append((binding.key, binding.node))
     return binding.node
 

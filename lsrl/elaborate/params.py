@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from .calls import constant
 from .core import Elaborator, show
 from .declarations import fit, holds
 from .declared import Declared, declared_type
-from .scope import Scope, Value
+from .scope import Scope
 
 if TYPE_CHECKING:
     from .program import _Round
@@ -24,17 +24,9 @@ if TYPE_CHECKING:
 Override = Any
 
 
-def set_params(round: _Round, scope: Scope, tree: ast.Tree, main: bool) -> None:
-    """Evaluate all `param` declarations of a file, in order, with the user's values."""
-    params = [d for d in tree.declarations if isinstance(d, ast.Param)]
-    if main:
-        _check_names(round.overrides, [p.name for p in params])
-    for d in params:
-        node = _param(round, scope, d, round.overrides if main else {})
-        round.bind(scope, d.name, Value(node, d.span), d.span)
-
-
-def _check_names(overrides: Mapping[str, Override], known: Sequence[str]) -> None:
+def check_overrides(overrides: Mapping[str, Override], tree: ast.Tree) -> None:
+    """Raises `OptionError` for values given to parameters that do not exist."""
+    known = [d.name for d in tree.declarations if isinstance(d, ast.Param)]
     for name in overrides:
         if name not in known:
             has = f"it has {', '.join(known)}" if known else "it has none"
@@ -42,10 +34,9 @@ def _check_names(overrides: Mapping[str, Override], known: Sequence[str]) -> Non
             raise OptionError.at("E010", None, f"the program has no parameter `{name}`", help)
 
 
-def _param(
-    round: _Round, scope: Scope, d: ast.Param, overrides: Mapping[str, Override]
-) -> int | None:
-    e = round.e
+def set_param(round: _Round, scope: Scope, d: ast.Param, main: bool) -> int | None:
+    """A parameter's value: the user's or, in imported files always, the default."""
+    e, overrides = round.e, round.overrides if main else {}
     declared = declared_type(e, d.type, scope)
     node = constant(e, d.value, scope, f"the value of `{d.name}`")
     if declared is None or node is None:
@@ -57,8 +48,9 @@ def _param(
         return None
     if d.name not in overrides:
         holds(e, declared, node, d.value.span, d.name)
-    round.params[d.name] = plain(e.node(node).values)
-    round.param_types[d.name] = declared
+    if main:
+        round.params[d.name] = plain(e.node(node).values)
+        round.param_types[d.name] = declared
     return node
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,8 @@ from .declarations import conform, zero_type
 from .declared import Declared, declared_type
 from .expressions import expression, force
 from .modules import import_path, library, load_imports
-from .params import Override, set_params
-from .scope import Binding, Lazy, NotHere, Routine, Scope, Value
+from .params import Override, check_overrides, set_param
+from .scope import Binding, Imported, Lazy, Routine, Scope, Value
 from .unused import check_uncalled
 
 DEFAULT_LENGTH = 1024
@@ -48,24 +49,31 @@ def elaborate(
     tree: ast.Tree, overrides: Mapping[str, Override] | None = None, length: int | None = None
 ) -> Elaborated:
     """Elaborate a program. Raises `ProgramError` with every problem found."""
+    check_overrides(overrides or {}, tree)
     imports = load_imports(tree)
     assumed: dict[str, Type] = {}
     limit = sys.getrecursionlimit()
     sys.setrecursionlimit(max(limit, 50_000))
     try:
         guessed = False
-        for k in range(MAX_ROUNDS):
+        # Each round settles the kind or the size of a state at least.
+        rounds = MAX_ROUNDS
+        k = 0
+        while True:
             round = _Round(tree, imports, dict(overrides or {}), length, assumed)
             round.e.revise = guessed and k < MAX_ROUNDS - 1
             result = round.run()
             found = round.e.found
             if all(assumed.get(k) == t for k, t in found.items()):
-                if all(t == zero_type(t) for t in found.values()) or round.e.problems:
+                settled = all(t == zero_type(t) for t in found.values())
+                if settled or (round.e.problems and not round.e.guessed):
                     return round.finish(result)
                 found = {k: zero_type(t) for k, t in found.items()}
             guessed = round.e.guessed
+            k, rounds = k + 1, max(rounds, MAX_ROUNDS + 4 * len(found))
+            if k == rounds:
+                raise RuntimeError("the types of the states do not settle")
             assumed = {**assumed, **{k: _grow(assumed.get(k), t) for k, t in found.items()}}
-        return round.finish(result)
     finally:
         sys.setrecursionlimit(limit)
 
@@ -109,8 +117,9 @@ class _Round:
         if self.e.problems:
             return None
         e = self.e
+        inputs = sorted(e.build.inputs, key=lambda f: f.span.start if f.span else 0)
         return Graph(
-            tuple(e.build.nodes), tuple(e.build.states), tuple(e.build.inputs),
+            tuple(e.build.nodes), tuple(e.build.states), tuple(inputs),
             tuple(self.outputs), tuple(e.assumes), tuple(e.names), e.length,
         )  # fmt: skip
 
@@ -123,7 +132,10 @@ class _Round:
         examples = tuple(d for d in declarations if isinstance(d, ast.Example))
         members = {m: t.members.index(m) for m, t in self.e.members.items()}
         doc = docs[0].strip() if docs else ""
-        return Elaborated(graph, doc, self.params, self.param_types, members, examples, self.tree)
+        names = [d.name for d in declarations if isinstance(d, ast.Param)]
+        params = {name: self.params[name] for name in names}
+        types = {name: self.param_types[name] for name in names}
+        return Elaborated(graph, doc, params, types, members, examples, self.tree)
 
     # Scopes
 
@@ -141,6 +153,8 @@ class _Round:
         scope = Scope(self.std)
         if main:
             self._doc_first(tree)
+            self.length_binding = self._length(scope, tree)
+        scope.names["length"] = self.length_binding
         for d in tree.declarations:
             if isinstance(d, ast.Import):
                 self._import(scope, tree, d)
@@ -148,8 +162,6 @@ class _Round:
             if isinstance(d, ast.TypeDef):
                 self._typedef(scope, d)
         self._inline_members(scope, tree)
-        set_params(self, scope, tree, main)
-        self._length(scope, tree, main)
         for d in tree.declarations:
             self._declare(scope, d, main)
         return scope
@@ -166,22 +178,10 @@ class _Round:
         other = self.scopes[path]
         for name, binding in other.names.items():
             if name != "length":
-                self.bind(scope, name, self._exported(name, binding), d.span, imported=True)
+                exported = Imported(binding) if isinstance(binding, Lazy) else binding
+                self.bind(scope, name, exported, d.span, imported=True)
         for name, definition in other.types.items():
             scope.types.setdefault(name, definition)
-
-    def _exported(self, name: str, binding: Binding) -> Binding:
-        """Constants and functions pass; what depends on the other file's inputs does not."""
-        if isinstance(binding, Lazy):
-            before = dict(self.e.problems)
-            node = None
-            if isinstance(binding.syntax, ast.Definition):
-                node = force(self.e, binding, binding.span)
-            if node is None or not self.e.is_const(node):
-                self.e.problems = before
-                return NotHere(name, binding.span)
-            return Value(node, binding.span)
-        return binding
 
     def bind(
         self, scope: Scope, name: str, binding: Binding, span: Span, imported: bool = False
@@ -232,20 +232,26 @@ class _Round:
                 node = self.e.build.const(code, type, x.span)
                 self.bind(scope, member, Value(node, x.span), x.span)
 
-    def _length(self, scope: Scope, tree: ast.Tree, main: bool) -> None:
-        e = self.e
+    def _length(self, scope: Scope, tree: ast.Tree) -> Binding:
+        """What `length` stands for, in imported files too."""
         declared = [d for d in tree.declarations if isinstance(d, ast.Length)]
-        if main and self.length is None and declared:
-            ref = constant(e, declared[0].value, scope, "the length")
-            n = e.const_int(ref, declared[0].value.span, "the length")
-            if n is not None and not 1 <= n <= 2**40:
-                message = f"the length {n} is not between 1 and 2^40"
-                e.error("E303", declared[0].span, message, "choose another length")
-            elif n is not None:
-                e.length = n
         for extra in declared[1:]:
-            e.error("E202", extra.span, "`length` is declared twice", "remove one of them")
-        scope.names["length"] = Value(e.build.const(e.length, INT))
+            self.e.error("E202", extra.span, "`length` is declared twice", "remove one of them")
+        if self.length is not None or not declared:
+            return Value(self.e.build.const(self.e.length, INT))
+        first = declared[0]
+        return Lazy(first, scope, "length", lambda: self._declared_length(scope, first))
+
+    def _declared_length(self, scope: Scope, d: ast.Length) -> int | None:
+        e = self.e
+        ref = constant(e, d.value, scope, "the length")
+        n = e.const_int(ref, d.value.span, "the length")
+        if n is not None and not 1 <= n <= 2**40:
+            message = f"the length {n} is not between 1 and 2^40"
+            e.error("E303", d.value.span, message, "choose another length")
+        elif n is not None:
+            e.length = n
+        return e.build.const(e.length, INT)
 
     def _declare(self, scope: Scope, d: ast.Declaration, main: bool) -> None:
         if isinstance(d, ast.Definition | ast.State):
@@ -253,11 +259,12 @@ class _Round:
         elif isinstance(d, ast.Function):
             self._check_formals(d)
             self.bind(scope, d.name, Routine(d, scope), d.span)
+        elif isinstance(d, ast.Param):
+            make = partial(set_param, self, scope, d, main)
+            self.bind(scope, d.name, Lazy(d, scope, d.name, make), d.span)
         elif isinstance(d, ast.Input):
-            if main:
-                self._input(scope, d)
-            else:
-                self.bind(scope, d.name, NotHere(d.name, d.span), d.span)
+            make = partial(self._input, scope, d)
+            self.bind(scope, d.name, Lazy(d, scope, d.name, make), d.span)
 
     def _check_formals(self, d: ast.Function) -> None:
         names = [f.name for f in d.formals]
@@ -266,7 +273,7 @@ class _Round:
                 message = f"two arguments are called `{formal.name}`"
                 self.e.error("E202", formal.span, message, "rename one of them")
 
-    def _input(self, scope: Scope, d: ast.Input) -> None:
+    def _input(self, scope: Scope, d: ast.Input) -> int | None:
         e = self.e
         declared = declared_type(e, d.type, scope)
         node = None
@@ -280,16 +287,15 @@ class _Round:
             field = Field(d.name, declared.type, declared.lo, declared.hi, d.span)
             e.build.inputs.append(field)
             node = e.build.add(Node("input", (), declared.type, (d.name,), d.span))
-            e.names.append((d.name, node))
-        self.bind(scope, d.name, Value(node, d.span), d.span)
+        return node
 
     # Values
 
     def _values(self, top: Scope) -> None:
         e = self.e
-        for binding in list(top.names.values()):
-            if isinstance(binding, Lazy) and binding.scope is top:
-                force(e, binding, binding.span)
+        own = [b for b in top.names.values() if isinstance(b, Lazy)]
+        for binding in sorted(own, key=lambda b: not isinstance(b.syntax, ast.Input)):
+            force(e, binding, binding.span)
         for d in self.tree.declarations:
             if isinstance(d, ast.Output):
                 self._output(top, d)

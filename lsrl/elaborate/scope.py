@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from ..source import Span
@@ -19,11 +19,15 @@ class Value:
 
 @dataclass
 class Lazy:
-    """A definition or a state: elaborated when first asked for, then remembered."""
+    """A declared name: elaborated when first asked for, so that the order of lines does not matter.
 
-    syntax: ast.Definition | ast.State
+    `make` elaborates what is neither a definition nor a state.
+    """
+
+    syntax: ast.Definition | ast.State | ast.Param | ast.Length | ast.Input
     scope: Scope
     key: str
+    make: Callable[[], int | None] | None = None
     status: str = "new"  # new, busy, done
     node: int | None = None
 
@@ -45,14 +49,17 @@ class Routine:
 
 
 @dataclass
-class NotHere:
-    """A name of an imported file that importers cannot use (it depends on that file's inputs)."""
+class Imported:
+    """A name that another file defines; it may be used if it is a constant."""
 
-    name: str
-    span: Span
+    original: Lazy
+
+    @property
+    def span(self) -> Span:
+        return self.original.span
 
 
-Binding = Value | Lazy | Routine | NotHere
+Binding = Value | Lazy | Routine | Imported
 
 
 @dataclass

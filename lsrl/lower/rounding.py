@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from ..analysis.dependence import Row
@@ -106,15 +106,20 @@ class _Analysis:
         """|A^k| times the error of each step, summed over the length."""
         if not layer.lanes:
             return []
+        before = {**forms, **{("s", k): _before(forms["s", k], l) for k, l in enumerate(layer.lanes)}}
         added, times = [], []
         for lane in layer.lanes:
             row = {**lane.added.row, **{("s", j): c for j, c in lane.row.items()}}
             known = {**errors, **{("s", j): ZERO for j in lane.row}}
             atom = self.graph.atoms[lane.atom]
             affine = Affine(row, lane.added.const)
-            added.append(self._affine(affine, known, forms, atom.span, atom.label))
+            added.append(self._affine(affine, known, before, atom.span, atom.label))
             times.append(self._openings(lane, forms))
-        if not any(b.error for b in added):
+        unbounded = [b for b in added if not math.isfinite(b.error)]
+        if unbounded:
+            return unbounded[:1] * len(added)
+        starts = [self._start(lane.init) for lane in layer.lanes]
+        if not any(b.error for b in added) and not any(starts):
             return added
         lanes = [(0, k) for k in range(len(layer.lanes))]
         signed: list[Row] = [{(0, j): c for j, c in lane.row.items()} for lane in layer.lanes]
@@ -124,6 +129,10 @@ class _Analysis:
         for k, most in enumerate(times):
             if most is not None and signed[k] == {(0, k): 1}:  # nothing is added at other steps
                 grown[k] = -most * added[k].error, most * added[k].error
+        if any(starts):
+            sizes: list[Row] = [{j: abs(float(c)) for j, c in row.items()} for row in signed]
+            kept = linear_ranges(lanes, sizes, starts, [(0.0, 0.0)] * len(lanes), self.length)
+            grown = [(g[0] - k[1], g[1] + k[1]) for g, k in zip(grown, kept, strict=True)]
         return [
             Bound(
                 max(-low, high),
@@ -133,6 +142,12 @@ class _Analysis:
             )
             for (low, high), b in zip(grown, added, strict=True)
         ]
+
+    def _start(self, init: Coefficient) -> float:
+        """The rounding of an initial value."""
+        if representable(init, self.digits):
+            return 0.0
+        return abs(float(init)) * self.unit_roundoff
 
     def _openings(self, lane: StateLane, forms: Mapping[Source, Form]) -> int | None:
         """In how many steps at most something other than 0 is added to a lane."""
@@ -221,6 +236,13 @@ class _Analysis:
             return True
         dyadic = step.denominator & (step.denominator - 1) == 0
         return dyadic and total / float(step) <= 2.0**self.digits
+
+
+def _before(form: Form, lane: StateLane) -> Form:
+    """What is known of a lane one step ago: its initial value is not among the emitted ones."""
+    init = float(lane.init)
+    step = gcd([form.step, abs(Fraction(lane.init))])
+    return replace(form, lo=min(form.lo, init), hi=max(form.hi, init), step=step)
 
 
 def _is_power_of_two(c: Coefficient) -> bool:

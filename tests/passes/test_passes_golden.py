@@ -67,9 +67,9 @@ def test_dce_keeps_what_promises_check(after: Callable[..., str]) -> None:
         output x
     """
     assert after(X + program, Cse(), Dce()) == golden("""
-        state prev: int = 0 then %0
+        state "prev()": int = 0 then %0
         %0: int = input x
-        %1: int = prev prev
+        %1: int = prev "prev()"
         %2: int = add %0 %1
         %3: int = bound %2 checked 0..5
         output x = %0
@@ -78,9 +78,9 @@ def test_dce_keeps_what_promises_check(after: Callable[..., str]) -> None:
 
 def test_dce_keeps_what_assumes_ask(after: Callable[..., str]) -> None:
     assert after(X + "assume x != prev(x)\noutput 1\n", Cse(), Dce()) == golden("""
-        state prev: int = 0 then %0
+        state "prev()": int = 0 then %0
         %0: int = input x
-        %1: int = prev prev
+        %1: int = prev "prev()"
         %2: bool = ne %0 %1
         %3: int = const 1
         assume "assume in line 2" = %2
