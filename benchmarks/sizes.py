@@ -1,7 +1,7 @@
 """Sizes and compile times of models, beside the reference implementation's.
 
 Prints the table of the README: `python benchmarks/sizes.py` (`--markdown` for its source, `--large`
-for n = 30 and n = 100). The reference figures were measured on the code that accompanies Petrov et
+for n = 30 and n = 100 too, `--growth` for how the compile time grows). The reference figures were measured on the code that accompanies Petrov et
 al. 2024, its five conditional variants; a range where they differ. Times are of one run, without
 imports; the ratio is the reference's smallest figure over ours.
 """
@@ -9,6 +9,7 @@ imports; the ratio is the reference's smallest figure over ours.
 from __future__ import annotations
 
 import argparse
+import math
 import time
 from pathlib import Path
 
@@ -76,11 +77,27 @@ def row(name: str, n: int) -> list[str]:
     return cells
 
 
+def growth() -> None:
+    """Compile time of the dictionary over atoms times their logarithm, relative to n = 10."""
+    base = 0.0
+    for n in (10, 30, 100):
+        model, seconds = min((compiled("dictionary", n) for _ in range(3)), key=lambda p: p[1])
+        atoms = sum(m for _, _, m in model.shape["layers"]) + model.report.state_size
+        cost = seconds / (atoms * math.log(atoms))
+        base = base or cost
+        print(f"n = {n}: {seconds:.2f} s, {atoms:,} units, time over units x log, relative: "
+              f"{cost / base:.2f}")  # fmt: skip
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--markdown", action="store_true")
     parser.add_argument("--large", action="store_true")
+    parser.add_argument("--growth", action="store_true")
     options = parser.parse_args()
+    if options.growth:
+        growth()
+        return
     sizes = [("dictionary", 3), ("dictionary", 10), ("vector", 2)]
     if options.large:
         sizes += [("dictionary", 30), ("dictionary", 100)]

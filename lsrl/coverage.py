@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -158,7 +159,7 @@ def distance(graph: Graph, n: int, way: bool, values: Mapping[int, Array]) -> Ar
         if node.op in ("all", "any"):
             parts = list(np.moveaxis(parts[0], -1, 0))
         every = way == (node.op in ("and", "all"))
-        far = sum(parts) if every else np.minimum.reduce(parts)
+        far = reduce(np.add if every else np.minimum, parts)
     else:
         far = np.ones(value.shape)
     return np.where(value == way, 0.0, far)

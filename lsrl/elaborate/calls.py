@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -64,9 +64,7 @@ def _function(e: Elaborator, x: ast.Call, routine: Routine, scope: Scope) -> Ref
     function = routine.syntax
     names = [n for n, _, _ in e.calls]
     if function.name in names:
-        path = " -> ".join([*names[names.index(function.name) :], function.name])
-        message = f"`{function.name}` calls itself: {path}"
-        e.error("E402", x.span, message, "functions cannot be recursive; use a `state`")
+        recursive(e, x, [*names[names.index(function.name) :], function.name])
         return None
     bound = _bind(e, x, function, scope, routine)
     if bound is None:
@@ -95,6 +93,12 @@ def assume(e: Elaborator, x: ast.Assume, scope: Scope) -> None:
         node = reduce(e, "all", node, "`assume`", x.condition.span)
     if node is not None:
         e.assumes.append(Output(f"assume in line {x.span.line}", node, x.span))
+
+
+def recursive(e: Elaborator, x: ast.Call, path: Sequence[str]) -> None:
+    """Report a call that closes a circle of functions."""
+    message = f"`{x.name}` calls itself: {' -> '.join(path)}"
+    e.error("E402", x.span, message, "functions cannot be recursive; use a `state`")
 
 
 def _bind(

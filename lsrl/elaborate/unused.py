@@ -1,4 +1,4 @@
-"""Functions that nothing calls: their names are checked all the same."""
+"""Functions that nothing calls: their names and recursion are checked all the same."""
 
 from __future__ import annotations
 
@@ -8,19 +8,41 @@ from typing import Any
 
 from ..errors import suggest
 from ..syntax import ast
-from .calls import BUILTINS
+from .calls import BUILTINS, recursive
 from .core import Elaborator
 from .scope import Scope
 
 
 def check_uncalled(e: Elaborator, tree: ast.Tree, top: Scope) -> None:
-    """Report unknown names in the bodies of functions (those called were elaborated already)."""
+    """Report unknown names and recursion in functions (those called were elaborated already)."""
+    calls: dict[str, list[ast.Call]] = {}
     for d in tree.declarations:
         if isinstance(d, ast.Function):
             local = {f.name for f in d.formals}
             local |= {x.name for x in d.body if not isinstance(x, ast.Assume)}
+            calls[d.name] = []
             for x, names in _uses((d.body, d.result), local):
                 _check(e, x, names, top)
+                if isinstance(x, ast.Call) and x.name not in names:
+                    calls[d.name].append(x)
+    if not any(code == "E402" for code, _, _ in e.problems):
+        _check_recursion(e, calls)
+
+
+def _check_recursion(e: Elaborator, calls: dict[str, list[ast.Call]]) -> None:
+    """Report the first call on each path that leads back to a function on that path."""
+    done: set[str] = set()
+    for start in calls:
+        path: list[tuple[str, Iterator[ast.Call]]] = [(start, iter(calls[start]))]
+        while path and start not in done:
+            call = next(path[-1][1], None)
+            names = [name for name, _ in path]
+            if call is None:
+                done.add(path.pop()[0])
+            elif call.name in names:
+                recursive(e, call, [*names[names.index(call.name) :], call.name])
+            elif call.name in calls and call.name not in done:
+                path.append((call.name, iter(calls[call.name])))
 
 
 def _check(e: Elaborator, x: ast.Name | ast.Call, local: set[str], top: Scope) -> None:

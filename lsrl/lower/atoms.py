@@ -227,7 +227,7 @@ class AtomGraph:
         base = f(form.const) if silent else max(set(values), key=values.count)
         found = [*values, base] if silent else values
         result = self.form({a: v - base for a, v in zip(lanes, values, strict=True)}, base)
-        step = gcd(abs(Fraction(v)) for v in found)
+        step = gcd(abs(v) for v in set(found))
         return tighten(result, float(min(found)), float(max(found)), step)
 
     def combine(self, parts: Iterable[tuple[Coefficient, Form]], const: Coefficient = 0) -> Form:
@@ -262,7 +262,11 @@ def scaled_step(step: Fraction | None, c: Coefficient) -> int | Fraction | None:
 def primitive(terms: Mapping[Any, Coefficient]) -> tuple[tuple[tuple[Any, int], ...], Fraction]:
     """Coefficients as coprime integers, the first one positive, and the factor taken out."""
     items = sorted(terms.items())
-    factor = gcd(abs(c) for _, c in items) or Fraction(1)
+    factor = gcd(abs(c) for _, c in items)
+    if factor is None:  # a finer lattice than `gcd` follows
+        denominator = math.lcm(*(Fraction(c).denominator for _, c in items))
+        factor = Fraction(math.gcd(*(int(c * denominator) for _, c in items)), denominator)
+    factor = factor or Fraction(1)
     if items and items[0][1] < 0:
         factor = -factor
     if factor == 1:
