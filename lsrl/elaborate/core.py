@@ -49,7 +49,7 @@ class Elaborator:
         self.names: list[tuple[str, int]] = []
         self.assumes: list[Output] = []
         self.members: dict[str, Type] = {}
-        self.guessed = False  # a size was asked for that is not known yet, and taken as a scalar's
+        self.guessed = False  # a size that is not known yet was taken as a scalar's
         self.revise = False  # the round before guessed: a state's size may change once more
 
     # Problems
@@ -200,6 +200,7 @@ class Elaborator:
                 self._mismatch(shape, shape_of, span, what)
                 return None
             shape = joined
+        self.guessed |= shape is None
         if shape is not None and len(shape) == 2 and not all(self.is_const(r) for r in known):
             self.error(
                 "E306", spans[0], f"{what} cannot take a matrix and a value of the run",

@@ -47,7 +47,7 @@ def _lines(value: Any, label: str, depth: int) -> Iterator[str]:
     inline: list[tuple[str, Any]] = []
     below: list[tuple[str, Any]] = []
     for name, part in value.items():
-        if name in ("node", "line", "column") or part in (None, [], False):
+        if name in ("node", "line", "column") or part is None or part is False or part == []:
             continue
         (below if _has_nodes(part) else inline).append((name, part))
     words = [f"{n}={json.dumps(p, ensure_ascii=False)}" for n, p in inline]
