@@ -44,15 +44,17 @@ def right_answers(model: lsrl.CompiledModel, n: int, prompts: int = 20) -> tuple
     """Answers of a dictionary model that are right, and how many there were: each prompt has 50
     pairs with distinct keys, and asks for one of them."""
     rng = np.random.default_rng(0)
-    right = 0
+    batch, wanted = [], []
     for _ in range(prompts):
         keys = np.unique(rng.integers(0, 27, (4 * PAIRS, n)), axis=0)
         keys = rng.permutation(keys)[:PAIRS]
         values = rng.integers(0, 27, keys.shape)
         asked = int(rng.integers(PAIRS))
         pairs = np.concatenate([keys, values], axis=1).reshape(-1)
-        y = model.run(np.concatenate([keys[asked], pairs]))
-        right += bool(np.array_equal(y[-n:], values[asked]))
+        batch.append(np.concatenate([keys[asked], pairs]))
+        wanted.append(values[asked])
+    y = model.run_batch(np.array(batch))[:, -n:]
+    right = int((y == np.array(wanted)).all(axis=1).sum())
     return right, prompts
 
 

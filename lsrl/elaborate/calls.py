@@ -74,9 +74,6 @@ def _function(e: Elaborator, x: ast.Call, routine: Routine, scope: Scope) -> Ref
     with e.calling(function.name, x.span, routine.scope.is_library):
         for line in function.body:
             if isinstance(line, ast.Definition | ast.State):
-                if line.name in inner.names:
-                    help = "each name is defined once"
-                    e.error("E202", line.span, f"`{line.name}` is defined twice", help)
                 inner.names[line.name] = Lazy(line, inner, f"{path}.{line.name}")
         for line in function.body:
             if isinstance(line, ast.Definition | ast.State):

@@ -20,7 +20,7 @@ from ..ir.nodes import Node, Output, State
 from ..ir.types import UNKNOWN, Kind, Type, join_kinds, join_shapes
 from ..source import Span
 
-MAX_SIZE = 1 << 20  # elements of a vector
+MAX_SIZE = 1 << 18  # elements of a vector
 MAX_MATRIX = 1 << 20  # entries of a matrix
 MAX_NODES = 250_000
 MAX_DIGITS = 4096  # bits of a constant

@@ -63,7 +63,7 @@ def elaborate(
             round = _Round(tree, imports, dict(overrides or {}), length, assumed)
             round.e.revise = guessed and k < MAX_ROUNDS - 1
             result = round.run()
-            found = round.e.found
+            found = {k: _grow(assumed.get(k), t) for k, t in round.e.found.items()}
             if all(assumed.get(k) == t for k, t in found.items()):
                 settled = all(t == zero_type(t) for t in found.values())
                 if settled or (round.e.problems and not round.e.guessed):
@@ -72,8 +72,10 @@ def elaborate(
             guessed = round.e.guessed
             k, rounds = k + 1, max(rounds, MAX_ROUNDS + 4 * len(found))
             if k == rounds:
+                if round.e.problems:
+                    return round.finish(result)
                 raise RuntimeError("the types of the states do not settle")
-            assumed = {**assumed, **{k: _grow(assumed.get(k), t) for k, t in found.items()}}
+            assumed = {**assumed, **found}
     finally:
         sys.setrecursionlimit(limit)
 
@@ -161,7 +163,8 @@ class _Round:
         for d in tree.declarations:
             if isinstance(d, ast.TypeDef):
                 self._typedef(scope, d)
-        self._inline_members(scope, tree)
+            else:
+                self._inline_members(scope, d)
         for d in tree.declarations:
             self._declare(scope, d, main)
         return scope
@@ -207,14 +210,13 @@ class _Round:
         scope.types[d.name] = d
         self._members(scope, d.type)
 
-    def _inline_members(self, scope: Scope, tree: ast.Tree) -> None:
-        for d in tree.declarations:
-            types = [getattr(d, "type", None)]
-            if isinstance(d, ast.Function):
-                types = [line.type for line in d.body if not isinstance(line, ast.Assume)]
-            for type in types:
-                if type is not None and not isinstance(d, ast.TypeDef):
-                    self._members(scope, type)
+    def _inline_members(self, scope: Scope, d: ast.Declaration) -> None:
+        types = [getattr(d, "type", None)]
+        if isinstance(d, ast.Function):
+            types = [line.type for line in d.body if not isinstance(line, ast.Assume)]
+        for type in types:
+            if type is not None:
+                self._members(scope, type)
 
     def _members(self, scope: Scope, x: ast.TypeExpr) -> None:
         """Bind the members of an enumeration, names of the whole program."""
@@ -257,7 +259,7 @@ class _Round:
         if isinstance(d, ast.Definition | ast.State):
             self.bind(scope, d.name, Lazy(d, scope, d.name), d.span)
         elif isinstance(d, ast.Function):
-            self._check_formals(d)
+            self._check_names(d)
             self.bind(scope, d.name, Routine(d, scope), d.span)
         elif isinstance(d, ast.Param):
             make = partial(set_param, self, scope, d, main)
@@ -266,12 +268,15 @@ class _Round:
             make = partial(self._input, scope, d)
             self.bind(scope, d.name, Lazy(d, scope, d.name, make), d.span)
 
-    def _check_formals(self, d: ast.Function) -> None:
-        names = [f.name for f in d.formals]
-        for i, formal in enumerate(d.formals):
-            if formal.name in names[:i]:
-                message = f"two arguments are called `{formal.name}`"
-                self.e.error("E202", formal.span, message, "rename one of them")
+    def _check_names(self, d: ast.Function) -> None:
+        """Each name is defined once in a function."""
+        seen: set[str] = set()
+        for x in (*d.formals, *d.body):
+            if not isinstance(x, ast.Assume):
+                if x.name in seen:
+                    message = f"`{x.name}` is defined twice in `{d.name}`"
+                    self.e.error("E202", x.span, message, "rename one of them")
+                seen.add(x.name)
 
     def _input(self, scope: Scope, d: ast.Input) -> int | None:
         e = self.e

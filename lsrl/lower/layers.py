@@ -19,6 +19,7 @@ from ..source import Span
 from .atoms import AtomGraph, AtomKind, Coefficient, Form, exact_in, primitive
 from .schedule import Schedule
 
+NEGLIGIBLE = 2.0**-45
 Source = tuple[str, int]  # ("x", column of the layer's input) or ("s", lane of the layer's state)
 Row = dict[Source, Coefficient]
 
@@ -311,7 +312,8 @@ class _Layout:
         form = self.sources[first] if len(row) == 1 and c == 1 else self._form(row)
         if form.is_const:
             return {}, form.const
-        low = Fraction(min(form.lo, 0.0)) if form.lo < 0 else Fraction(0)
+        # What falls below zero only by the rounding of its range is not worth a shift.
+        low = Fraction(form.lo) if form.lo < -NEGLIGIBLE * form.hi else Fraction(0)
         if low.denominator == 1:
             low = int(low)  # type: ignore[assignment]
         shifted = self.graph.combine([(1, form)], -low)

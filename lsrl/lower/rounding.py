@@ -55,7 +55,7 @@ def certify(graph: AtomGraph, machine: Layered, digits: int, length: int) -> lis
         for f in machine.layers[0].inputs
     ]
     for layer in machine.layers:
-        bounds = analysis.layer(layer, bounds)
+        bounds = analysis.layer(layer, bounds, last=layer is machine.layers[-1])
     return bounds
 
 
@@ -64,7 +64,7 @@ class _Analysis:
         self.graph, self.digits, self.length = graph, digits, length
         self.unit_roundoff = 2.0**-digits
 
-    def layer(self, layer: Layer, inputs: list[Bound]) -> list[Bound]:
+    def layer(self, layer: Layer, inputs: list[Bound], last: bool) -> list[Bound]:
         errors: dict[Source, Bound] = {("x", i): b for i, b in enumerate(inputs)}
         forms: dict[Source, Form] = {("x", i): f for i, f in enumerate(layer.inputs)}
         for k, lane in enumerate(layer.lanes):
@@ -75,6 +75,8 @@ class _Analysis:
         for unit in layer.units:
             affine = self._opened(unit, errors, forms)
             bound = self._affine(affine, errors, forms, unit.span, unit.label)
+            if unit.atom < 0 and not last and unit.form.lo < 0:
+                bound = bound.plus(-unit.form.lo, unit.span, unit.label)  # cut off by the ReLU
             if unit.saturating:
                 bound = (
                     ZERO if bound.error < SATURATION_MARGIN else bound.plus(math.inf, unit.span, "")

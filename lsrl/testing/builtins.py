@@ -9,7 +9,7 @@ from ..analysis.lattice import gcd
 from ..ir.types import Kind
 from . import values as v
 from .rules import comparable, rule
-from .values import Matrix, Value, integer, joint_size, number, truth
+from .values import Matrix, Reject, Value, integer, joint_size, number, truth
 from .writer import DECIMALS, Writer
 
 
@@ -99,6 +99,20 @@ def _dot(w: Writer) -> Value:
     products = [size * x * y for x in (a.lo, a.hi) for y in (b.lo, b.hi)]
     ends = min(products), max(products)
     return number(f"dot({a.text}, {b.text})", (a, b), ends, v.ATOM, None)
+
+
+@rule(3)
+def _weighted(w: Writer) -> Value:
+    """A vector parameter and a value."""
+    if not w.vectors:
+        raise Reject
+    c = w.choices.pick(w.vectors)
+    a = w.number(c.size if w.choices.chance(60) else None, 64)
+    most = c.most * a.most
+    if a.size is not None and w.choices.chance(60):
+        most *= a.size
+        return number(f"dot({c.text}, {a.text})", (c, a), (-most, most), v.ATOM, None, None)
+    return number(f"{c.text} * {a.at(v.NEGATE)}", (c, a), (-most, most), v.PRODUCT, c.size, None)
 
 
 @rule(6)
@@ -261,7 +275,7 @@ def matrix(w: Writer, n: int, columns: int) -> Matrix:
     ]  # fmt: skip
     if n == 2:
         square.append(Matrix("rotation(pi / 3)", 2, 2, 1.5, None))
-    if w.choices.chance(60):
+    if w.choices.chance(75):
         return w.choices.pick(square if n == columns else [wide])
     rows = [w.filled(columns, lambda: w.whole(-1, 2)) for _ in range(n)]
     text = "[" + ", ".join(r.text for r in rows) + "]"
@@ -276,11 +290,11 @@ def product(m: Matrix, a: Value) -> Value:
     return number(f"{m.text} @ {a.at(v.NEGATE)}", parts, ends, v.PRODUCT, m.rows, step)
 
 
-@rule(10)
+@rule(16)
 def _matrix_product(w: Writer) -> Value:
     a = w.number(w.size() or 2)
     assert a.size is not None
     found = [m for m in w.matrices if m.columns == a.size]
     if found and w.choices.chance(70):
         return product(w.choices.pick(found), a)
-    return product(matrix(w, w.choices.pick([a.size, 1, 2, 3]), a.size), a)
+    return product(matrix(w, w.choices.pick([a.size, a.size, 1, 2]), a.size), a)

@@ -20,7 +20,7 @@ def _call(w: Writer) -> Value:
     inner = _body(w, args)
     formals = [n.text for n in inner.names]
     extra = ""
-    if w.choices.chance(30):
+    if w.choices.chance(50):
         k = w.whole(1, 4)
         formals.append(f"k = {k.text}")
         inner.constants.append(replace(k, text="k"))
@@ -56,6 +56,7 @@ def _body(w: Writer, args: list[Value]) -> Writer:
     )  # fmt: skip
     inner = Writer(w.choices, settings)
     inner.constants, inner.matrices = list(w.constants), list(w.matrices)
+    inner.vectors = list(w.vectors)
     for k, a in enumerate(args):
         inner.add(a.renamed(f"{'abc'[k]}"))
     return inner

@@ -103,7 +103,7 @@ def _params(draft: _Draft) -> None:
         n = w.choices.integer(1, 3)
         weights = w.filled(n, lambda: w.choices.pick([w.decimal, w.whole])())
         draft.head.append(f"param weights: real[{n}] = {weights.text}")
-        w.add(replace(weights.renamed("weights"), kind=Kind.REAL, step=None))
+        w.vectors.append(replace(weights.renamed("weights"), kind=Kind.REAL, step=None))
     if w.choices.chance(15):
         rows, n = w.choices.integer(1, 3), w.choices.integer(1, 3)
         matrix = w.filled(rows, lambda: w.filled(n, lambda: w.whole(-1, 2)))

@@ -50,6 +50,7 @@ class Writer:
         self.functions: list[str] = []
         self.names: list[Value] = []
         self.constants: list[Value] = []
+        self.vectors: list[Value] = []
         self.matrices: list[Matrix] = []
         self.unused: list[Value] = []
         self.depth = 0
@@ -276,7 +277,7 @@ class Writer:
 
     def decimal(self) -> Value:
         """A constant that is no integer."""
-        if self.choices.chance(25):
+        if self.choices.chance(45):
             text, near = self.choices.pick(FUNCTIONS)
             return Value(text, Kind.REAL, None, near, near, None)
         text = self.choices.pick(DECIMALS)

@@ -185,7 +185,7 @@ def test_programs(
     path = tmp_path / "bad.lsrl"
     path.write_bytes(content)
     unchanged()
-    extra = {
+    extra: dict[str, list[Any]] = {
         "run": ["--input", "[1]"],
         "compile": ["-t", "linear-rnn", "-o", tmp_path / "new"],
         "sample": ["-o", tmp_path / "new.json"],
@@ -209,8 +209,8 @@ def _edit(name: str, change: Callable[[dict[str, Any]], Any]) -> Callable[[Path]
     return damage
 
 
-def _replace(name: str, content: bytes) -> Callable[[Path], None]:
-    return lambda folder: (folder / name).write_bytes(content) and None
+def _replace(name: str, content: bytes) -> Callable[[Path], Any]:
+    return lambda folder: (folder / name).write_bytes(content)
 
 
 def _truncate(folder: Path) -> None:

@@ -1,0 +1,73 @@
+"""Properties of compiled models: `linear-rnn` equals the interpreter, in both dtypes and streamed."""
+
+from __future__ import annotations
+
+import cases
+import pytest
+from cases import Case, case, compiled, model_problem, stream_problem
+from hypothesis import HealthCheck, given, settings
+
+import lsrl
+from lsrl.errors import LsrlError
+from lsrl.testing import Generated, programs
+
+CHUNK = 100
+SEEDS = range(0, 1000, CHUNK)
+TORCH = 40
+
+
+def _agrees(c: Case, dtype: str, backend: str = "numpy") -> bool:
+    """Whether the program compiles; then it must agree."""
+    model = compiled(c, dtype)
+    if isinstance(model, LsrlError):
+        return False
+    for problem in (model_problem(c, model, backend), stream_problem(c, model, backend)):
+        assert problem is None, f"{problem}\n{c.generated}\n{model.certificate}"
+    return True
+
+
+@pytest.mark.parametrize("first", SEEDS)
+def test_float32(first: int) -> None:
+    """Exact for integers and booleans, within the certificate for reals; four in five compile."""
+    held = [_agrees(case(seed, linear_rnn=True), "float32") for seed in range(first, first + CHUNK)]
+    assert sum(held) >= 0.8 * CHUNK
+
+
+@pytest.mark.parametrize("first", SEEDS[:3])
+def test_float64(first: int) -> None:
+    held = [_agrees(case(seed, linear_rnn=True), "float64") for seed in range(first, first + CHUNK)]
+    assert sum(held) >= 0.8 * CHUNK
+
+
+def test_programs_of_all_kinds() -> None:
+    """Not made for this target: refused, or right."""
+    held = [_agrees(case(seed), "float32") for seed in range(CHUNK)]
+    assert any(held)
+    assert not all(held)
+
+
+def test_torch() -> None:
+    pytest.importorskip("torch")
+    for seed in range(TORCH):
+        _agrees(case(seed, linear_rnn=True), "float32", "torch")
+
+
+def test_what_is_refused_is_refused_with_a_reason() -> None:
+    for seed in range(CHUNK):
+        model = compiled(case(seed))
+        if isinstance(model, LsrlError):
+            assert isinstance(model, lsrl.UnsupportedError)
+            assert all(d.code.startswith("E80") and d.message for d in model.diagnostics)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@given(programs(linear_rnn=True))
+def test_what_hypothesis_draws(generated: Generated) -> None:
+    _agrees(Case(generated), "float32")
+
+
+def test_comparison_sees_differences() -> None:
+    """The comparison itself: a wrong output is found."""
+    c = next(case(s) for s in range(50) if case(s).optimised.mattered.sum() == 0)
+    wrong = {name: y + 1.0 for name, y in c.optimised.outputs.items()}
+    assert cases.difference(c.optimised, wrong, 1e-3, c.program.graph) is not None
