@@ -59,7 +59,10 @@ def right_answers(model: lsrl.CompiledModel, n: int, prompts: int = 20) -> tuple
 
 
 def ratio(ours: float, reference: tuple[float, float] | None) -> str:
-    return f"{reference[0] / ours:,.0f} x" if reference else "-"
+    if reference is None:
+        return "-"
+    times = reference[0] / ours
+    return f"{times:,.0f} x" if times >= 10 else f"{times:.1f} x"
 
 
 def row(name: str, n: int) -> list[str]:
@@ -69,8 +72,12 @@ def row(name: str, n: int) -> list[str]:
     reference = REFERENCE.get((name, n), (None, None, None, None))
     ours = (report.parameters, report.nonzeros, report.layers)
     cells = [f"{name}, n = {n}" if name == "dictionary" else f"{name}, {n} -> {n}"]
-    cells += [f"{v:,} ({ratio(v, r)})" if r else f"{v:,}" for v, r in zip(ours, reference, strict=False)]
-    cells.append(f"{seconds:.2f} s ({ratio(seconds, reference[3])})" if reference[3] else f"{seconds:.2f} s")
+    cells += [
+        f"{v:,} ({ratio(v, r)})" if r else f"{v:,}" for v, r in zip(ours, reference, strict=False)
+    ]
+    cells.append(
+        f"{seconds:.2f} s ({ratio(seconds, reference[3])})" if reference[3] else f"{seconds:.2f} s"
+    )
     if name == "dictionary":
         right, asked = right_answers(model, n)
         cells.append(f"{right} of {asked}")

@@ -82,9 +82,7 @@ def tolerances(program: Program, tolerance: float | None) -> list[float]:
         type = program.graph.nodes[output.node].type
         allowed = INTEGER_TOLERANCE
         if type.kind is Kind.REAL:
-            allowed = (
-                tolerance if tolerance is not None else REAL_TOLERANCE * _extent(fact)
-            )
+            allowed = tolerance if tolerance is not None else REAL_TOLERANCE * _extent(fact)
         result += [allowed] * type.size
     return result
 

@@ -58,9 +58,7 @@ def dependence(graph: Graph, nodes: Sequence[int], facts: Facts) -> dict[int, Ro
 class _Rule:
     """The rows of one node from those of its operands."""
 
-    def __init__(
-        self, graph: Graph, rows: dict[int, Rows], facts: Facts, node: Node
-    ) -> None:
+    def __init__(self, graph: Graph, rows: dict[int, Rows], facts: Facts, node: Node) -> None:
         self.graph, self.known, self.facts, self.node = graph, rows, facts, node
 
     def operand(self, i: int) -> Rows:

@@ -108,7 +108,10 @@ class _Analysis:
         """|A^k| times the error of each step, summed over the length."""
         if not layer.lanes:
             return []
-        before = {**forms, **{("s", k): _before(forms["s", k], l) for k, l in enumerate(layer.lanes)}}
+        before = {
+            **forms,
+            **{("s", k): _before(forms["s", k], l) for k, l in enumerate(layer.lanes)},
+        }
         added, times = [], []
         for lane in layer.lanes:
             row = {**lane.added.row, **{("s", j): c for j, c in lane.row.items()}}

@@ -78,7 +78,9 @@ assert torch.equal(torch.stack(steps, 1), y)
 assert "lsrl" not in sys.modules
 print([int(v) for v in y.flatten()])
 """
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == model.run([1, 2, 3, 4, 0, 1, 1, 2, 4, 4]).tolist()
 

@@ -58,5 +58,7 @@ def test_the_wheel_runs_an_example_without_torch(wheel: Path, tmp_path: Path) ->
     run(lsrl, "compile", example, "--target", "linear-rnn", "-o", "model", cwd=tmp_path)
     again = run(lsrl, "run", "model", "--input", "[1, 0, 1, 1, 0]", "--json", cwd=tmp_path)
     assert json.loads(again)["outputs"] == json.loads(out)["outputs"]
-    loaded = run(binaries / "python", "-c", "import lsrl, sys; print('torch' in sys.modules)", cwd=tmp_path)  # noqa: E501
+    loaded = run(
+        binaries / "python", "-c", "import lsrl, sys; print('torch' in sys.modules)", cwd=tmp_path
+    )  # noqa: E501
     assert loaded.strip() == "False"

@@ -1,0 +1,75 @@
+"""README.md says what really happens: its commands are run and their output compared."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+import lsrl
+from lsrl.cli import main
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(kind: str) -> list[str]:
+    return re.findall(rf"```{kind}\n(.*?)```", README, re.DOTALL)
+
+
+def commands() -> list[tuple[str, str]]:
+    """`lsrl` commands of console blocks with the output that follows each."""
+    found = []
+    for block in blocks("console"):
+        for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+            command, _, output = part.partition("\n")
+            if command.startswith("lsrl "):
+                found.append((command, output.strip()))
+    return found
+
+
+def test_the_program_shown_is_the_example() -> None:
+    shown = next(b for b in blocks("python") if "In-context dictionary" in b)
+    source = (ROOT / "examples" / "dictionary.lsrl").read_text(encoding="utf-8")
+    assert source.startswith(shown.rstrip())
+
+
+def test_commands_print_what_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    monkeypatch.chdir(tmp_path)
+    assert len(commands()) >= 4
+    for command, output in commands():
+        words = [w.strip("'") for w in re.findall(r"'[^']*'|\S+", command)][1:]
+        result = CliRunner().invoke(main, words)
+        assert result.output.strip() == output, command
+
+
+def test_the_error_shown_is_the_error_printed() -> None:
+    shown = next(b for b in blocks("text") if "error[" in b).strip()
+    lines = re.findall(r"^\d+ \| (.*)$", shown, re.MULTILINE)
+    text = f"input bit: int in 0..1\n\n{lines[0]}\n{lines[1]}\n"
+    with pytest.raises(lsrl.ProgramError) as caught:
+        lsrl.parse(text, name="majority.lsrl")
+    assert str(caught.value) == shown
+
+
+def test_sizes_shown_are_the_sizes_compiled() -> None:
+    row = re.search(
+        r"^\| dictionary, n = 3 \| ([\d,]+).*?\| (\d+).*?\| (\d+)", README, re.MULTILINE
+    )
+    assert row is not None
+    program = lsrl.load(ROOT / "examples" / "dictionary.lsrl", length=303)
+    report = lsrl.compile(program, verify=False).report
+    assert int(row[1].replace(",", "")) == report.parameters
+    assert int(row[2]) == report.nonzeros
+    assert int(row[3]) == report.layers
+
+
+def test_the_number_of_examples_that_compile() -> None:
+    said = re.search(r"(\d+) of\s+the (\d+) programs", README)
+    assert said is not None
+    paths = sorted((ROOT / "examples").glob("*.lsrl"))
+    held = [p for p in paths if lsrl.support(lsrl.load(p))["linear-rnn"].verdict != "unsupported"]
+    assert (len(held), len(paths)) == (int(said[1]), int(said[2]))
