@@ -1,6 +1,7 @@
 """Help for tests: random well-typed programs with inputs for them.
 
-`generate(seed)` makes one quickly; `programs()` is the same as a Hypothesis strategy, which shrinks.
+`generate(seed)` makes one quickly; `programs()` is the same as a Hypothesis strategy, which
+shrinks.
 """
 
 from __future__ import annotations

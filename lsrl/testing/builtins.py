@@ -91,11 +91,9 @@ def _argmax(w: Writer) -> Value:
 @rule()
 def _dot(w: Writer) -> Value:
     size = w.choices.integer(2, 3)
-    a = w.int(size, width=8)
-    if w.choices.chance(50):
-        b = w.filled(size, lambda: w.whole(-2, 3))
-    else:
-        b = w.int(size, width=8)
+    a = w.integer(size, width=8)
+    constant = w.choices.chance(50)
+    b = w.filled(size, lambda: w.whole(-2, 3)) if constant else w.integer(size, width=8)
     products = [size * x * y for x in (a.lo, a.hi) for y in (b.lo, b.hi)]
     ends = min(products), max(products)
     return number(f"dot({a.text}, {b.text})", (a, b), ends, v.ATOM, None)
@@ -117,7 +115,7 @@ def _weighted(w: Writer) -> Value:
 
 @rule(6)
 def _all_any(w: Writer) -> Value:
-    a = w.bool(w.size() or w.choices.integer(2, 3))
+    a = w.boolean(w.size() or w.choices.integer(2, 3))
     return truth(f"{w.choices.pick(['all', 'any'])}({a.text})", v.ATOM)
 
 
@@ -209,7 +207,7 @@ def _slice(w: Writer) -> Value:
 def _run_time_element(w: Writer) -> Value:
     a = any_vector(w)
     assert a.size is not None
-    k = w.int(None, 0, a.size - 1)
+    k = w.integer(None, 0, a.size - 1)
     if w.choices.chance(30):
         return a.resized(f"lookup({k.text}, {a.text})", None)
     return a.resized(f"{a.at(v.ATOM)}[{k.text}]", None)
@@ -236,7 +234,7 @@ def _position(w: Writer) -> tuple[Value, int]:
         if e is not None:
             return e, len(e.members)
     n = w.choices.integer(2, 6)
-    return w.int(None, 0, n - 1), n
+    return w.integer(None, 0, n - 1), n
 
 
 def _look(w: Writer, k: Value, table: str) -> str:

@@ -48,7 +48,9 @@ def _accumulate(w: Writer) -> Value:
 def _store(w: Writer) -> Value:
     """A register that is written once, as it promises."""
     n = w.choices.integer(0, 2)
-    c = w.choices.pick(["first()", f"steps() == {n}", f"steps() == {n} and {w.bool().at(v.NOT)}"])
+    c = w.choices.pick(
+        ["first()", f"steps() == {n}", f"steps() == {n} and {w.boolean().at(v.NOT)}"]
+    )
     a = w.number(w.size())
     call = f"store({c}, {a.text})"
     if a.kind is Kind.BOOL:
@@ -58,7 +60,7 @@ def _store(w: Writer) -> Value:
 
 @rule(5, linear=False)
 def _latch(w: Writer) -> Value:
-    c, a = w.bool(), w.find(lambda n: True)
+    c, a = w.boolean(), w.find(lambda n: True)
     if a is None:
         raise Reject
     if a.is_number and a.kind is not Kind.BOOL and w.choices.chance(40):
@@ -90,25 +92,25 @@ def _window(w: Writer) -> Value:
 
 @rule(5)
 def _ever_always(w: Writer) -> Value:
-    a = w.bool(w.size())
+    a = w.boolean(w.size())
     return truth(f"{w.choices.pick(['ever', 'always'])}({a.text})", v.ATOM, a.size)
 
 
 @rule(4)
 def _always(w: Writer) -> Value:
-    a = w.bool(w.size())
+    a = w.boolean(w.size())
     return truth(f"always({a.text})", v.ATOM, a.size)
 
 
 @rule(5, linear=False)
 def _since(w: Writer) -> Value:
-    a = w.bool()
+    a = w.boolean()
     return integer(f"since({a.text})", 0, w.length)
 
 
 @rule(7)
 def _rising_falling(w: Writer) -> Value:
-    a = w.bool(w.size())
+    a = w.boolean(w.size())
     return truth(f"{w.choices.pick(['rising', 'falling'])}({a.text})", v.ATOM, a.size)
 
 
@@ -122,7 +124,7 @@ def _running(w: Writer) -> Value:
 @rule(5)
 def _one_hot(w: Writer) -> Value:
     n = w.whole(1, 3)
-    a = w.int(None if w.choices.chance(70) else 2, -5, 20)
+    a = w.integer(None if w.choices.chance(70) else 2, -5, 20)
     return truth(f"one_hot({a.text}, {n.text})", v.ATOM, int(n.lo) * (a.size or 1))
 
 

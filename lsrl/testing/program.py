@@ -7,12 +7,11 @@ from fractions import Fraction
 
 import numpy as np
 
-from ..interpret.inputs import Array
 from ..ir.types import Kind
 from . import builtins, functions, library, states  # noqa: F401  (their rules)
 from . import values as v
 from .choices import Choices, Seeded
-from .inputs import Column, Repair, sample
+from .inputs import Array, Column, Repair, sample
 from .values import Matrix, Reject, Value, integer
 from .writer import Settings, Writer
 
@@ -25,8 +24,8 @@ LENGTHS = (8, 4, 12, 1, 2, 24, 40)
 class Generated:
     """A well-typed program and a batch of inputs for it.
 
-    `inputs` has an array `[B, T]` or `[B, T, d]` for each field (bool, else float64), of the declared
-    types, meeting the program's assumptions, and T at most `length`.
+    `inputs` has an array `[B, T]` or `[B, T, d]` for each field (bool, else float64), of the
+    declared types, meeting the program's assumptions, and T at most `length`.
     """
 
     source: str
@@ -93,7 +92,8 @@ def _params(draft: _Draft) -> None:
     w = draft.writer
     if w.choices.chance(30):
         n = w.choices.integer(1, 4)
-        _constant(draft, "n", "int", integer(str(n), n, n), " in 1..9" if w.choices.chance(30) else "")
+        bounds = " in 1..9" if w.choices.chance(30) else ""
+        _constant(draft, "n", "int", integer(str(n), n, n), bounds)
     if w.choices.chance(15):
         _constant(draft, "gain", "real", w.decimal())
     if w.choices.chance(10):
@@ -121,7 +121,8 @@ def _inputs(draft: _Draft) -> None:
     for k in range(w.choices.pick([1, 2, 2, 3])):
         name = f"x{k + 1}"
         size = w.choices.integer(1, 3) if w.choices.chance(25) else None
-        kinds = [Kind.BOOL, Kind.INT, Kind.REAL, Kind.INT, *([Kind.ENUM] * 2 * bool(w.settings.types))]
+        kinds = [Kind.BOOL, Kind.INT, Kind.REAL, Kind.INT]
+        kinds += [Kind.ENUM] * 2 if w.settings.types else []
         value, bounds = _field(w, name, size, w.choices.pick(kinds))
         sized = "" if size is None else f"[{size}]"
         draft.head.append(f"input {name}: {bounds[0]}{sized}{bounds[1]}")

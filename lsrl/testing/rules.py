@@ -30,9 +30,7 @@ class Rule:
 RULES: list[Rule] = []
 
 
-def rule(
-    weight: int = 4, *, linear: bool = True, states: bool = False
-) -> Callable[[Build], Build]:
+def rule(weight: int = 4, *, linear: bool = True, states: bool = False) -> Callable[[Build], Build]:
     """Enter a function into the rules."""
 
     def enter(build: Build) -> Build:
@@ -126,20 +124,22 @@ def _power(w: Writer) -> Value:
 def _switch_by_product(w: Writer) -> Value:
     """A boolean times a value."""
     size = w.size()
-    return times(w.bool(size if w.choices.chance(50) else None), w.number(size))
+    return times(w.boolean(size if w.choices.chance(50) else None), w.number(size))
 
 
 @rule()
 def _product(w: Writer) -> Value:
     size = w.size()
     width = 8 if w.linear else 64
-    return times(w.int(size, width=width), w.int(size if w.choices.chance(50) else None, width=width))
+    return times(
+        w.integer(size, width=width), w.integer(size if w.choices.chance(50) else None, width=width)
+    )
 
 
 @rule(2)
 def _mixed_product(w: Writer) -> Value:
     size = w.size()
-    return times(w.int(size, width=6), w.real(size if w.choices.chance(50) else None))
+    return times(w.integer(size, width=6), w.real(size if w.choices.chance(50) else None))
 
 
 @rule(3, linear=False)
@@ -150,13 +150,13 @@ def _real_product(w: Writer) -> Value:
 
 @rule()
 def _modulo(w: Writer) -> Value:
-    a, m = w.int(w.size()), w.whole(1, 9)
+    a, m = w.integer(w.size()), w.whole(1, 9)
     return integer(f"{a.at(v.PRODUCT)} mod {m.at(v.NEGATE)}", 0, m.lo - 1, v.PRODUCT, a.size)
 
 
 @rule()
 def _integer_division(w: Writer) -> Value:
-    a, m = w.int(w.size()), w.whole(1, 9)
+    a, m = w.integer(w.size()), w.whole(1, 9)
     ends = a.lo // m.lo, a.hi // m.lo
     return integer(f"{a.at(v.PRODUCT)} div {m.at(v.NEGATE)}", *ends, v.PRODUCT, a.size)
 
@@ -177,7 +177,7 @@ def _divide(w: Writer) -> Value:
 @rule()
 def _divide_by_integer(w: Writer) -> Value:
     a = w.number(w.size(), 200)
-    b = w.int(a.size if w.choices.chance(50) else None, 1, 8)
+    b = w.integer(a.size if w.choices.chance(50) else None, 1, 8)
     text = f"{a.at(v.PRODUCT)} / {b.at(v.NEGATE)}"
     ends = min(a.lo, a.lo / b.lo, a.lo / b.hi), max(a.hi, a.hi / b.lo, a.hi / b.hi)
     size = joint_size(a, b)
@@ -235,7 +235,7 @@ def _chain(w: Writer) -> Value:
 def _same_truth(w: Writer) -> Value:
     size = w.size()
     op = w.choices.pick(["==", "!=", "<", "<="])
-    a, b = w.bool(size), w.bool(size)
+    a, b = w.boolean(size), w.boolean(size)
     return truth(f"{a.at(v.SUM)} {op} {b.at(v.SUM)}", v.COMPARE, size)
 
 
@@ -254,14 +254,14 @@ def _compare_members(w: Writer) -> Value:
 @rule(6)
 def _both(w: Writer) -> Value:
     size = w.size()
-    a, b = w.bool(size), w.bool(size if w.choices.chance(70) else None)
+    a, b = w.boolean(size), w.boolean(size if w.choices.chance(70) else None)
     return truth(f"{a.at(v.AND)} and {b.at(v.NOT)}", v.AND, joint_size(a, b))
 
 
 @rule(6)
 def _either(w: Writer) -> Value:
     size = w.size()
-    a, b = w.bool(size), w.bool(size if w.choices.chance(70) else None)
+    a, b = w.boolean(size), w.boolean(size if w.choices.chance(70) else None)
     return truth(f"{a.at(v.OR)} or {b.at(v.AND)}", v.OR, joint_size(a, b))
 
 
@@ -270,7 +270,7 @@ def _with_parameter(w: Writer) -> Value:
     on = [c for c in w.constants if c.kind is Kind.BOOL]
     if not on:
         raise Reject
-    a = w.bool(w.size())
+    a = w.boolean(w.size())
     if w.choices.chance(50):
         return truth(f"{a.at(v.AND)} and {on[0].text}", v.AND, a.size)
     return truth(f"{a.at(v.OR)} or {on[0].text}", v.OR, a.size)
@@ -278,14 +278,14 @@ def _with_parameter(w: Writer) -> Value:
 
 @rule(5)
 def _not(w: Writer) -> Value:
-    a = w.bool(w.size())
+    a = w.boolean(w.size())
     return truth(f"not {a.at(v.NOT)}", v.NOT, a.size)
 
 
 @rule(8)
 def _choose(w: Writer) -> Value:
     size = w.size()
-    c = w.bool(size if w.choices.chance(40) else None)
+    c = w.boolean(size if w.choices.chance(40) else None)
     a, b = w.number(size), w.like(size)
     size = joint_size(a, b, c)
     text = f"if {c.text} then {a.text} else {b.text}"
@@ -298,14 +298,14 @@ def _choose(w: Writer) -> Value:
 @rule(4)
 def _choose_truth(w: Writer) -> Value:
     size = w.size()
-    c, a, b = w.bool(), w.bool(size), w.bool(size)
+    c, a, b = w.boolean(), w.boolean(size), w.boolean(size)
     return truth(f"if {c.text} then {a.text} else {b.text}", v.IF, size)
 
 
 @rule(5)
 def _choose_member(w: Writer) -> Value:
     e = w.enum(w.size())
-    c = w.bool(e.size if w.choices.chance(50) else None)
+    c = w.boolean(e.size if w.choices.chance(50) else None)
     text = f"if {c.text} then {w.member(e).text} else {e.text}"
     return e.resized(text, joint_size(e, c), v.IF)
 
@@ -313,7 +313,7 @@ def _choose_member(w: Writer) -> Value:
 @rule(4)
 def _choose_zero(w: Writer) -> Value:
     """`if c then x else 0`, and the other way round."""
-    c, a = w.bool(), w.number(w.size())
+    c, a = w.boolean(), w.number(w.size())
     branches = (a.text, "0") if w.choices.chance(60) else ("0", a.text)
     text = f"if {c.text} then {branches[0]} else {branches[1]}"
     if a.kind is Kind.BOOL:

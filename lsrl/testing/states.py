@@ -147,12 +147,9 @@ def _clock(w: Writer) -> Value:
 
 @rule(6, states=True)
 def _ever_state(w: Writer) -> Value:
-    c, name = w.bool(w.size()), w.fresh("s")
+    c, name = w.boolean(w.size()), w.fresh("s")
     init, op = w.choices.pick([("false", "or"), ("true", "and")])
-    if w.choices.chance(50):
-        next = f"{name} {op} {c.at(v.NOT)}"
-    else:
-        next = f"{c.at(v.AND)} {op} {name}"
+    next = w.choices.pick([f"{name} {op} {c.at(v.NOT)}", f"{c.at(v.AND)} {op} {name}"])
     if c.size is not None:
         init = "[" + ", ".join([init] * c.size) + "]"
     return declared(w, name, init, next, truth(name, v.ATOM, c.size))
@@ -160,19 +157,19 @@ def _ever_state(w: Writer) -> Value:
 
 @rule(7, states=True)
 def _parity(w: Writer) -> Value:
-    c, name = w.bool(), w.fresh("s")
+    c, name = w.boolean(), w.fresh("s")
     init, op = w.choices.pick(["true", "false"]), w.choices.pick(["!=", "=="])
     return declared(w, name, init, f"{name} {op} {c.at(v.SUM)}", truth(name, v.ATOM))
 
 
 @rule(7, states=True)
 def _modular(w: Writer) -> Value:
-    a, name, m = w.int(width=64), w.fresh("s"), w.choices.integer(2, 6)
+    a, name, m = w.integer(width=64), w.fresh("s"), w.choices.integer(2, 6)
     init = w.choices.integer(0, m - 1)
     sign = w.choices.pick(["+", "+", "-"])
-    next = f"({name} {sign} {a.at(v.PRODUCT)}) mod {m}" if sign == "-" else (
-        w.choices.pick([f"({name} + {a.at(v.PRODUCT)}) mod {m}", f"({a.at(v.SUM)} + {name}) mod {m}"])
-    )  # fmt: skip
+    next = f"({name} {sign} {a.at(v.PRODUCT)}) mod {m}"
+    if sign == "+" and w.choices.chance(50):
+        next = f"({a.at(v.SUM)} + {name}) mod {m}"
     return declared(w, name, str(init), next, integer(name, 0, m - 1))
 
 
@@ -181,12 +178,14 @@ def _modular(w: Writer) -> Value:
 
 @rule(6, linear=False, states=True)
 def _held(w: Writer) -> Value:
-    c, a, name = w.bool(), w.find(lambda n: True), w.fresh("s")
+    c, a, name = w.boolean(), w.find(lambda n: True), w.fresh("s")
     if a is None:
         raise Reject
     zero = {Kind.BOOL: "false", Kind.ENUM: (a.members or ("",))[0]}.get(a.kind, "0")
     value = replace(a, text=name, lo=min(a.lo, 0), hi=max(a.hi, 0), level=v.ATOM)
-    next = w.choices.pick([f"if {c.text} then {a.text} else {name}", f"if {c.text} then {name} else {a.text}"])
+    next = w.choices.pick(
+        [f"if {c.text} then {a.text} else {name}", f"if {c.text} then {name} else {a.text}"]
+    )
     return declared(w, name, zero, next, value)
 
 
@@ -204,7 +203,7 @@ def _leaky(w: Writer) -> Value:
 
 @rule(5, linear=False, states=True)
 def _signed(w: Writer) -> Value:
-    c, a, name = w.bool(), w.number(None, 64), w.fresh("s")
+    c, a, name = w.boolean(), w.number(None, 64), w.fresh("s")
     init = w.initial(None, a.kind is Kind.REAL)
     grown = _growing(w, init, a, Fraction(-1), name)
     next = w.choices.pick([
@@ -221,8 +220,9 @@ def _signed(w: Writer) -> Value:
 def _automaton(w: Writer) -> Value:
     """A table over the state and an input class."""
     n, name = w.choices.integer(2, 4), w.fresh("s")
-    k = w.int(None, 0, 2)
-    table = w.filled(n * (int(k.hi) + 1), lambda: integer(str(w.choices.integer(0, n - 1)), 0, n - 1))
+    k = w.integer(None, 0, 2)
+    entry = lambda: integer(str(w.choices.integer(0, n - 1)), 0, n - 1)
+    table = w.filled(n * (int(k.hi) + 1), entry)
     position = f"{n} * {k.at(v.NEGATE)} + {name}"
     next = w.choices.pick([f"{table.text}[{position}]", f"lookup({position}, {table.text})"])
     w.lines.append(f"state {name}: int in 0..{n - 1} = {w.choices.integer(0, n - 1)} then {next}")
@@ -235,7 +235,7 @@ def _phases(w: Writer) -> Value:
     if not w.settings.types:
         raise Reject
     members = w.choices.pick(list(w.settings.types))
-    name, c = w.fresh("s"), w.bool()
+    name, c = w.fresh("s"), w.boolean()
     e = Value(name, Kind.ENUM, None, 0, len(members) - 1, Fraction(1), members=members)
     pick = lambda: w.choices.pick(members)
     next = f"if {name} == {pick()} then (if {c.text} then {pick()} else {pick()}) else {pick()}"
@@ -259,7 +259,7 @@ def _general(w: Writer) -> Value:
         (f"clamp({name} + {plus}, {lo}, {hi})", (lo, hi)),
         (f"max({name} - 1, {a.text})", (min(a.lo, -1) - w.length, max(a.hi, 0))),
         (f"abs({name} - {plus})", (0.0, grown.hi)),
-        (f"if {name} > {hi} then 0 else {name} + {plus}", (min(0, w.length * a.lo), hi + max(a.hi, 0))),
+        (f"if {name} > {hi} then 0 else {name} + {plus}", (grown.lo, hi + max(a.hi, 0))),
     ]  # fmt: skip
     next, ends = w.choices.pick(forms)
     step = None if a.kind is Kind.REAL else Fraction(1)

@@ -72,8 +72,8 @@ class Value:
 
 @dataclass(frozen=True)
 class Matrix:
-    """A constant matrix. No row's magnitudes add up to more than `most`; `step` is None where it has
-    entries that are no integers."""
+    """A constant matrix. No row's magnitudes add up to more than `most`; `step` is None where it
+    has entries that are no integers."""
 
     text: str
     rows: int

@@ -167,7 +167,7 @@ class Writer:
             steps[0] if len(set(steps)) == 1 else None if real else Fraction(1), v.ATOM,
         )  # fmt: skip
 
-    def bool(self, size: int | None = None) -> Value:
+    def boolean(self, size: int | None = None) -> Value:
         found = self.find(lambda n: n.kind is Kind.BOOL and n.size == size)
         if found is not None:
             return found
@@ -188,13 +188,17 @@ class Writer:
     def near(self, x: Value) -> Value:
         """A constant within the range of x."""
         if x.kind is Kind.REAL:
-            eighths = self.choices.integer(math.ceil(x.lo * 8), max(math.ceil(x.lo * 8), math.floor(x.hi * 8)))
-            return literal(Fraction(eighths, 8))
-        return literal(self.choices.integer(math.floor(x.lo), max(math.floor(x.lo), math.ceil(x.hi))))
+            low, high = math.ceil(x.lo * 8), math.floor(x.hi * 8)
+            return literal(Fraction(self.choices.integer(low, max(low, high)), 8))
+        return literal(self.choices.integer(math.floor(x.lo), math.ceil(x.hi)))
 
-    def int(
-        self, size: int | None = None, lo: float = -math.inf, hi: float = math.inf, width: float = math.inf,
-    ) -> Value:  # fmt: skip
+    def integer(
+        self,
+        size: int | None = None,
+        lo: float = -math.inf,
+        hi: float = math.inf,
+        width: float = math.inf,
+    ) -> Value:
         """An integer (or a boolean) within a range."""
         inside: Test = lambda n: (
             n.is_integer and n.size == size and lo <= n.lo and n.hi <= hi and n.width <= width
@@ -203,7 +207,7 @@ class Writer:
         if found is not None:
             return found
         if size is not None:
-            return self.filled(size, lambda: self.int(None, lo, hi, width))
+            return self.filled(size, lambda: self.integer(None, lo, hi, width))
         x = self.find(lambda n: n.kind is Kind.INT and n.size is None, nested=False)
         if x is None:
             return self._switched(lo, hi, width)
@@ -217,7 +221,7 @@ class Writer:
         return integer(f"clamp({x.text}, {int(low)}, {int(high)})", low, high)
 
     def _switched(self, lo: float, hi: float, width: float) -> Value:
-        c = self.bool()
+        c = self.boolean()
         low = int(max(lo, -3 if hi == math.inf else hi - 3))
         high = int(min(hi, low + 5, low + width))
         return integer(f"if {c.text} then {high} else {low}", low, high, v.IF)
@@ -229,7 +233,7 @@ class Writer:
             return found
         if size is not None:
             return self.filled(size, lambda: self.number(None, most))
-        return self.int(None, -min(most, 8), min(most, 8))
+        return self.integer(None, -min(most, 8), min(most, 8))
 
     def real(self, size: int | None = None, most: float = math.inf) -> Value:
         """A real number, or an integer made one."""
@@ -268,9 +272,7 @@ class Writer:
 
     def whole(self, lo: int = -3, hi: int = 5) -> Value:
         """A constant integer."""
-        found = [
-            c for c in self.constants if c.kind is Kind.INT and lo <= c.lo <= hi
-        ]
+        found = [c for c in self.constants if c.kind is Kind.INT and lo <= c.lo <= hi]
         if found and self.choices.chance(50):
             return self.choices.pick(found)
         return literal(self.choices.integer(lo, hi))

@@ -60,5 +60,5 @@ def test_the_wheel_runs_an_example_without_torch(wheel: Path, tmp_path: Path) ->
     assert json.loads(again)["outputs"] == json.loads(out)["outputs"]
     loaded = run(
         binaries / "python", "-c", "import lsrl, sys; print('torch' in sys.modules)", cwd=tmp_path
-    )  # noqa: E501
+    )
     assert loaded.strip() == "False"

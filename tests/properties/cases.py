@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 import lsrl
-from lsrl.analysis.ranges import analyse
 from lsrl.analysis.check import exact_comparisons
+from lsrl.analysis.ranges import analyse
 from lsrl.errors import LsrlError
 from lsrl.interpret.run import Interpreter, Result
 from lsrl.ir.nodes import Graph
@@ -134,9 +134,7 @@ def batch_problem(c: Case) -> str | None:
     run = interpreter(c.raw)
     batch = len(next(iter(c.inputs.values())))
     alone = [run.run({k: x[b : b + 1] for k, x in c.inputs.items()}) for b in range(batch)]
-    joined = {
-        o.name: np.concatenate([r.outputs[o.name] for r in alone]) for o in c.raw.outputs
-    }
+    joined = {o.name: np.concatenate([r.outputs[o.name] for r in alone]) for o in c.raw.outputs}
     stepper = run.stepper(batch)
     steps = [
         stepper.step({k: x[:, t] for k, x in c.inputs.items()}) for t in range(steps_of(c.inputs))

@@ -1,6 +1,6 @@
 """Planted miscompiles: each changes one thing in the lowering, and must be found.
 
-    python tests/properties/mutants.py      # prints after how many programs each is found
+python tests/properties/mutants.py      # prints after how many programs each is found
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from cases import case, model_problem
 
 import lsrl
 from lsrl.errors import LsrlError
-from lsrl.lower import arithmetic, atoms, clock, layers, legalise, logic, schedule, states
+from lsrl.lower import arithmetic, atoms, clock, layers, legalise, logic, states
 from lsrl.targets import linear_rnn
 
 PROGRAMS = 500
@@ -205,15 +205,6 @@ def _lanes(change: Callable[[Any], Any]) -> Mutation:
     return mutation
 
 
-def _early_state(f: Any) -> Any:
-    """A group that reads the step before of a group of its own layer."""
-
-    def by_need(self: Any, here: Any) -> Any:
-        return list(reversed(f(self, here)))
-
-    return by_need
-
-
 def _negative_rows(lane: Any) -> Any:
     return replace(lane, row={j: abs(c) for j, c in lane.row.items()})
 
@@ -245,7 +236,7 @@ MUTANTS: list[Mutant] = [
     Mutant("mod off by one below zero", arithmetic, "modulo", _modulo_base),
     Mutant("hinges of a table shifted", arithmetic, "tabulate", _hinges),
     Mutant("relu folded where it may be negative", atoms.AtomGraph, "relu", _eager_fold),
-    Mutant("lower bound of a carry not added back", layers._Layout, "_carrier", _carry_without_shift),
+    Mutant("lower bound of a carry lost", layers._Layout, "_carrier", _carry_without_shift),
     Mutant("signs of a carried combination lost", layers, "_normal", _signs_lost),
     Mutant("min is max", arithmetic, "larger", _minimum),
     Mutant("argmax takes the last", arithmetic, "argmax", _last_largest),

@@ -1,4 +1,4 @@
-"""Properties of compiled models: `linear-rnn` equals the interpreter, in both dtypes and streamed."""
+"""Properties of compiled models: they equal the interpreter, in both dtypes and streamed."""
 
 from __future__ import annotations
 
