@@ -2,9 +2,9 @@
 
 Prints the table of the README: `python benchmarks/sizes.py` (`--markdown` for its source, `--large`
 for n = 30 and n = 100 too, `--growth` for how the compile time grows with the model). The reference
-figures were measured on the code that accompanies Petrov et al. 2024, its five conditional variants;
-a range where they differ. Times are of one run, without imports; the ratio is the reference's smallest
-figure over ours.
+figures were measured on the code that accompanies Petrov et al. 2024, its five conditional
+variants; a range where they differ. Times are of one run, without imports; the ratio is the
+reference's smallest figure over ours.
 """
 
 from __future__ import annotations

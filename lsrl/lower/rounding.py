@@ -108,10 +108,9 @@ class _Analysis:
         """|A^k| times the error of each step, summed over the length."""
         if not layer.lanes:
             return []
-        before = {
-            **forms,
-            **{("s", k): _before(forms["s", k], l) for k, l in enumerate(layer.lanes)},
-        }
+        before = dict(forms)
+        for k, lane in enumerate(layer.lanes):
+            before["s", k] = _before(forms["s", k], lane)
         added, times = [], []
         for lane in layer.lanes:
             row = {**lane.added.row, **{("s", j): c for j, c in lane.row.items()}}
@@ -135,7 +134,9 @@ class _Analysis:
             if most is not None and signed[k] == {(0, k): 1}:  # nothing is added at other steps
                 grown[k] = -most * added[k].error, most * added[k].error
         if any(starts):
-            sizes: list[Row] = [{j: abs(float(c)) for j, c in row.items()} for row in signed]
+            sizes: list[Row] = [
+                {(0, j): abs(float(c)) for j, c in lane.row.items()} for lane in layer.lanes
+            ]
             kept = linear_ranges(lanes, sizes, starts, [(0.0, 0.0)] * len(lanes), self.length)
             grown = [(g[0] - k[1], g[1] + k[1]) for g, k in zip(grown, kept, strict=True)]
         return [

@@ -48,9 +48,8 @@ def _accumulate(w: Writer) -> Value:
 def _store(w: Writer) -> Value:
     """A register that is written once, as it promises."""
     n = w.choices.integer(0, 2)
-    c = w.choices.pick(
-        ["first()", f"steps() == {n}", f"steps() == {n} and {w.boolean().at(v.NOT)}"]
-    )
+    once = f"steps() == {n}"
+    c = w.choices.pick(["first()", once, f"{once} and {w.boolean().at(v.NOT)}"])
     a = w.number(w.size())
     call = f"store({c}, {a.text})"
     if a.kind is Kind.BOOL:

@@ -131,9 +131,8 @@ def _switch_by_product(w: Writer) -> Value:
 def _product(w: Writer) -> Value:
     size = w.size()
     width = 8 if w.linear else 64
-    return times(
-        w.integer(size, width=width), w.integer(size if w.choices.chance(50) else None, width=width)
-    )
+    other = size if w.choices.chance(50) else None
+    return times(w.integer(size, width=width), w.integer(other, width=width))
 
 
 @rule(2)

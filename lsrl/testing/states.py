@@ -183,9 +183,8 @@ def _held(w: Writer) -> Value:
         raise Reject
     zero = {Kind.BOOL: "false", Kind.ENUM: (a.members or ("",))[0]}.get(a.kind, "0")
     value = replace(a, text=name, lo=min(a.lo, 0), hi=max(a.hi, 0), level=v.ATOM)
-    next = w.choices.pick(
-        [f"if {c.text} then {a.text} else {name}", f"if {c.text} then {name} else {a.text}"]
-    )
+    branches = w.choices.pick([(a.text, name), (name, a.text)])
+    next = f"if {c.text} then {branches[0]} else {branches[1]}"
     return declared(w, name, zero, next, value)
 
 
@@ -237,10 +236,10 @@ def _phases(w: Writer) -> Value:
     members = w.choices.pick(list(w.settings.types))
     name, c = w.fresh("s"), w.boolean()
     e = Value(name, Kind.ENUM, None, 0, len(members) - 1, Fraction(1), members=members)
-    pick = lambda: w.choices.pick(members)
-    next = f"if {name} == {pick()} then (if {c.text} then {pick()} else {pick()}) else {pick()}"
+    init, at, a, b, other = (w.choices.pick(members) for _ in range(5))
+    next = f"if {name} == {at} then (if {c.text} then {a} else {b}) else {other}"
     inline = w.settings.types[members].startswith("{")
-    return declared(w, name, pick(), next, e, typed=100 if inline else 15)
+    return declared(w, name, init, next, e, typed=100 if inline else 15)
 
 
 # General

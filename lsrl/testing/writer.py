@@ -287,7 +287,10 @@ class Writer:
 
     def initial(self, size: int | None, real: bool) -> Value:
         """An initial value: a scalar that fills, or one constant an element."""
-        make = lambda: self.decimal() if real and self.choices.chance(40) else self.whole(-2, 3)
+
+        def make() -> Value:
+            return self.decimal() if real and self.choices.chance(40) else self.whole(-2, 3)
+
         if size is None or self.choices.chance(50):
             return make()
         return self.filled(size, make)
