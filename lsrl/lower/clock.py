@@ -24,6 +24,7 @@ from .atoms import Atom, AtomGraph, AtomKind, Coefficient, Form, Group, Lane, co
 MAX_STEPS = 1 << 16
 MAX_LANES = 4096
 MAX_PREFIX = 64
+MAX_UNROLLED = 512
 
 
 @dataclass
@@ -80,6 +81,16 @@ class Clocks:
 
     def drives(self, n: int) -> bool:
         return n in self.of_node
+
+    def unroll(self, nodes: Sequence[int]) -> bool:
+        """Drive nodes by a clock with a lane for every step of the length, where no input reaches
+        them and the length is small enough."""
+        if not all(n in self.sequences for n in nodes) or self.graph.length > MAX_UNROLLED:
+            return False
+        clock = Clock(self.graph.length - 1, 1)
+        self.clocks.append(clock)
+        self.of_node.update(dict.fromkeys(nodes, clock))
+        return True
 
     def forms(self, n: int) -> list[Form] | None:
         """The elements of a node as read-outs of its clock; None if no clock drives it."""

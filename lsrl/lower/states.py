@@ -115,6 +115,10 @@ def lower_group(lg: Legaliser, component: Component) -> None:
         return
     if len(group.states) == 1 and _lower_rewritten(lg, component, group.states[0]):
         return
+    if lg.clocks.unroll(component.nodes):
+        for n in component.nodes:
+            lg.values[n] = list(lg.clocks.forms(n) or [])
+        return
     _refuse(lg, group)
 
 
