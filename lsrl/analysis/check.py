@@ -51,11 +51,28 @@ def _problems(graph: Graph, facts: Sequence[Fact]) -> Iterator[Diagnostic]:
             yield from _equality(graph, facts, node)
         elif node.op == "bound":
             yield from _promise(facts, node)
-        if node.type.kind is Kind.INT and max(-fact.low, fact.high) > LARGEST:
+        if not _is_finite(fact):
+            yield from _unbounded(graph, facts, n)
+        elif node.type.kind is Kind.INT and max(-fact.low, fact.high) > LARGEST:
             yield from _overflow(graph, n, node, fact)
-        elif not np.isfinite([fact.low, fact.high]).all():
-            help = "declare a bound, as in `state s: real in -1..1 = ...`, or a shorter `length`"
-            yield Diagnostic("E320", "no range could be found for this value", node.span, help)
+
+
+def _is_finite(fact: Fact) -> bool:
+    return bool(np.isfinite([fact.low, fact.high]).all())
+
+
+def _unbounded(graph: Graph, facts: Sequence[Fact], n: int) -> Iterator[Diagnostic]:
+    """Where a range was lost: at a state, or at a value all of whose operands have one."""
+    help = "declare a bound, as in `real in -1..1`, or a shorter `length`"
+    grows = [s for s in graph.states if s.next == n]
+    node = graph.nodes[n]
+    if grows and node.type.kind is Kind.INT:
+        yield from _overflow(graph, n, node, facts[n])
+    elif grows:
+        message = f"no range could be found for the state `{grows[0].name}`"
+        yield Diagnostic("E320", message, grows[0].span, help)
+    elif node.op not in ("prev", "div") and all(_is_finite(facts[a]) for a in node.args):
+        yield Diagnostic("E320", "no range could be found for this value", node.span, help)
 
 
 def _index(graph: Graph, facts: Sequence[Fact], node: Node) -> Iterator[Diagnostic]:

@@ -188,7 +188,7 @@ class _Ranges:
             mine = [pair for (t, _), pair in zip(lanes, found, strict=True) if t == s]
             shape = self.graph.states[s].type.shape
             low, high = (np.array([p[k] for p in mine]).reshape(shape) for k in (0, 1))
-            result[s] = low, high
+            result[s] = _sane((low, high))
         return result
 
     def _sweep(self, nodes: Sequence[int], pairs: list[Pair | None], clip: bool = True) -> None:
