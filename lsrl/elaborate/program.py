@@ -30,6 +30,7 @@ from .unused import check_uncalled
 
 DEFAULT_LENGTH = 1024
 MAX_ROUNDS = 16
+MAX_REVISIONS = 6
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,11 @@ def elaborate(
             round.e.revise = guessed and k < MAX_ROUNDS - 1
             result = round.run()
             found = {k: _grow(assumed.get(k), t) for k, t in round.e.found.items()}
+            lost = assumed.keys() - found.keys() if round.e.revise and round.e.problems else set()
+            if lost and k < MAX_REVISIONS:  # their sizes followed from a guess
+                assumed = {name: t for name, t in (assumed | found).items() if name not in lost}
+                k += 1
+                continue
             if all(assumed.get(k) == t for k, t in found.items()):
                 settled = all(t == zero_type(t) for t in found.values())
                 if settled or (round.e.problems and not round.e.guessed):

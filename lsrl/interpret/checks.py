@@ -144,6 +144,8 @@ def promised_range(lo: Any, hi: Any) -> tuple[Any, Any]:
 
 def _promise(node: Node, i: int, range: tuple[Any, Any], exact: bool) -> Action:
     lo, hi = promised_range(*range)
+    if exact and node.type.kind is Kind.REAL:  # the analysis rounds its ends to floats
+        lo, hi = lo - SLACK * np.maximum(1, -lo), hi + SLACK * np.maximum(1, hi)
 
     def words(element: str, found: str, text: str, place: tuple[int, ...]) -> str:
         low, high = (np.asarray(end)[place] if np.ndim(end) else end for end in (lo, hi))

@@ -200,7 +200,7 @@ class AtomGraph:
         """A form with the range and lattice that follow from its atoms."""
         kept = {a: c for a, c in terms.items() if c != 0}
         low = high = float(const)
-        steps: list[int | Fraction | None] = [abs(const)]
+        steps: list[int | Fraction | None] = [magnitude(const)]
         for a, c in kept.items():
             atom = self.atoms[a]
             factor = float(c)
@@ -227,7 +227,7 @@ class AtomGraph:
         base = f(form.const) if silent else max(set(values), key=values.count)
         found = [*values, base] if silent else values
         result = self.form({a: v - base for a, v in zip(lanes, values, strict=True)}, base)
-        step = gcd(abs(v) for v in set(found))
+        step = gcd(magnitude(v) for v in set(found))
         return tighten(result, float(min(found)), float(max(found)), step)
 
     def combine(self, parts: Iterable[tuple[Coefficient, Form]], const: Coefficient = 0) -> Form:
@@ -237,7 +237,7 @@ class AtomGraph:
         terms: Terms = {}
         total: Coefficient = const
         low = high = float(const)
-        steps: list[int | Fraction | None] = [abs(const)]
+        steps: list[int | Fraction | None] = [magnitude(const)]
         for c, form in parts:
             if c == 0:
                 continue
@@ -252,17 +252,22 @@ class AtomGraph:
         return tighten(result, low, high, step if step is not None else result.step)
 
 
+def magnitude(c: Coefficient) -> Coefficient:
+    return c if c >= 0 else -c
+
+
 def scaled_step(step: Fraction | None, c: Coefficient) -> int | Fraction | None:
     """The lattice of c times a value on the lattice of `step`."""
     if step is None:
         return None
-    return abs(c) if step.numerator == step.denominator else step * abs(c)
+    size = magnitude(c)
+    return size if step.numerator == step.denominator else step * size
 
 
 def primitive(terms: Mapping[Any, Coefficient]) -> tuple[tuple[tuple[Any, int], ...], Fraction]:
     """Coefficients as coprime integers, the first one positive, and the factor taken out."""
     items = sorted(terms.items())
-    factor = gcd(abs(c) for _, c in items)
+    factor = gcd(magnitude(c) for _, c in items)
     if factor is None:  # a finer lattice than `gcd` follows
         denominator = math.lcm(*(Fraction(c).denominator for _, c in items))
         factor = Fraction(math.gcd(*(int(c * denominator) for _, c in items)), denominator)
@@ -293,7 +298,7 @@ def tighten(form: Form, lo: float, hi: float, step: Fraction | None) -> Form:
 
 def exact_in(form: Form, atoms: Sequence[Atom], digits: int) -> bool:
     """Whether every partial sum of the form, in any order, is exact with so many binary digits."""
-    steps: list[int | Fraction | None] = [abs(form.const)]
+    steps: list[int | Fraction | None] = [magnitude(form.const)]
     total = abs(float(form.const))
     for a, c in form.terms.items():
         atom = atoms[a]
@@ -301,13 +306,21 @@ def exact_in(form: Form, atoms: Sequence[Atom], digits: int) -> bool:
             return False
         steps.append(scaled_step(atom.step, c))
         total += abs(float(c)) * max(abs(atom.lo), abs(atom.hi))
-    step = gcd(steps)
+    return fits(gcd(steps), total, digits)
+
+
+def fits(step: Fraction | None, total: float, digits: int) -> bool:
+    """Whether every multiple of `step` up to `total` in magnitude has so many binary digits at
+    most. Only powers of two count: 9 k has more digits than k.
+    """
     if step is None or not math.isfinite(total):
         return False
     if step == 0:
         return True
-    power_of_two = step.denominator & (step.denominator - 1) == 0
-    return power_of_two and total / float(step) <= 2.0**digits
+    if step.denominator & (step.denominator - 1):
+        return False
+    unit = Fraction(step.numerator & -step.numerator, step.denominator)
+    return total / float(unit) <= 2.0**digits
 
 
 def representable(c: Coefficient, digits: int) -> bool:

@@ -90,8 +90,8 @@ def at_least(g: AtomGraph, d: Form, k: int | Fraction) -> Bool:
     step = d.step or Fraction(1)
     scaled = g.combine([(1 / step, d)], -math.ceil(Fraction(k) / step))
     lifted = g.combine([(1, scaled)], 1)
-    lower = lambda: g.relu(g.combine([(-1, scaled)]))
-    upper = lambda: g.relu(lifted)
+    lower: Make = lambda: g.relu(g.combine([(-1, scaled)]))
+    upper: Make = lambda: g.relu(lifted)
     return Bool(g, lower, upper, lambda: g.combine([(1, upper()), (-1, g.relu(scaled))]))
 
 
@@ -127,7 +127,10 @@ def above(g: AtomGraph, d: Form, guard: Fraction) -> Bool:
     from -guard/4 down, so that errors of d up to three quarters of the guard do not show outside.
     """
     k = 2 / guard
-    ramp = lambda sign: g.relu(g.combine([(-sign * k, d)], Fraction(1, 2)), saturating=True)
+
+    def ramp(sign: int) -> Form:
+        return g.relu(g.combine([(-sign * k, d)], Fraction(1, 2)), saturating=True)
+
     return Bool(g, lambda: ramp(1), lambda: ramp(-1))
 
 
@@ -178,10 +181,15 @@ def _switched(g: AtomGraph, a: Form, falsity: Form, most: float, span: Span | No
         times = _openings(g, falsity)
         if times is not None:
             g.openings[atom] = times
-        if falsity.const == 0 and not falsity.terms.keys() & a.terms.keys():
+        if _is_nonnegative(g, falsity) and not falsity.terms.keys() & a.terms.keys():
             g.switches[atom] = frozenset(falsity.terms)
     hi = min(result.hi, max(a.hi, 0.0))
     return Form(result.terms, result.const, max(result.lo, 0.0), hi, result.step)
+
+
+def _is_nonnegative(g: AtomGraph, form: Form) -> bool:
+    """Whether no term can be negative, so that all of them are 0 where the form is."""
+    return form.const == 0 and all(c > 0 and g.atoms[a].lo >= 0 for a, c in form.terms.items())
 
 
 def _openings(g: AtomGraph, falsity: Form) -> int | None:

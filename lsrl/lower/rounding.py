@@ -21,7 +21,7 @@ from ..analysis.dependence import Row
 from ..analysis.lattice import gcd
 from ..analysis.linear import linear_ranges
 from ..source import Span
-from .atoms import AtomGraph, Coefficient, Form, representable
+from .atoms import AtomGraph, Coefficient, Form, fits, representable
 from .layers import Affine, Layer, Layered, Source, StateLane, Unit
 
 DIGITS = {"float32": 24, "float64": 53}
@@ -49,11 +49,7 @@ ZERO = Bound(0.0)
 def certify(graph: AtomGraph, machine: Layered, digits: int, length: int) -> list[Bound]:
     """Error bounds of the outputs, in the order of the last layer's units."""
     analysis = _Analysis(graph, digits, length)
-    u = analysis.unit_roundoff  # real inputs are rounded to the dtype
-    bounds = [
-        Bound(0.0 if f.step is not None else u * max(abs(f.lo), abs(f.hi)))
-        for f in machine.layers[0].inputs
-    ]
+    bounds = [analysis.input(form) for form in machine.layers[0].inputs]
     for layer in machine.layers:
         bounds = analysis.layer(layer, bounds, last=layer is machine.layers[-1])
     return bounds
@@ -63,6 +59,11 @@ class _Analysis:
     def __init__(self, graph: AtomGraph, digits: int, length: int) -> None:
         self.graph, self.digits, self.length = graph, digits, length
         self.unit_roundoff = 2.0**-digits
+
+    def input(self, form: Form) -> Bound:
+        """Inputs are rounded to the dtype: reals, and integers of too many digits."""
+        most = max(abs(form.lo), abs(form.hi))
+        return ZERO if fits(form.step, most, self.digits) else Bound(self.unit_roundoff * most)
 
     def layer(self, layer: Layer, inputs: list[Bound], last: bool) -> list[Bound]:
         errors: dict[Source, Bound] = {("x", i): b for i, b in enumerate(inputs)}
@@ -77,12 +78,18 @@ class _Analysis:
             bound = self._affine(affine, errors, forms, unit.span, unit.label)
             if unit.atom < 0 and not last and unit.form.lo < 0:
                 bound = bound.plus(-unit.form.lo, unit.span, unit.label)  # cut off by the ReLU
-            if unit.saturating:
-                bound = (
-                    ZERO if bound.error < SATURATION_MARGIN else bound.plus(math.inf, unit.span, "")
-                )
-            result.append(bound)
+            result.append(self._saturated(unit, bound, errors) if unit.saturating else bound)
         return result
+
+    def _saturated(self, unit: Unit, bound: Bound, errors: Mapping[Source, Bound]) -> Bound:
+        """What a saturating unit lets through. A comparison of reals has a margin on both sides.
+        r(1 - falsity) has none where it is 1, but there all falsities are 0 and nothing is
+        rounded: only the errors that they bring show."""
+        if not bound.error < SATURATION_MARGIN:
+            return bound.plus(math.inf, unit.span, "")
+        brought = any(errors[source].error for source in unit.affine.row)
+        is_boolean = self.graph.atoms[unit.atom].step is not None
+        return bound if is_boolean and brought else ZERO
 
     def _opened(
         self, unit: Unit, errors: Mapping[Source, Bound], forms: Mapping[Source, Form]
@@ -223,7 +230,7 @@ class _Analysis:
                 total, count = total + most, count + 1
             else:
                 families[family] = max(most, families.get(family, 0.0))
-        if exact and self._on_lattice(gcd(steps), total + sum(families.values())):
+        if exact and fits(gcd(steps), total + sum(families.values()), self.digits):
             return 0.0
         n = (count + len(families)) * self.unit_roundoff
         return n / (1 - n) * (total + sum(families.values()))
@@ -234,14 +241,6 @@ class _Analysis:
             return False
         ((_, c),) = affine.row.items()
         return _is_power_of_two(c)
-
-    def _on_lattice(self, step: Fraction | None, total: float) -> bool:
-        if step is None or not math.isfinite(total):
-            return False
-        if step == 0:
-            return True
-        dyadic = step.denominator & (step.denominator - 1) == 0
-        return dyadic and total / float(step) <= 2.0**self.digits
 
 
 def _before(form: Form, lane: StateLane) -> Form:

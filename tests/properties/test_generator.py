@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import random
 from collections import Counter
 
 import numpy as np
 from cases import case
-from hypothesis import HealthCheck, find, given, settings
+from hypothesis import HealthCheck, given, settings
 
 import lsrl
 from lsrl.analysis.kinds import StateKind
 from lsrl.testing import EVERYTHING, Generated, features, generate, programs
+from lsrl.testing.choices import Drawn
 
 PROGRAMS = 1000
 ONE_PERCENT = PROGRAMS // 100
@@ -72,12 +72,8 @@ def test_the_strategy_draws_legal_programs(generated: Generated) -> None:
     program.interpreter.run(generated.inputs)
 
 
-def test_the_strategy_shrinks() -> None:
-    """What is found first is cut down to little more than what is needed."""
-    quick = settings(
-        max_examples=100, deadline=None, database=None, suppress_health_check=list(HealthCheck)
-    )
-    smallest = find(
-        programs(most=3), lambda g: "state " in g.source, settings=quick, random=random.Random(0)
-    )
-    assert len(smallest.source.splitlines()) <= 8
+def test_the_simplest_choices_give_the_simplest_program() -> None:
+    """What Hypothesis shrinks towards."""
+    simplest = generate(Drawn(lambda lo, hi: lo))
+    assert len(simplest.source.splitlines()) <= 6
+    lsrl.parse(simplest.source)
