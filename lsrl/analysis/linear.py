@@ -18,11 +18,11 @@ MAX_POWERS = 4096
 def linear_ranges(
     lanes: Sequence[Lane],
     rows: Sequence[Row],
-    init: Sequence[float],
+    init: Sequence[Interval],
     rest: Sequence[Interval],
     length: int,
 ) -> list[Interval]:
-    """Range of each lane's value over steps 1..length of s' = A s + u, s_0 = init, u in rest.
+    """Range of each lane's value over steps 1..length of s' = A s + u, s_0 in init, u in rest.
 
     Lanes that need each other are bounded together; the others one after another, so that a shift
     register costs no matrix powers.
@@ -38,7 +38,7 @@ def linear_ranges(
             for lane, c in (rows[i] or {}).items():
                 j = index[lane]
                 if j not in inside:
-                    before = min(found[j][0], init[j]), max(found[j][1], init[j])
+                    before = min(found[j][0], init[j][0]), max(found[j][1], init[j][1])
                     ends = float(c) * before[0], float(c) * before[1]  # type: ignore[arg-type]
                     low, high = low + min(ends), high + max(ends)
             added.append((low, high))
@@ -54,29 +54,32 @@ def linear_ranges(
 
 
 def _powers(A: Any, init: Any, added: Any, length: int) -> tuple[Any, Any]:
-    """Bounds on s_1..s_length; A `[p, p]`, init `[p]`, added `[p, 2]`."""
+    """Bounds on s_1..s_length; A `[p, p]`, init `[p, 2]`, added `[p, 2]`."""
     low, high = np.full(len(init), np.inf), np.full(len(init), -np.inf)
     power = np.eye(len(init))
     sums = np.zeros((2, len(init)))
+    freest = float(np.abs(init).max())
     with np.errstate(over="ignore", invalid="ignore"):
         for k in range(min(length, MAX_POWERS)):
             term = _apply(power, added)
             following = A @ power
-            free = following @ init
+            free = _apply(following, init)
             sums = sums + term
-            low, high = np.minimum(low, free + sums[0]), np.maximum(high, free + sums[1])
+            low, high = np.minimum(low, free[0] + sums[0]), np.maximum(high, free[1] + sums[1])
+            freest = max(freest, float(np.abs(free).max()))
             if not following.any():
                 return low, high
             if np.array_equal(following, power):
                 steps = length - 1 - k
-                ends = free + sums[0] + steps * term[0], free + sums[1] + steps * term[1]
+                ends = free + sums + steps * term
                 return np.minimum(low, ends[0]), np.maximum(high, ends[1])
             power = following
             norm = np.abs(power).sum(axis=1).max()
             if norm < 2.0**-60:
                 return low - _tail(norm, low, high), high + _tail(norm, low, high)
     if length > MAX_POWERS:
-        return _beyond(power, init, sums, low, high, length)
+        most = _beyond(power, freest, float(np.abs(sums).max()), length)
+        return np.full(len(init), -most), np.full(len(init), most)
     return low, high
 
 
@@ -92,15 +95,15 @@ def _tail(norm: float, low: Any, high: Any) -> float:
     return float(2 * norm * max(np.abs(low).max(), np.abs(high).max(), 1.0))
 
 
-def _beyond(power: Any, init: Any, sums: Any, low: Any, high: Any, length: int) -> tuple[Any, Any]:
-    """Blocks of MAX_POWERS steps: |A^K| bounds how much each earlier block still counts."""
+def _beyond(power: Any, freest: float, added: float, length: int) -> float:
+    """Blocks of K = MAX_POWERS steps: |A^K| bounds how much each earlier block still counts.
+    `freest` bounds |A^k s_0| and `added` what is added in all, for k up to K."""
     norm = float(np.abs(power).sum(axis=1).max())
     blocks = length // MAX_POWERS + 1
     with np.errstate(over="ignore"):
         total = float(blocks) if norm <= 1 else np.float64(norm) ** blocks * blocks
     if 0 < norm < 1:
         total = min(total, 1 / (1 - norm))
-    most = total * np.maximum(np.abs(sums[0]), np.abs(sums[1])).max()
-    grown = max(1.0, norm**blocks if norm < 1 else float(np.float64(norm) ** min(blocks, 1000)))
-    most = most + grown * max(np.abs(init).max(), np.abs(low).max(), np.abs(high).max())
-    return np.full(len(init), -most), np.full(len(init), most)
+    with np.errstate(over="ignore"):
+        grown = max(1.0, float(np.float64(norm) ** blocks))
+    return float(total * added + grown * freest)

@@ -155,7 +155,7 @@ class _Ranges:
         init = [self._init(s)[0].reshape(-1)[i] for s, i in lanes]
         length = self.graph.length
         if not any(isinstance(c, Factor) for row in flat for c in (row or {}).values()):
-            found = linear_ranges(lanes, flat, init, rest, length)
+            found = linear_ranges(lanes, flat, [(v, v) for v in init], rest, length)
         elif all(_own(lane, row) for lane, row in zip(lanes, flat, strict=True)):
             triples = zip(flat, init, rest, strict=True)
             found = [_gated(row, start, added, length) for row, start, added in triples]

@@ -11,7 +11,7 @@ from ..analysis.lattice import gcd
 from ..ir.nodes import Node
 from ..source import Span
 from . import logic
-from .atoms import AtomGraph, AtomKind, Form, constant, exact_in, tighten
+from .atoms import AtomGraph, Form, constant, exact_in, tighten
 from .logic import Bool
 
 if TYPE_CHECKING:
@@ -110,9 +110,8 @@ def _by_indicators(lg: Legaliser, k: Form, wanted: Sequence[Fraction], low: int)
     for i, value in enumerate(wanted):
         if value != base:
             falsity = logic.absolute(g, g.combine([(1, k)], -(low + i)))
-            parts.append(
-                (value - base, g.relu(g.combine([(-1, falsity)], 1), saturating=True, boolean=True))
-            )
+            parts.append((value - base, logic.saturated(g, falsity)))
+    g.exclude(f for _, f in parts)
     return g.combine(parts, base)
 
 
@@ -194,14 +193,10 @@ def _by_cases(lg: Legaliser, c: Form, cases: dict[int, Form], span: Span | None)
     """The form that belongs to the integer c: a sum of one gated form a case."""
     g = lg.atoms
     parts = []
-    family = len(g.atoms)
     for i, form in cases.items():
         if not (form.is_const and form.const == 0):
-            is_i = _is(g, c, i)
-            parts.append((1, logic.gate(g, is_i, form, span)))
-            for atom in parts[-1][1].terms:
-                if g.atoms[atom].kind is AtomKind.RELU:
-                    g.families[atom] = family
+            parts.append((1, logic.gate(g, _is(g, c, i), form, span)))
+    g.exclude(f for _, f in parts)
     result = g.combine(parts)
     lows, highs = [f.lo for f in cases.values()], [f.hi for f in cases.values()]
     return tighten(result, min(lows), max(highs), None)

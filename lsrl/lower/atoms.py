@@ -190,6 +190,14 @@ class AtomGraph:
             self._relus[key] = self.add(atom)
         return self.atom_form(self._relus[key])
 
+    def exclude(self, forms: Iterable[Form]) -> None:
+        """Note that of all ReLU atoms of the forms at most one is not 0 at a time."""
+        family = len(self.atoms)
+        for form in forms:
+            for a in form.terms:
+                if self.atoms[a].kind is AtomKind.RELU:
+                    self.families[a] = family
+
     # Forms
 
     def is_fuzzy(self, form: Form) -> bool:

@@ -120,13 +120,12 @@ class Legaliser:
         ]
 
     def narrow(self, n: int, forms: Sequence[Form]) -> list[Form]:
-        """Forms with what the analyses know of their node."""
+        """Forms with what the analyses know of their node: outside of the guard band, where an
+        integer that follows comparisons of reals is one."""
         fact = self.facts[n]
         los, his = fact.lo.reshape(-1), fact.hi.reshape(-1)
         return [
-            self.atoms.note(
-                tighten(f, float(lo), float(hi), None if self.atoms.is_fuzzy(f) else fact.step)
-            )
+            self.atoms.note(tighten(f, float(lo), float(hi), fact.step))
             for f, lo, hi in zip(forms, los, his, strict=True)
         ]
 

@@ -179,7 +179,7 @@ def _switched(g: AtomGraph, a: Form, falsity: Form, most: float, span: Span | No
     if len(result.terms) == 1 and g.atoms[next(iter(result.terms))].kind is AtomKind.RELU:
         (atom,) = result.terms
         times = _openings(g, falsity)
-        if times is not None:
+        if times is not None and not binary:  # without the eighth, errors of a could leak
             g.openings[atom] = times
         if _is_nonnegative(g, falsity) and not falsity.terms.keys() & a.terms.keys():
             g.switches[atom] = frozenset(falsity.terms)

@@ -130,22 +130,16 @@ class _Analysis:
         if unbounded:
             return unbounded[:1] * len(added)
         starts = [self._start(lane.init) for lane in layer.lanes]
-        if not any(b.error for b in added) and not any(starts):
+        if not any(b.error for b in added) and not any(high for _, high in starts):
             return added
         lanes = [(0, k) for k in range(len(layer.lanes))]
         signed: list[Row] = [{(0, j): c for j, c in lane.row.items()} for lane in layer.lanes]
         steps = [(-b.error, b.error) for b in added]
-        zeros = [0.0] * len(lanes)
-        grown = linear_ranges(lanes, signed, zeros, steps, self.length)
+        grown = linear_ranges(lanes, signed, starts, steps, self.length)
         for k, most in enumerate(times):
             if most is not None and signed[k] == {(0, k): 1}:  # nothing is added at other steps
-                grown[k] = -most * added[k].error, most * added[k].error
-        if any(starts):
-            sizes: list[Row] = [
-                {(0, j): abs(float(c)) for j, c in lane.row.items()} for lane in layer.lanes
-            ]
-            kept = linear_ranges(lanes, sizes, starts, [(0.0, 0.0)] * len(lanes), self.length)
-            grown = [(g[0] - k[1], g[1] + k[1]) for g, k in zip(grown, kept, strict=True)]
+                total = starts[k][1] + most * added[k].error
+                grown[k] = -total, total
         return [
             Bound(
                 max(-low, high),
@@ -156,11 +150,12 @@ class _Analysis:
             for (low, high), b in zip(grown, added, strict=True)
         ]
 
-    def _start(self, init: Coefficient) -> float:
+    def _start(self, init: Coefficient) -> tuple[float, float]:
         """The rounding of an initial value."""
         if representable(init, self.digits):
-            return 0.0
-        return abs(float(init)) * self.unit_roundoff
+            return 0.0, 0.0
+        most = abs(float(init)) * self.unit_roundoff
+        return -most, most
 
     def _openings(self, lane: StateLane, forms: Mapping[Source, Form]) -> int | None:
         """In how many steps at most something other than 0 is added to a lane."""
@@ -200,7 +195,7 @@ class _Analysis:
                 result = Bound(total, worst, bound.span, bound.label)
             else:
                 result = Bound(total, result.worst, result.span, result.label)
-        own = self._rounding(affine, forms, exact)
+        own = self._rounding(affine, forms, exact, result.error)
         return result.plus(own, span, label) if own else result
 
     def _family(self, form: Form) -> int | None:
@@ -210,7 +205,10 @@ class _Analysis:
         (atom,) = form.terms
         return self.graph.families.get(atom)
 
-    def _rounding(self, affine: Affine, forms: Mapping[Source, Form], exact: bool) -> float:
+    def _rounding(
+        self, affine: Affine, forms: Mapping[Source, Form], exact: bool, brought: float
+    ) -> float:
+        """What computing a form adds to the error `brought` by its terms (0 if `exact`)."""
         if self._is_copy(affine) or (not affine.row and representable(affine.const, self.digits)):
             return 0.0
         steps: list[Fraction | None] = [abs(Fraction(affine.const))]
@@ -233,7 +231,7 @@ class _Analysis:
         if exact and fits(gcd(steps), total + sum(families.values()), self.digits):
             return 0.0
         n = (count + len(families)) * self.unit_roundoff
-        return n / (1 - n) * (total + sum(families.values()))
+        return n / (1 - n) * (total + sum(families.values()) + brought)
 
     def _is_copy(self, affine: Affine) -> bool:
         """A single term times a power of two, without a bias: never rounded."""

@@ -53,9 +53,9 @@ def delayed(lg: Legaliser, form: Form, init: Coefficient, name: str) -> Form:
     key = (*form.key, "delayed", init)
     if key in lg.delays:
         return lg.delays[key]
-    number, lane, scale = _lane_of(lg, form, init, name)
+    number, lane = _lane_of(lg, form, init, name)
     group = g.groups[number]
-    group.lanes.append(Lane({lane: scale}, constant(form.const if scale != 1 else 0), init))
+    group.lanes.append(Lane({lane: 1}, constant(0), init))
     lo, hi = min(form.lo, float(init)), max(form.hi, float(init))
     step = arithmetic.common_step(form.step, init)
     result = _state_atom(lg, number, len(group.lanes) - 1, (lo, hi), step, f"prev {name}")
@@ -63,17 +63,16 @@ def delayed(lg: Legaliser, form: Form, init: Coefficient, name: str) -> Form:
     return result
 
 
-def _lane_of(
-    lg: Legaliser, form: Form, init: Coefficient, name: str
-) -> tuple[int, int, Coefficient]:
-    """A lane that holds the form now and held `init` before the first step."""
+def _lane_of(lg: Legaliser, form: Form, init: Coefficient, name: str) -> tuple[int, int]:
+    """A lane that holds the form now and held `init` before the first step: its group, its place
+    there."""
     g = lg.atoms
     if len(form.terms) == 1 and form.const == 0:
         ((a, c),) = form.terms.items()
         atom = g.atoms[a]
         is_lane = c == 1 and atom.kind is AtomKind.STATE
         if is_lane and g.groups[atom.group].lanes[atom.lane].init == init:
-            return atom.group, atom.lane, 1
+            return atom.group, atom.lane
     memory = lg.delays.get((*form.key, "memory", init))
     if memory is None:
         number = len(g.groups)
@@ -81,7 +80,7 @@ def _lane_of(
         memory = _state_atom(lg, number, 0, (form.lo, form.hi), form.step, name)
         lg.delays[(*form.key, "memory", init)] = memory
     ((a, _),) = memory.terms.items()
-    return g.atoms[a].group, g.atoms[a].lane, 1
+    return g.atoms[a].group, g.atoms[a].lane
 
 
 def _state_atom(
@@ -142,7 +141,7 @@ def _lower_linear(lg: Legaliser, component: Component, group: StateGroup) -> Non
     rows = [dict(row or {}) for row in group.rows]
     rest = _added(lg, component, group)
     ranges = linear_ranges(
-        lanes, rows, [float(lg.graph.states[s].init[i]) for s, i in lanes],
+        lanes, rows, [(float(lg.graph.states[s].init[i]),) * 2 for s, i in lanes],
         [(f.lo, f.hi) for f in rest], lg.graph.length,
     )  # fmt: skip
     number = len(g.groups)
