@@ -9,7 +9,6 @@ import numpy as np
 from .layers import Affine, Layer, Layered
 
 Weights = dict[str, Any]
-NAMES = ("A", "B", "b", "s0", "C", "D", "d")
 
 
 def assemble(machine: Layered, dtype: str) -> Weights:

@@ -25,7 +25,6 @@ class AtomKind(Enum):
     INPUT = "input"
     RELU = "relu"
     STATE = "state"
-    PREVIOUS = "previous"  # a state's value one step ago, while its group is being lowered
 
 
 @dataclass(frozen=True, eq=False)

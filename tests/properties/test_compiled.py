@@ -60,7 +60,7 @@ def test_what_is_refused_is_refused_with_a_reason() -> None:
             assert all(d.code.startswith("E80") and d.message for d in model.diagnostics)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(programs(linear_rnn=True))
 def test_what_hypothesis_draws(generated: Generated) -> None:
     _agrees(Case(generated), "float32")

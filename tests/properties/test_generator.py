@@ -65,7 +65,7 @@ def test_functions_are_written_and_called_twice() -> None:
     assert any("[f" in s and "def f" in s for s in sources)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(programs())
 def test_the_strategy_draws_legal_programs(generated: Generated) -> None:
     program = lsrl.parse(generated.source)

@@ -46,7 +46,7 @@ def test_some_programs_are_rational() -> None:
     assert sum(cases.is_rational(case(seed).program.graph) for seed in range(100)) >= 30
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(programs())
 def test_holds_for_what_hypothesis_draws(generated: Generated) -> None:
     for holds in PROPERTIES:
