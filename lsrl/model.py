@@ -168,7 +168,7 @@ class Stream:
         program = self.model.program
         if self.steps >= program.length:
             message = f"the stream is past the length of {program.length} steps"
-            raise InputError.at("E716", None, message, "compile with a larger --length")
+            raise InputError.at("E716", None, message, "compile again with `--length N`")
         data = {n: [v] for n, v in element.items()} if isinstance(element, Mapping) else [element]
         x = program.stacked(program.batch(data, batched=False))[:, 0].astype(
             self.model.options.dtype

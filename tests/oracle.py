@@ -73,6 +73,7 @@ def _apply(node: Node, args: list[Any]) -> Any:
     other = {
         "bound": lambda a: a,
         "promise": lambda a, _: a,
+        "units": lambda a: _each(lambda x: round(x / attrs[0]), a),
         "mod": lambda a: _each(lambda x: x % attrs[0], a),
         "floordiv": lambda a: _each(lambda x: x // attrs[0], a),
         "matvec": lambda a: _matvec(attrs[0], a),

@@ -123,6 +123,9 @@ class _Rule:
             return [None] * self.node.type.size
         return [weaken(r, Factor.SIGNED) for r in self.operand(1 if self.free(0) else 0)]
 
+    def units(self) -> Rows:
+        return [scale(row, 1 / Fraction(self.node.attrs[0])) for row in self.operand(0)]
+
     def matvec(self) -> Rows:
         source = self.operand(0)
         return [
@@ -163,6 +166,7 @@ _RULES: dict[str, Callable[[_Rule], Rows]] = {
     "or": _Rule.gate,
     "eq": _Rule.parity,
     "ne": _Rule.parity,
+    "units": _Rule.units,
     "matvec": _Rule.matvec,
     "sum": _Rule.total,
     "concat": _Rule.concat,

@@ -209,5 +209,8 @@ def apply(node: Node, pairs: list[Pair], vector: list[bool]) -> Pair:
         return low, high
     if op == "matvec":
         return _matvec(attrs[0], pairs[0])
+    if op == "units":
+        step = float(attrs[0])
+        return np.rint(pairs[0][0] / step), np.rint(pairs[0][1] / step)
     with_m = {"mod": _mod, "floordiv": _floordiv}
     return with_m[op](attrs[0], pairs[0]) if op in with_m else _table(attrs, pairs[0])

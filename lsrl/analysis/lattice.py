@@ -94,6 +94,8 @@ def _node(graph: Graph, n: int, steps: Sequence[Step]) -> Step:
         return _quotient(graph.nodes[node.args[1]], args[0])
     if node.op == "matvec":
         return None if args[0] is None else _scaled(node, args[0])
+    if node.op == "units":
+        return None if args[0] is None else args[0] / node.attrs[0]
     if node.op == "mod":
         return gcd([args[0], Fraction(node.attrs[0])])
     if node.op == "table":

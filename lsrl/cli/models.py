@@ -35,14 +35,14 @@ if TYPE_CHECKING:
     default="number",
     show_default=True,
     metavar="NAME",
-    help="Of inputs and outputs: number or onehot.",
+    help="Of inputs and outputs: number.",
 )
 @click.option(
     "--profile",
     default="exact",
     show_default=True,
     metavar="NAME",
-    help="Of the weights: exact, robust or trainable.",
+    help="Of the weights: exact.",
 )
 @click.option("--no-verify", is_flag=True, help="Do not check the model before writing it.")
 @options.force("a checkpoint")  # fmt: skip
@@ -99,11 +99,22 @@ def verify_command(folder: str, samples: int, seed: int) -> Reply:
     """
     from .. import load_model, verify
 
+    _check_is_folder(folder)
     model = load_model(folder)
     with progress(f"verifying {folder}"):
         report = verify(model, samples, seed)
     data = report.as_json()
     return Reply(data, [_verdict(folder, report)], failed=not report.passed)
+
+
+def _check_is_folder(folder: str) -> None:
+    from ..errors import CheckpointError
+
+    if Path(folder).is_file():
+        program = Path(folder).suffix == ".lsrl"
+        message = f"`{folder}` is a {'program' if program else 'file'}, not a checkpoint"
+        help = "this is a program; compile it first" if program else "give a checkpoint's folder"
+        raise CheckpointError.at("E040", None, message, help)
 
 
 def _verdict(folder: str, report: Report) -> str:

@@ -9,6 +9,7 @@ from ..errors import suggest
 from ..ir.types import Kind, Type
 from ..source import Span
 from ..syntax import ast
+from ..syntax.hints import of_name
 from .calls import constant
 from .core import Elaborator, show
 from .scope import Scope
@@ -105,7 +106,7 @@ def _named(
     definition = scope.find_type(name)
     if definition is None:
         known = [*_KINDS, *scope.types]
-        help = suggest(name, known) or "define it with `type name = ...`"
+        help = of_name(name) or suggest(name, known) or "define it with `type name = ...`"
         e.error("E201", x.span, f"the type `{name}` is not defined", help)
         return None
     key = f"type {name}"

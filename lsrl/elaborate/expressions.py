@@ -12,6 +12,7 @@ from ..errors import suggest
 from ..ir.types import BOOL, Kind, Type
 from ..source import Span
 from ..syntax import ast
+from ..syntax.hints import of_name
 from .core import MAX_SIZE, Elaborator, Ref, article, sized
 from .scope import Imported, Lazy, Routine, Scope, Value
 
@@ -50,7 +51,8 @@ def lookup(e: Elaborator, name: str, span: Span, scope: Scope) -> Ref:
     elif isinstance(binding, Imported):
         return _imported(e, name, binding, span)
     else:
-        help = suggest(name, scope.all_names()) or "define it, or declare it as an `input`"
+        help = of_name(name) or suggest(name, scope.all_names())
+        help = help or "define it, or declare it as an `input`"
         e.error("E201", span, f"the name `{name}` is not defined", help)
     return None
 

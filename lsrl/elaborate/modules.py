@@ -22,6 +22,8 @@ def read_source(path: str | Path) -> Source:
     except OSError as problem:
         reason = problem.strerror or str(problem)
         help = "give the path of a .lsrl file"
+        if (file / "config.json").is_file():
+            help = f"this is a checkpoint; its program is `{file / 'program.lsrl'}`"
         raise OptionError.at("E001", None, f"cannot read `{path}`: {reason}", help) from None
     if data is None:
         raise OptionError.at("E001", None, f"`{path}` is too large for a program", "check the path")

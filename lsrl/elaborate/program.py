@@ -328,6 +328,7 @@ class _Round:
     def _output(self, top: Scope, d: ast.Output) -> None:
         bare = d.value.name if isinstance(d.value, ast.Name) else None
         name = d.name or bare or "output"
+        self._check_output_name(top, d, bare)
         node = expression(self.e, d.value, top)
         if d.type is not None:
             node = conform(self.e, node, d, top, name)
@@ -338,3 +339,10 @@ class _Round:
             if len(self.e.type(node).shape or ()) > 1:
                 self.e.error("E306", d.value.span, "a matrix cannot be an output", "take a row")
             self.outputs.append(Output(name, node, d.span))
+
+    def _check_output_name(self, top: Scope, d: ast.Output, bare: str | None) -> None:
+        """An output may bear the name of what it shows, but not of another value."""
+        old = top.names.get(d.name) if d.name and d.name != bare else None
+        if isinstance(old, Lazy):
+            message = f"`{d.name}` is defined twice (first in line {old.span.line})"
+            self.e.error("E202", d.span, message, "rename one of them")

@@ -35,7 +35,7 @@ def read_inputs(what: str | Path) -> Any:
         return parse_json(what, "the input")
     path = Path(what)
     if not path.is_file():
-        known = path.suffix.lower() in SUFFIXES or isinstance(what, Path)
+        known = path.suffix != "" or "/" in str(what) or isinstance(what, Path)
         help = "" if known else "write inputs as JSON, as in '[1, 0, 1]', or name a file"
         _fail(str(what), None, "there is no such file" if known else "this is no input", help)
     return _read_file(path)
@@ -82,7 +82,8 @@ def parse_json(text: str, name: str, line: int = 1) -> Any:
     try:
         return json.loads(text, object_pairs_hook=_unique(name, line))
     except json.JSONDecodeError as error:
-        _fail(name, line + error.lineno - 1, f"this is not JSON: {error.msg.lower()}")
+        reason = f"this is not JSON: {error.msg.lower()} (column {error.colno})"
+        _fail(name, line + error.lineno - 1, reason)
     except RecursionError:
         _fail(name, line, "the lists are nested too deeply")
     except ValueError:  # an integer of thousands of digits
@@ -123,6 +124,8 @@ def parse_csv(text: str, name: str) -> Any:
     if not rows:
         return []
     header = rows[0][1]
+    if len(header) == 1 and ";" in header[0]:
+        _fail(name, rows[0][0], "columns are separated by commas", "write `,` in place of `;`")
     if len(header) == 1 and _cell(header[0]) != header[0]:
         _check_widths(rows, 1, name)
         return [_cell(row[0]) for _, row in rows]

@@ -54,10 +54,12 @@ def batch_of(
 def _columns(fields: Sequence[Field], data: Any, where: str) -> dict[str, Any]:
     """The raw values of each field, from a record of lists, a list of records or a bare list."""
     if isinstance(data, Mapping):
+        _check_no_data_set(fields, data)
         _check_names(fields, data, where)
         return {f.name: data[f.name] for f in fields}
     items = _items(data)
     if items and isinstance(items[0], Mapping):
+        _check_no_data_set(fields, items[0])
         return _from_records(fields, items, where)
     if len(fields) != 1:
         names = listing([f.name for f in fields])
@@ -82,6 +84,16 @@ def _from_records(fields: Sequence[Field], records: list[Any], where: str) -> di
             raise InputError.at("E718", None, message)
         _check_names(fields, record, f" at step {t}{where}")
     return {f.name: [record[f.name] for record in records] for f in fields}
+
+
+def _check_no_data_set(fields: Sequence[Field], data: Mapping[Any, Any]) -> None:
+    """What `lsrl sample` writes has inputs and outputs, and many sequences."""
+    known = {f.name for f in fields}
+    names = {str(name) for name in data} - known
+    if {"inputs", "outputs"} <= names or any(n.startswith("input.") for n in names):
+        message = "this is a data set of `lsrl sample`; `run` takes one sequence"
+        help = "give the values of one sequence, as in '{\"x\": [1, 0, 1]}'"
+        raise InputError.at("E718", None, message, help)
 
 
 def _check_names(fields: Sequence[Field], record: Mapping[Any, Any], where: str) -> None:
@@ -126,7 +138,8 @@ def _check_lengths(
                 raise InputError.at("E717", None, message, "give every field a value at each step")
     if first.shape[1] > length:
         message = f"the sequence has {first.shape[1]} steps, but the program promises {length}"
-        help = f"declare `length <= {first.shape[1]}`, or set the length when loading it"
+        help = f"declare `length <= {first.shape[1]}`, or set the length when loading it; a "
+        help += f"checkpoint: compile again with `--length {first.shape[1]}`"
         raise InputError.at("E716", None, message, help)
 
 
@@ -255,9 +268,15 @@ class _Reader:
         if isinstance(raw, Fraction):
             return raw
         if _is_listlike(raw):
-            help = "for a batch of sequences, run a batch" if not self.batched else ""
-            raise self._error("E718", f"a single value is needed{where}, not {_brief(raw)}", help)
+            message = f"a single value is needed{where}, not {_brief(raw)}"
+            raise self._error("E718", message, self._flatter(raw))
         raise self._wrong(raw, where)
+
+    def _flatter(self, raw: Any) -> str:
+        """What to do about a list in place of a value."""
+        if isinstance(raw, np.ndarray) and raw.shape == (1,):
+            return f"drop the last axis: shape {'(B, T)' if self.batched else '(T,)'}"
+        return "" if self.batched else "`run` takes one sequence; use `run_batch` in Python"
 
     def _named(self, raw: str, where: str) -> int | Fraction:
         """A value written as text."""
@@ -280,6 +299,9 @@ class _Reader:
             help += (suggest(raw, own) if isinstance(raw, str) else "") or f"it is {_either(own)}"
             return self._error("E714", f"{_brief(raw)} is no member{where}", help)
         what = _WORDS[self.kind]
+        if isinstance(raw, str) and self.kind in (Kind.INT, Kind.REAL) and _is_fraction(raw):
+            help = f"give {what}; numbers written as text are read only by exact runs (--exact)"
+            return self._error("E714", f"{_brief(raw)} is not {what}{where}", help)
         return self._error("E714", f"{_brief(raw)} is not {what}{where}", f"give {what}")
 
     def _out_of_range(self, raw: Any, where: str) -> tuple[str, str]:
@@ -291,6 +313,14 @@ class _Reader:
 
     def _error(self, code: str, message: str, help: str) -> LsrlError:
         return InputError.at(code, self.field.span, f"`{self.field.name}`: {message}", help)
+
+
+def _is_fraction(text: str) -> bool:
+    try:
+        Fraction(text)
+    except (ValueError, ZeroDivisionError):
+        return False
+    return True
 
 
 def _is_listlike(raw: Any) -> bool:

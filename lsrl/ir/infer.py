@@ -160,6 +160,7 @@ _RULES: dict[str, Callable[[Sequence[Type], Any], Type]] = {
     "bound": lambda a, _: a[0],
     "promise": lambda a, _: a[0],
     "number": lambda a, _: INT.with_shape(a[0].shape),
+    "units": lambda a, attrs: Type(Kind.INT, _arithmetic(a, attrs).shape),
     "neg": _arithmetic,
     "add": _arithmetic,
     "sub": _arithmetic,

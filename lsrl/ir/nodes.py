@@ -37,6 +37,7 @@ OPS: dict[str, OpInfo] = {
     "bound": OpInfo(1, ("name", "lo", "hi"), "the operand, promised to lie in lo..hi"),
     "promise": OpInfo(2, ("name",), "the first, promised to lie between 0 and the second's range"),
     "number": OpInfo(1, (), "a boolean as 0 or 1"),
+    "units": OpInfo(1, ("step",), "a value on the lattice of `step`, as a multiple of it"),
     "neg": OpInfo(1, (), "-a"),
     "add": OpInfo(2, (), "a + b"),
     "sub": OpInfo(2, (), "a - b"),

@@ -54,6 +54,13 @@ def _quotient(a: Any, b: Any) -> Any:
 _exact_divide = np.frompyfunc(_quotient, 2, 1)
 
 
+def _units(a: Array, step: Fraction) -> Array:
+    """Multiples of a step: rounded where floats only come close to the lattice."""
+    if a.dtype == object:
+        return np.asarray(_exact_divide(a, step), dtype=object)
+    return np.asarray(np.rint(a / float(step)))
+
+
 def matvec(rows: Any, a: Array) -> Array:
     """`rows @ a` for `a [..., m]`; rows `[n, m]`."""
     matrix = np.array(rows, dtype=object if a.dtype == object else np.float64)
@@ -148,6 +155,7 @@ PLAIN: dict[str, Callable[..., Array]] = {
 WITH_ATTRS: dict[str, Callable[..., Array]] = {
     "bound": lambda attrs, a: a,
     "promise": lambda attrs, a, x: a,
+    "units": lambda attrs, a: _units(a, attrs[0]),
     "mod": lambda attrs, a: np.mod(a, attrs[0]),
     "floordiv": lambda attrs, a: np.floor_divide(a, attrs[0]),
     "matvec": lambda attrs, a: matvec(attrs[0], a),

@@ -17,6 +17,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 from typing import Any
 
 from .nodes import OPS, Field, Graph, Node, Output, Scalar, State
@@ -104,6 +105,7 @@ _ATTRS: dict[str, Callable[..., str]] = {
     "input": _name,
     "bound": lambda name, lo, hi: f"{_name(name)} {lo}..{hi}",
     "promise": _name,
+    "units": str,
     "mod": str,
     "floordiv": str,
     "matvec": _matrix,
@@ -237,6 +239,8 @@ class _Parser:
                 return (r.name(),)
             case "bound":
                 return (r.name(), *r.range())
+            case "units":
+                return (Fraction(r.scalar()),)
             case "mod" | "floordiv" | "broadcast":
                 return (r.integer(),)
             case "matvec":

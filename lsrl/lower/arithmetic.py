@@ -78,7 +78,7 @@ def tabulate(
     read = g.on_clock(k, lambda v: values[int(v) - first])
     if read is not None:
         return read
-    span_of_k = integers(k)
+    span_of_k = range(max(integers(k).start, first), min(integers(k).stop, first + len(values)))
     if len(span_of_k) > MAX_TABLE:
         from .legalise import Unsupported
 

@@ -306,14 +306,22 @@ def tighten(form: Form, lo: float, hi: float, step: Fraction | None) -> Form:
 def exact_in(form: Form, atoms: Sequence[Atom], digits: int) -> bool:
     """Whether every partial sum of the form, in any order, is exact with so many binary digits."""
     steps: list[int | Fraction | None] = [magnitude(form.const)]
-    total = abs(float(form.const))
+    ends = [(float(form.const), float(form.const))]
     for a, c in form.terms.items():
         atom = atoms[a]
         if not representable(c, digits):
             return False
         steps.append(scaled_step(atom.step, c))
-        total += abs(float(c)) * max(abs(atom.lo), abs(atom.hi))
-    return fits(gcd(steps), total, digits)
+        ends.append((float(c) * atom.lo, float(c) * atom.hi))
+    return fits(gcd(steps), largest_partial_sum(ends), digits)
+
+
+def largest_partial_sum(ends: Iterable[tuple[float, float]]) -> float:
+    """The largest magnitude of the sum of some of the terms, each between its two ends."""
+    low = high = 0.0
+    for a, b in ends:
+        low, high = low + min(a, b, 0.0), high + max(a, b, 0.0)
+    return max(-low, high)
 
 
 def fits(step: Fraction | None, total: float, digits: int) -> bool:

@@ -54,6 +54,7 @@ class Legaliser:
         self.values: dict[int, list[Value]] = {}
         self.problems: list[Diagnostic] = []
         self.clocks = Clocks(graph, self.atoms)
+        self.folding = True  # not while a group's previous values are taken as 0
         self.delays: dict[tuple[Any, ...], Form] = {}
 
     def run(self) -> AtomGraph:
@@ -145,7 +146,7 @@ class Legaliser:
 
     def compute(self, n: int, node: Node) -> list[Value]:
         fact = self.facts[n]
-        if (fact.lo == fact.hi).all() and node.type.kind is not Kind.REAL:
+        if self.folding and (fact.lo == fact.hi).all() and node.type.kind is not Kind.REAL:
             return [constant(int(v)) for v in fact.lo.reshape(-1)]
         rule = RULES.get(node.op)
         if rule is None:
@@ -214,6 +215,11 @@ def _div(lg: Legaliser, node: Node) -> list[Value]:
 
 def _mod(lg: Legaliser, node: Node) -> list[Value]:
     return [arithmetic.modulo(lg, f, node.attrs[0]) for f in lg.forms(node.args[0])]
+
+
+def _units(lg: Legaliser, node: Node) -> list[Value]:
+    factor = 1 / Fraction(node.attrs[0])
+    return [lg.atoms.combine([(factor, f)]) for f in lg.forms(node.args[0])]
 
 
 def _floordiv(lg: Legaliser, node: Node) -> list[Value]:
@@ -383,7 +389,7 @@ def _with_kind(lg: Legaliser, form: Form, node: Node) -> Value:
 RULES: dict[str, Rule] = {
     "const": _const, "input": _input, "bound": _same, "promise": _same, "number": _number,
     "neg": _linear(-1), "add": _linear(1, 1), "sub": _linear(1, -1), "sum": _sum,
-    "mul": _mul, "div": _div, "mod": _mod, "floordiv": _floordiv, "matvec": _matvec,
+    "mul": _mul, "div": _div, "mod": _mod, "floordiv": _floordiv, "matvec": _matvec, "units": _units,
     "lt": _order(True), "le": _order(False), "eq": _equality(False), "ne": _equality(True),
     "and": _and, "or": _or, "not": _not, "all": _all, "any": _any, "select": _select,
     "relu": _relu, "abs": _abs, "max": _extremum(1), "min": _extremum(-1),

@@ -15,9 +15,10 @@ from fractions import Fraction
 from functools import cached_property
 
 from ..source import Span
-from .atoms import AtomGraph, AtomKind, Form, constant
+from .atoms import AtomGraph, AtomKind, Form, constant, largest_partial_sum
 
 Make = Callable[[], Form]
+MAX_SWITCH = 2.0**23  # beyond, partial sums of a gate could leave the digits of float32
 MAX_FALSITY = 2.0**16  # beyond, 0/1 is made first, so that switching constants stay small
 
 
@@ -149,12 +150,9 @@ def gate(g: AtomGraph, c: Bool, a: Form, span: Span | None = None) -> Form:
         return constant(0)
     if c.falsity.is_const:
         return a if c.falsity.const == 0 else constant(0)
-    falsity = c.falsity
-    if falsity.hi > MAX_FALSITY:
-        falsity = g.combine([(-1, c.value)], 1)
     if a.is_const:
-        value = c.value
-        return g.combine([(a.const, value)])
+        return g.combine([(a.const, c.value)])
+    falsity = _light(g, c, max(-a.lo, a.hi, a.width))
     if a.lo >= 0:
         return _switched(g, a, falsity, a.hi, span)
     if a.hi <= 0:
@@ -169,6 +167,18 @@ def gate(g: AtomGraph, c: Bool, a: Form, span: Span | None = None) -> Form:
     for atom in (*up.terms, *down.terms):  # never both
         g.families.setdefault(atom, -1 - min(up.terms, default=0))
     return g.combine([(1, up), (-1, down)])
+
+
+def _light(g: AtomGraph, c: Bool, most: float) -> Form:
+    """The falsity, made exactly 0 or 1 first where its multiple by `most` would lose digits."""
+    falsity = c.falsity
+    terms = [(float(c) * g.atoms[a].lo, float(c) * g.atoms[a].hi) for a, c in falsity.terms.items()]
+    weight = largest_partial_sum([*terms, (float(falsity.const),) * 2])
+    if weight <= 1 or (falsity.hi <= MAX_FALSITY and weight * most < MAX_SWITCH):
+        return falsity
+    if falsity.hi > 1:
+        return g.combine([(-1, saturated(g, falsity))], 1)
+    return saturated(g, c.truth) if c.truth.hi > 1 else falsity
 
 
 def _switched(g: AtomGraph, a: Form, falsity: Form, most: float, span: Span | None) -> Form:

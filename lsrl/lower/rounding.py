@@ -21,7 +21,7 @@ from ..analysis.dependence import Row
 from ..analysis.lattice import gcd
 from ..analysis.linear import linear_ranges
 from ..source import Span
-from .atoms import AtomGraph, Coefficient, Form, fits, representable
+from .atoms import AtomGraph, Coefficient, Form, fits, largest_partial_sum, representable
 from .layers import Affine, Layer, Layered, Source, StateLane, Unit
 
 DIGITS = {"float32": 24, "float64": 53}
@@ -177,7 +177,7 @@ class _Analysis:
     ) -> Bound:
         result = ZERO
         exact = True
-        families: dict[int, float] = {}
+        families: dict[int, list[float]] = {}
         for source, c in affine.row.items():
             bound = errors[source]
             if not bound.error:
@@ -186,9 +186,10 @@ class _Analysis:
             own = abs(float(c)) * bound.error
             family = self._family(forms[source])
             counted = own
-            if family is not None:  # only one of them is not exactly 0
-                counted = max(0.0, own - families.get(family, 0.0))
-                families[family] = max(own, families.get(family, 0.0))
+            if family is not None:  # one is open; an inexact selector may half open its neighbour
+                two = sorted([*families.get(family, []), own])[-2:]
+                counted = sum(two) - sum(families.get(family, []))
+                families[family] = two
             worst = abs(float(c)) * bound.worst
             total = result.error + counted
             if worst >= result.worst:
@@ -212,26 +213,27 @@ class _Analysis:
         if self._is_copy(affine) or (not affine.row and representable(affine.const, self.digits)):
             return 0.0
         steps: list[Fraction | None] = [abs(Fraction(affine.const))]
-        total = abs(float(affine.const))
-        families: dict[int, float] = {}
-        count = int(affine.const != 0) - 1
+        ends: dict[Source | int, tuple[float, float]] = {}  # of each term, or family of terms
         coefficients = [*affine.row.values(), affine.const]
+        count = int(affine.const != 0) - 1
         count += not all(representable(c, self.digits) for c in coefficients)
         count += not all(_is_power_of_two(c) for c in affine.row.values())
         for source, c in affine.row.items():
             form = forms[source]
             steps.append(None if form.step is None else form.step * abs(Fraction(c)))
             exact = exact and representable(c, self.digits)
-            most = abs(float(c)) * max(abs(form.lo), abs(form.hi))
+            low, high = sorted((float(c) * form.lo, float(c) * form.hi))
             family = self._family(form)
-            if family is None:
-                total, count = total + most, count + 1
-            else:
-                families[family] = max(most, families.get(family, 0.0))
-        if exact and fits(gcd(steps), total + sum(families.values()), self.digits):
+            key = source if family is None else family
+            before = ends.get(key, (0.0, 0.0))
+            ends[key] = min(low, before[0]), max(high, before[1])
+        const = float(affine.const)
+        largest = largest_partial_sum([(const, const), *ends.values()])
+        if exact and fits(gcd(steps), largest, self.digits):
             return 0.0
-        n = (count + len(families)) * self.unit_roundoff
-        return n / (1 - n) * (total + sum(families.values()) + brought)
+        total = abs(const) + sum(max(-low, high) for low, high in ends.values())
+        n = (count + len(ends)) * self.unit_roundoff
+        return n / (1 - n) * (total + brought)
 
     def _is_copy(self, affine: Affine) -> bool:
         """A single term times a power of two, without a bias: never rounded."""

@@ -8,7 +8,8 @@ among them).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -168,24 +169,27 @@ def _lower_linear(lg: Legaliser, component: Component, group: StateGroup) -> Non
 
 def _added(lg: Legaliser, component: Component, group: StateGroup) -> list[Form]:
     """Each lane's next value with the group's previous values at zero."""
+    with _from_zero(lg, component.nodes):
+        return [f for s in group.states for f in lg.forms(lg.graph.states[s].next)]
+
+
+@contextmanager
+def _from_zero(lg: Legaliser, nodes: Sequence[int]) -> Iterator[None]:
+    """Nodes of a group as they are where its previous values are 0."""
     outside = dict(lg.values)
-    for n in component.nodes:
-        if lg.graph.nodes[n].op == "prev":
-            lg.values[n] = [constant(0)] * lg.graph.nodes[n].type.size
+    lg.folding = False
     try:
-        for n in component.nodes:
+        for n in nodes:
             node = lg.graph.nodes[n]
-            if node.op != "prev":
-                lg.values[n] = (
-                    lg.compute(n, node) if node.op not in _LINEAR_LOGIC else _negated(lg, node)
-                )
-        rest = [f for s in group.states for f in lg.forms(lg.graph.states[s].next)]
+            if node.op == "prev":
+                lg.values[n] = [constant(0)] * node.type.size
+            elif node.op == "not":
+                lg.values[n] = _negated(lg, node)
+            else:
+                lg.values[n] = lg.compute(n, node)
+        yield
     finally:
-        lg.values = outside
-    return rest
-
-
-_LINEAR_LOGIC = frozenset({"not"})
+        lg.values, lg.folding = outside, True
 
 
 def _negated(lg: Legaliser, node: Node) -> list[Value]:
@@ -339,17 +343,8 @@ def _addend(lg: Legaliser, n: int, s: int, inside: set[int]) -> list[Form] | Non
     rows = dependence(lg.graph, chain, lg.facts)
     if rows[n] != [{(s, i): 1} for i in range(size)]:
         return None
-    outside = dict(lg.values)
-    for k in chain:
-        if lg.graph.nodes[k].op == "prev":
-            lg.values[k] = [constant(0)] * lg.graph.nodes[k].type.size
-    try:
-        for k in chain:
-            if lg.graph.nodes[k].op != "prev":
-                lg.values[k] = lg.compute(k, lg.graph.nodes[k])
+    with _from_zero(lg, chain):
         return lg.forms(n)
-    finally:
-        lg.values = outside
 
 
 _SHAPES: dict[str, Shape] = {

@@ -10,13 +10,14 @@ from .fold import Fold
 from .ranges import Ranges
 from .simplify import Simplify
 from .states import MergeStates
+from .units import Units
 
 STANDARD: tuple[Pass, ...] = (Fold(), Simplify(), Cse(), MergeStates(), Dce(), Ranges())
 
 
 def optimise(graph: Graph) -> Graph:
-    """The standard passes, over and over until none finds anything to do."""
-    return fixpoint(graph, STANDARD)
+    """The standard passes, over and over until none finds anything to do; then `Units`."""
+    return run(fixpoint(graph, STANDARD), [Units(), Fold()])
 
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "Ranges",
     "Simplify",
     "Stuck",
+    "Units",
     "fixpoint",
     "optimise",
     "run",

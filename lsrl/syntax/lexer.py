@@ -16,6 +16,7 @@ from lark.exceptions import UnexpectedCharacters
 
 from ..errors import Diagnostic, SyntaxProblem
 from ..source import Source, Span
+from . import hints
 from .ast import Comment
 
 OPENING = {"(": ")", "[": "]", "{": "}"}
@@ -80,10 +81,7 @@ def _unexpected(source: Source, offset: int) -> Diagnostic:
         return Diagnostic("E101", "this text is never closed", span, 'end it with `"""`')
     if char == '"':
         return Diagnostic("E101", "this string is never closed", span, 'end it with `"`')
-    hints = {"=": "equality is written `==`", "&": "write `and`", "|": "write `or`"}
-    hints |= {"!": "write `not`", "%": "write `mod`", ";": "put each declaration on its own line"}
-    hints |= {"'": 'strings are written with `"`', "^": "powers are written `**`"}
-    help = hints.get(char, "remove it")
+    help = hints.of_character(source.text, offset)
     return Diagnostic("E102", f"unexpected character {char!r}", span, help)
 
 

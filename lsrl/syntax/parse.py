@@ -12,7 +12,7 @@ from lark.exceptions import UnexpectedToken, VisitError
 
 from ..errors import Diagnostic, SyntaxProblem, suggest
 from ..source import Source, Span
-from . import ast
+from . import ast, hints
 from .lexer import STARTERS, Tokens, grammar, keywords, tokenize
 
 MAX_NESTING = 200  # brackets
@@ -88,32 +88,34 @@ def _check_nesting(tokens: Tokens, group: list[Token]) -> None:
 
 def _explain(tokens: Tokens, group: list[Token], token: Token, expected: set[str]) -> Diagnostic:
     """What to say about the first token that does not fit."""
+    hint = hints.of_token(group, token, expected)
     if token.type == "$END" or token.type == "NEWLINE":
         last = group[-1] if token.type == "$END" else token
         end = last.end_pos or 0
         if token.type == "NEWLINE":
             end = token.start_pos or 0
         span = Span(tokens.source, end, end + 1)
-        return Diagnostic("E104", "the line ends too early", span, _wanted(expected))
+        return Diagnostic("E104", "the line ends too early", span, hint or _wanted(expected))
     span = tokens.span(token)
     text = str(token)
     if token is group[0]:
-        help = suggest(text, STARTERS) or "a declaration starts with a name or a keyword"
+        help = hints.of_first(text, group) or suggest(text, STARTERS)
+        help = help or "a declaration starts with a name or a keyword"
         return Diagnostic("E104", f"`{text}` cannot start a declaration", span, help)
     if token is group[1] and group[0].type == "NAME":
-        near = suggest(str(group[0]), STARTERS | {"length"})
+        near = hint or suggest(str(group[0]), STARTERS | {"length"})
         if near and expected:
             first = tokens.span(group[0])
             message = f"`{group[0]}` starts no declaration that is known"
             return Diagnostic("E104", message, first, near)
-    if text in keywords() and "NAME" in expected:
+    if text in keywords() and "NAME" in expected and not hint:
         help = "choose another name"
         return Diagnostic("E104", f"`{text}` is a keyword and cannot be a name", span, help)
     if text == "=" and group[0] == "length" and token is group[1]:
         return Diagnostic("E104", "`length =` is not a declaration", span, LENGTH_FORM)
     if text == "=" and "COMPARE" in expected:
         return Diagnostic("E104", "`=` inside an expression", span, "equality is written `==`")
-    return Diagnostic("E104", f"`{text}` is not expected here", span, _wanted(expected))
+    return Diagnostic("E104", f"`{text}` is not expected here", span, hint or _wanted(expected))
 
 
 def _wanted(expected: set[str]) -> str:
