@@ -174,6 +174,17 @@ def _belong_together(model: CompiledModel, manifest: dict[str, Any]) -> bool:
     )
 
 
+def check_emitted(model: CompiledModel, folder: str | Path) -> None:
+    """Raises `CheckpointError` if the code in a folder is not what is emitted for its model."""
+    place = Path(folder)
+    for name in emitters():
+        for file, text in emitter(name).emit(model).items():
+            path = place / file
+            if not path.is_file() or path.read_bytes() != text.encode():
+                message = f"{file} is missing or is not what LSRL wrote"
+                raise _problem(place, message, "compile the program again")
+
+
 def _problem(place: Path, message: str, help: str) -> CheckpointError:
     message = f"cannot read the checkpoint `{place}`: {message}"
     return CheckpointError(Diagnostic("E040", message, None, help))

@@ -15,6 +15,8 @@ from .program import Program, one_or_named
 from .targets import target
 from .targets.base import CompileOptions
 
+LONGER = "compile again with `--length N`"
+
 
 @dataclass(frozen=True)
 class ModelReport:
@@ -81,12 +83,21 @@ class CompiledModel:
 
         Integers, enumerations and booleans are rounded, unless `raw` asks for the model's numbers.
         """
-        batch = self.program.batch(data, batched=False)
+        batch = self.batch(data, batched=False)
         return one_or_named({n: y[0] for n, y in self._run(batch, raw, backend).items()})
 
     def run_batch(self, data: Any, *, raw: bool = False, backend: str | None = None) -> Any:
         """Outputs of a batch, `[B, T]` or `[B, T, d]`, by name if there are several."""
-        return one_or_named(self._run(self.program.batch(data, batched=True), raw, backend))
+        return one_or_named(self._run(self.batch(data, batched=True), raw, backend))
+
+    def batch(self, data: Any, *, batched: bool) -> dict[str, Any]:
+        """As `Program.batch`, but a model's length is that of its compilation."""
+        try:
+            return self.program.batch(data, batched=batched)
+        except InputError as e:
+            if e.code != "E716":
+                raise
+            raise InputError.at("E716", e.span, e.diagnostics[0].message, LONGER) from None
 
     def _run(self, batch: Mapping[str, Any], raw: bool, backend: str | None) -> dict[str, Any]:
         y = self.runner(backend).run(self.program.stacked(batch).astype(self.options.dtype))
@@ -168,7 +179,7 @@ class Stream:
         program = self.model.program
         if self.steps >= program.length:
             message = f"the stream is past the length of {program.length} steps"
-            raise InputError.at("E716", None, message, "compile again with `--length N`")
+            raise InputError.at("E716", None, message, LONGER)
         data = {n: [v] for n, v in element.items()} if isinstance(element, Mapping) else [element]
         x = program.stacked(program.batch(data, batched=False))[:, 0].astype(
             self.model.options.dtype

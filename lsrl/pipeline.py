@@ -35,8 +35,11 @@ def compile(
     Raises `UnsupportedError` for what the target cannot hold or not precisely enough, `OptionError`
     for options that it does not have, `VerificationError` should the model be wrong.
     """
+    if not isinstance(program, Program):
+        message = f"`compile` takes a program, not {type(program).__name__}"
+        raise OptionError.at("E013", None, message, 'write `lsrl.compile(lsrl.load("file.lsrl"))`')
     chosen = _target(target)
-    options = CompileOptions(dtype, _guard(guard), tolerance, encoding, profile)
+    options = CompileOptions(dtype, _guard(guard), _tolerance(tolerance), encoding, profile)
     graph, facts = program.graph, program.facts
     compiled = chosen.compile(graph, facts, options)
     check_precision(program, compiled, options)
@@ -61,10 +64,17 @@ def _target(name: str) -> Any:
 
 
 def _guard(guard: float) -> Fraction:
-    if not 1e-6 <= guard <= 1:
+    if not isinstance(guard, int | float) or not 1e-6 <= guard <= 1:
         message = f"the guard band {guard} is not between 1e-6 and 1"
         raise OptionError.at("E024", None, message, "the default is 1e-3")
     return Fraction(str(guard))
+
+
+def _tolerance(tolerance: float | None) -> float | None:
+    if tolerance is not None and not (isinstance(tolerance, int | float) and tolerance > 0):
+        message = f"the tolerance {tolerance!r} is not a positive number"
+        raise OptionError.at("E024", None, message, "the default is 1e-3 of the output's range")
+    return tolerance
 
 
 def support(program: Program) -> dict[str, Support]:
@@ -102,9 +112,8 @@ def check_precision(program: Program, compiled: Compiled, options: CompileOption
                 f"in {options.dtype} the error of `{name}` can reach {bound.error:.2g}, more than "
             )
             message += f"the tolerance {most:.2g}; most of it arises here"
-            help = (
-                "use --dtype float64, a larger --tolerance, a shorter --length or narrower bounds"
-            )
+            wider = "" if options.dtype == "float64" else "--dtype float64, "
+            help = f"use {wider}a larger --tolerance, a shorter --length or narrower bounds"
             problems.append(Diagnostic("E804", message, bound.span, help))
     if problems:
         raise UnsupportedError(problems[:1])

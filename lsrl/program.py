@@ -34,6 +34,9 @@ class Program:
         if length is not None and not 1 <= length <= 2**40:
             message = f"the length {length} is not between 1 and 2^40"
             raise OptionError.at("E012", None, message, "choose another length")
+        if not isinstance(params, Mapping):
+            message = f"parameters are given by name, not as {type(params).__name__}"
+            raise OptionError.at("E011", None, message, 'write `params={"n": 3}`')
         self.source = source
         self.tree = parse_source(source)
         self.overrides = dict(params)

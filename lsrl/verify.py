@@ -99,6 +99,10 @@ def verify(
     Raises `OptionError` E012 for sizes that cannot be, `ProgramError` E721 if no inputs meet the
     assumes. A model that is wrong is a report that has not passed.
     """
+    if not hasattr(model, "weights"):
+        message = f"`verify` takes a model, not {type(model).__name__}"
+        help = "compile a program, or load a folder with `lsrl.load_model`"
+        raise OptionError.at("E013", None, message, help)
     longest = _longest(model.program, samples, length)
     checker = _Checker(model, [("equations", _equations)])
     if default_backend() != "numpy":

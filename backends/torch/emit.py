@@ -22,11 +22,15 @@ Written by LSRL $version from program.lsrl; it needs torch and safetensors only.
 
     from $module import LinearRNN
     model = LinearRNN.from_pretrained(".")
-    y, state = model(x)            # x [B, T, $n] -> y [B, T, $m]
-    y_t, state = model.step(x_t, state)
+    with torch.no_grad():
+        y, state = model(x)        # x [B, T, $n], $dtype -> y [B, T, $m]
+        y_t, state = model.step(x_t, state)
 
 Inputs x, by column:  $inputs
 Outputs y, by column: $outputs
+Booleans are 0 and 1, members of enumerations their codes; round what is not real. The promise of
+certificate.json holds for up to $length steps. States and inputs of each layer, as symbols.json
+counts them, are the arguments of `model.layers[i].read`.
 """
 
 import json
@@ -122,11 +126,13 @@ def emit_module(model: Any) -> str:
     always = lambda name: True
     names = model.program
     return MODULE.substitute(
-        title=f"A linear RNN that computes {names.source.name.rsplit('/', 1)[-1]}.",
+        title="A linear RNN, compiled from program.lsrl.",
         doc=(names.doc or "A compiled LSRL program.").replace("\\", "\\\\").replace('"""', "'''"),
         version=__version__,
         module=f"modeling_{model.target.replace('-', '_')}",
         n=model.input_size,
+        dtype=model.options.dtype,
+        length=names.length,
         m=model.output_size,
         inputs=", ".join(f"{f.name} ({f.type})" for f in names.inputs),
         outputs=", ".join(

@@ -87,7 +87,7 @@ def test_command(files: Sequence[str]) -> Reply:
     ok = not failed and not problems
     lines.append(f"{passed} passed" + (f", {failed} failed" if failed else ""))
     data = {"ok": ok, "passed": passed, "failed": failed, "files": records}
-    return Reply(data, lines, failed=not ok, problems=problems)
+    return Reply(data, lines, failed=bool(failed), problems=problems)
 
 
 def _outcomes(file: str) -> list[Outcome]:

@@ -98,10 +98,12 @@ def verify_command(folder: str, samples: int, seed: int) -> Reply:
     condition of the program both true and false.
     """
     from .. import load_model, verify
+    from ..checkpoint import check_emitted
 
     _check_is_folder(folder)
     model = load_model(folder)
     with progress(f"verifying {folder}"):
+        check_emitted(model, folder)
         report = verify(model, samples, seed)
     data = report.as_json()
     return Reply(data, [_verdict(folder, report)], failed=not report.passed)

@@ -39,7 +39,8 @@ class Table:
 class Reply:
     """What a command has to say: `data` with --json, else `parts`, one after the other.
 
-    `problems` are errors that did not stop it; they make `status` 1.
+    `problems` are errors that did not stop it; they make `status` 1, or 2 if a path is all that is
+    wrong.
     """
 
     data: Mapping[str, Any]
@@ -50,6 +51,9 @@ class Reply:
 
     @property
     def status(self) -> int:
+        unreadable = bool(self.problems) and all(p.code == "E001" for p in self.problems)
+        if unreadable and not self.failed:
+            return 2
         return 1 if self.failed or self.problems else 0
 
 

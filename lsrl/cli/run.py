@@ -106,7 +106,7 @@ def _run_checkpoint(path: str, given: str | None, backend: str | None, raw: bool
 
     model = load_model(path)
     program = model.program
-    inputs = program.batch(options.read_data(given), batched=False)
+    inputs = model.batch(options.read_data(given), batched=False)
     result = model.run_batch(inputs, raw=raw, backend=backend)
     outs = output_types(program, raw=raw)
     by_name = result if len(outs) > 1 else {next(iter(outs)): result}

@@ -92,7 +92,7 @@ def _check_no_data_set(fields: Sequence[Field], data: Mapping[Any, Any]) -> None
     names = {str(name) for name in data} - known
     if {"inputs", "outputs"} <= names or any(n.startswith("input.") for n in names):
         message = "this is a data set of `lsrl sample`; `run` takes one sequence"
-        help = "give the values of one sequence, as in '{\"x\": [1, 0, 1]}'"
+        help = "take one sequence of it; in Python its inputs are a batch for `run_batch`"
         raise InputError.at("E718", None, message, help)
 
 
@@ -138,8 +138,7 @@ def _check_lengths(
                 raise InputError.at("E717", None, message, "give every field a value at each step")
     if first.shape[1] > length:
         message = f"the sequence has {first.shape[1]} steps, but the program promises {length}"
-        help = f"declare `length <= {first.shape[1]}`, or set the length when loading it; a "
-        help += f"checkpoint: compile again with `--length {first.shape[1]}`"
+        help = f"declare `length <= {first.shape[1]}`, or set the length when loading it"
         raise InputError.at("E716", None, message, help)
 
 
@@ -147,6 +146,8 @@ def _brief(value: Any) -> str:
     text = show(value) if isinstance(value, Fraction | Decimal) else repr(value)
     if isinstance(value, np.generic):
         text = repr(value.item())
+    elif value is None:
+        text = "null (None)"
     return text if len(text) <= 40 else text[:37] + "..."
 
 
@@ -299,7 +300,7 @@ class _Reader:
             help += (suggest(raw, own) if isinstance(raw, str) else "") or f"it is {_either(own)}"
             return self._error("E714", f"{_brief(raw)} is no member{where}", help)
         what = _WORDS[self.kind]
-        if isinstance(raw, str) and self.kind in (Kind.INT, Kind.REAL) and _is_fraction(raw):
+        if isinstance(raw, str) and not self.exact and _is_fraction(raw):
             help = f"give {what}; numbers written as text are read only by exact runs (--exact)"
             return self._error("E714", f"{_brief(raw)} is not {what}{where}", help)
         return self._error("E714", f"{_brief(raw)} is not {what}{where}", f"give {what}")

@@ -61,7 +61,7 @@ def _lane_needs(graph: AtomGraph, g: int, i: int, lanes: set[tuple[int, int]]) -
 
 
 def schedule(graph: AtomGraph) -> list[Schedule]:
-    """Candidate schedules: everything as early, and as late, as it can be."""
+    """Candidate schedules: everything as early as it can be, as late, and a mixture."""
     relus, lanes = live(graph)
     early = _early(graph, relus, lanes)
     depth = _depth(graph, *early)

@@ -14,7 +14,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from ..analysis.kinds import Group as StateGroup
-from ..analysis.kinds import classify
+from ..analysis.kinds import StateKind, classify
 from ..analysis.linear import linear_ranges
 from ..ir.components import Component
 from ..ir.nodes import Node
@@ -131,7 +131,10 @@ def _refuse(lg: Legaliser, group: StateGroup) -> None:
     word = "state" if len(group.states) == 1 else "states"
     message = f"the {word} {names} {'is' if len(group.states) == 1 else 'are'} {kind.value}: "
     message += f"{kind.reason}, and a constant transition matrix cannot do that"
-    raise Unsupported(message, f"{kind.holders} can hold it", state.span, "E803")
+    help = f"{kind.holders} can hold it (targets of later versions)"
+    if kind is StateKind.GATED:
+        help += "; here `store` holds what is written once, and `ever` a flag"
+    raise Unsupported(message, help, state.span, "E803")
 
 
 def _lower_linear(lg: Legaliser, component: Component, group: StateGroup) -> None:

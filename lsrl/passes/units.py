@@ -35,9 +35,9 @@ class Units(Pass):
                 continue
             step = gcd(facts[a].step for a in node.args)
             most = max(max(-facts[a].low, facts[a].high) for a in node.args)
-            if step and step.denominator & (step.denominator - 1):
-                if most / float(step) <= MAX_MULTIPLE:
-                    steps[i] = step
+            dyadic = not step or step.denominator & (step.denominator - 1) == 0
+            if step and not dyadic and most / float(step) <= MAX_MULTIPLE:
+                steps[i] = step
         if not steps:
             return graph
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import lsrl
+from lsrl.checkpoint import check_emitted
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 FILES = {
@@ -175,6 +177,34 @@ def test_a_config_that_does_not_fit(folder: Path, change: dict[str, object], mes
     (folder / "config.json").write_text(json.dumps({**config, **change}))
     with pytest.raises(lsrl.CheckpointError, match=message):
         lsrl.load_model(folder).run([1, 2, 3])
+
+
+def test_emitted_code_that_was_changed_is_found(folder: Path) -> None:
+    model = lsrl.load_model(folder)
+    check_emitted(model, folder)
+    path = folder / "modeling_linear_rnn.py"
+    path.write_text(path.read_text().replace("torch.relu", "torch.sin"))
+    with pytest.raises(lsrl.CheckpointError, match="not what LSRL wrote"):
+        check_emitted(model, folder)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda program: lsrl.compile("majority.lsrl"),
+        lambda program: lsrl.verify(program),
+        lambda program: lsrl.compile(program, guard="a"),
+        lambda program: lsrl.compile(program, tolerance=-1),
+        lambda program: lsrl.compile(program, tolerance="x"),
+        lambda program: lsrl.parse(program.source.text, params=[3]),
+        lambda program: lsrl.parse(program.source.text, length="long"),
+    ],
+)
+def test_wrong_arguments_in_python_are_answered_in_words(
+    model: lsrl.CompiledModel, call: Callable[[lsrl.Program], object]
+) -> None:
+    with pytest.raises(lsrl.OptionError):
+        call(model.program)
 
 
 def test_there_is_no_such_folder(tmp_path: Path) -> None:

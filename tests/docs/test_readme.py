@@ -46,6 +46,15 @@ def test_commands_print_what_is_shown(tmp_path: Path, monkeypatch: pytest.Monkey
         assert result.output.strip() == output, command
 
 
+def test_the_python_shown_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    monkeypatch.chdir(tmp_path)
+    shown = next(b for b in blocks("python") if "import lsrl" in b)
+    names: dict[str, object] = {}
+    exec(shown, names)
+    assert names["program"].run(names["x"])[-2:].tolist() == [8, 9]  # type: ignore[attr-defined]
+
+
 def test_the_error_shown_is_the_error_printed() -> None:
     shown = next(b for b in blocks("text") if "error[" in b).strip()
     lines = re.findall(r"^\d+ \| (.*)$", shown, re.MULTILINE)

@@ -89,6 +89,9 @@ def test_every_code_is_in_the_table() -> None:
 HELPS = [
     ("output bta", "define it, or declare it as an `input`"),
     ("longer = 1\noutput loger", "did you mean `longer`?"),
+    ("output b == True", "did you mean `true`?"),
+    ("y: float = x", "did you mean `real`?"),
+    ("y: boolean = b", "did you mean `bool`?"),
     ("output accumulat(x)", "did you mean `accumulate`?"),
     ("output y = one_ht(x, 3)", "did you mean `one_hot`?"),
     ("output prev(total)", "write `state total = init then expression`"),
