@@ -10,7 +10,8 @@ from .errors import Diagnostic, OptionError, UnsupportedError
 from .ir.types import Kind
 from .model import CompiledModel
 from .program import GUARD, Program
-from .targets import TARGETS, target
+from .targets import TARGETS
+from .targets import target as target_named
 from .targets.base import Compiled, CompileOptions, Support
 
 INTEGER_TOLERANCE = 0.25
@@ -35,10 +36,8 @@ def compile(
     Raises `UnsupportedError` for what the target cannot hold or not precisely enough, `OptionError`
     for options that it does not have, `VerificationError` should the model be wrong.
     """
-    if not isinstance(program, Program):
-        message = f"`compile` takes a program, not {type(program).__name__}"
-        raise OptionError.at("E013", None, message, 'write `lsrl.compile(lsrl.load("file.lsrl"))`')
-    chosen = _target(target)
+    _check_program(program)
+    chosen = target_named(target)
     options = CompileOptions(dtype, _guard(guard), _tolerance(tolerance), encoding, profile)
     graph, facts = program.graph, program.facts
     compiled = chosen.compile(graph, facts, options)
@@ -59,8 +58,10 @@ def compile(
     return model
 
 
-def _target(name: str) -> Any:
-    return target(name)
+def _check_program(program: object) -> None:
+    if not isinstance(program, Program):
+        message = f"`compile` takes a program, not {type(program).__name__}"
+        raise OptionError.at("E013", None, message, 'write `lsrl.compile(lsrl.load("file.lsrl"))`')
 
 
 def _guard(guard: float) -> Fraction:

@@ -29,14 +29,7 @@ class Program:
     """An LSRL program with its parameters set. Made by `lsrl.load` and `lsrl.parse`."""
 
     def __init__(self, source: Source, params: Mapping[str, Any], length: int | None) -> None:
-        if length is not None and (isinstance(length, bool) or not isinstance(length, int)):
-            raise OptionError.at("E012", None, f"the length must be an integer, not {length!r}")
-        if length is not None and not 1 <= length <= 2**40:
-            message = f"the length {length} is not between 1 and 2^40"
-            raise OptionError.at("E012", None, message, "choose another length")
-        if not isinstance(params, Mapping):
-            message = f"parameters are given by name, not as {type(params).__name__}"
-            raise OptionError.at("E011", None, message, 'write `params={"n": 3}`')
+        _check_settings(params, length)
         self.source = source
         self.tree = parse_source(source)
         self.overrides = dict(params)
@@ -158,6 +151,20 @@ class Program:
     def __repr__(self) -> str:
         settings = "".join(f", {k}={v}" for k, v in self.params.items())
         return f"Program({self.source.name!r}, length={self.length}{settings})"
+
+
+def _check_settings(params: object, length: object) -> None:
+    """Raises `OptionError` for parameters and a length that are of no use."""
+    if not isinstance(params, Mapping):
+        message = f"parameters are given by name, not as {type(params).__name__}"
+        raise OptionError.at("E011", None, message, 'write `params={"n": 3}`')
+    if length is None:
+        return
+    if isinstance(length, bool) or not isinstance(length, int):
+        raise OptionError.at("E012", None, f"the length must be an integer, not {length!r}")
+    if not 1 <= length <= 2**40:
+        message = f"the length {length} is not between 1 and 2^40"
+        raise OptionError.at("E012", None, message, "choose another length")
 
 
 def one_or_named(values: Mapping[str, Any]) -> Any:

@@ -390,9 +390,9 @@ RULES: dict[str, Rule] = {
     "const": _const, "input": _input, "bound": _same, "promise": _same, "number": _number,
     "neg": _linear(-1), "add": _linear(1, 1), "sub": _linear(1, -1), "sum": _sum,
     "mul": _mul, "div": _div, "mod": _mod, "floordiv": _floordiv, "matvec": _matvec,
-    "units": _units, "lt": _order(True), "le": _order(False), "eq": _equality(False), "ne": _equality(True),
+    "lt": _order(True), "le": _order(False), "eq": _equality(False), "ne": _equality(True),
     "and": _and, "or": _or, "not": _not, "all": _all, "any": _any, "select": _select,
     "relu": _relu, "abs": _abs, "max": _extremum(1), "min": _extremum(-1),
-    "vmax": _vector_extremum(1), "vmin": _vector_extremum(-1), "argmax": _argmax,
+    "vmax": _vector_extremum(1), "vmin": _vector_extremum(-1), "argmax": _argmax, "units": _units,
     "concat": _concat, "take": _take, "broadcast": _broadcast, "index": _index, "table": _table,
 }  # fmt: skip

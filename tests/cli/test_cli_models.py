@@ -85,6 +85,11 @@ def test_targets(lsrl: Any, program: Path) -> None:
     assert lsrl("targets", "-D", "n=1").exit_code == 2
 
 
+def test_help_offers_only_what_there_is(lsrl: Any) -> None:
+    shown = lsrl("compile", "--help").stdout + lsrl("run", "--help").stdout
+    assert not [w for w in ("onehot", "robust", "trainable", "jax") if w in shown]
+
+
 # sample
 
 
