@@ -274,32 +274,28 @@ def accumulated(lg: Legaliser, added: Form, init: Coefficient, name: str, s: int
     return lg.delays[key]
 
 
-def _ever(lg: Legaliser, node: Node, s: int, inside: set[int]) -> list[Value] | None:
-    rest = _others(lg, node, s, inside)
-    if rest is None:
-        return None
-    state = lg.graph.states[s]
-    columns = [lg.bools(a) for a in rest]
-    result: list[Value] = []
-    for init, parts in zip(state.init, zip(*columns, strict=True), strict=True):
-        added = logic.disjunction(lg.atoms, list(parts)).value
-        total = accumulated(lg, added, int(init), state.name, s)
-        result.append(logic.at_least(lg.atoms, total, 1))
-    return result
+def _gathered(always: bool) -> Shape:
+    """`s or c` is whether the sum of c (or of its start) has become positive; `s and c` is that of
+    `not s or not c`, negated."""
 
+    def make(lg: Legaliser, node: Node, s: int, inside: set[int]) -> list[Value] | None:
+        rest = _others(lg, node, s, inside)
+        if rest is None:
+            return None
+        state = lg.graph.states[s]
+        columns = zip(*(lg.bools(a) for a in rest), strict=True)
+        result: list[Value] = []
+        for init, parts in zip(state.init, columns, strict=True):
+            if always:
+                event = logic.conjunction(lg.atoms, parts).negated()
+            else:
+                event = logic.disjunction(lg.atoms, parts)
+            total = accumulated(lg, event.value, int(bool(init) != always), state.name, s)
+            reached = logic.at_least(lg.atoms, total, 1)
+            result.append(reached.negated() if always else reached)
+        return result
 
-def _always(lg: Legaliser, node: Node, s: int, inside: set[int]) -> list[Value] | None:
-    rest = _others(lg, node, s, inside)
-    if rest is None:
-        return None
-    state = lg.graph.states[s]
-    columns = [lg.bools(a) for a in rest]
-    result: list[Value] = []
-    for init, parts in zip(state.init, zip(*columns, strict=True), strict=True):
-        failed = logic.conjunction(lg.atoms, list(parts)).negated().value
-        total = accumulated(lg, failed, 1 - int(init), state.name, s)
-        result.append(logic.at_least(lg.atoms, total, 1).negated())
-    return result
+    return make
 
 
 def _parity(negate: bool) -> Shape:
@@ -351,5 +347,9 @@ def _addend(lg: Legaliser, n: int, s: int, inside: set[int]) -> list[Form] | Non
 
 
 _SHAPES: dict[str, Shape] = {
-    "or": _ever, "and": _always, "ne": _parity(False), "eq": _parity(True), "mod": _modular,
-}  # fmt: skip
+    "or": _gathered(always=False),
+    "and": _gathered(always=True),
+    "ne": _parity(negate=False),
+    "eq": _parity(negate=True),
+    "mod": _modular,
+}
