@@ -14,8 +14,6 @@ from ..syntax.hints import of_name
 from .core import Elaborator, Ref, article, sized
 from .scope import Imported, Lazy, Routine, Scope, Value
 
-SYMBOL = {"lt": "<", "le": "<=", "eq": "==", "ne": "!="}
-
 
 def expression(e: Elaborator, x: ast.Expr, scope: Scope) -> Ref:
     """Elaborate any expression; None if it has an error (already reported)."""

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..source import Span
-from .types import Kind, Type
+from .types import Type
 
 Scalar = int | float | bool | Fraction
 Values = tuple[Scalar, ...]
@@ -73,9 +73,6 @@ OPS: dict[str, OpInfo] = {
     ),
 }
 
-ELEMENTWISE = frozenset(
-    "number neg add sub mul div mod floordiv lt le eq ne and or not select relu abs max min".split()
-)
 COMPARISONS = frozenset({"lt", "le", "eq", "ne"})
 
 
@@ -148,8 +145,3 @@ class Graph:
     def roots(self) -> list[int]:
         """Nodes that must be kept: outputs, assumes, next values."""
         return [o.node for o in (*self.outputs, *self.assumes)] + [s.next for s in self.states]
-
-
-def storage_kind(kind: Kind) -> str:
-    """How a kind's elements are stored by the interpreter: 'bool' or 'number'."""
-    return "bool" if kind is Kind.BOOL else "number"

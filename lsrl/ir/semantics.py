@@ -21,10 +21,6 @@ def as_index(a: Array) -> Array:
     return np.asarray(a).astype(np.int64)
 
 
-def is_exact(a: Array) -> bool:
-    return bool(a.dtype == object)
-
-
 def truth(a: Array) -> Array:
     return np.asarray(a).astype(bool)
 

@@ -144,7 +144,7 @@ def gate(g: AtomGraph, c: Bool, a: Form, span: Span | None = None) -> Form:
     """a where c holds, else 0; between the two where c is undetermined.
 
     The switching constant is a's own largest magnitude (raised by an eighth for reals, so that
-    rounding cannot leak), see "Ranges instead of big constants" in architecture.md.
+    rounding cannot leak): ranges instead of big constants.
     """
     if a.is_const and a.const == 0:
         return constant(0)
