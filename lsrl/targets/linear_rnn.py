@@ -90,6 +90,13 @@ class LinearRNN:
         self, weights: Mapping[str, Any], x: Any, state: list[Any] | None = None
     ) -> tuple[Any, list[Any]]:
         """x `[B, T, n]` to y `[B, T, m]`, layer by layer."""
+        # BLAS kernels may raise floating-point flags for lanes that they pad; results are finite.
+        with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
+            return self._run(weights, x, state)
+
+    def _run(
+        self, weights: Mapping[str, Any], x: Any, state: list[Any] | None
+    ) -> tuple[Any, list[Any]]:
         layers = _by_layer(weights)
         states = list(state or self.initial(weights, x.shape[0]))
         for i, w in enumerate(layers):
