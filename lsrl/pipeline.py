@@ -25,6 +25,11 @@ def compile(
     dtype: str = "float32",
     encoding: str = "number",
     profile: str = "exact",
+    conditional: str | None = None,
+    constants: str = "range",
+    hidden_size: int | None = None,
+    layers: int | None = None,
+    max_parameters: int | None = None,
     guard: float = GUARD,
     tolerance: float | None = None,
     verify: bool = True,
@@ -38,7 +43,10 @@ def compile(
     """
     _check_program(program)
     chosen = target_named(target)
-    options = CompileOptions(dtype, _guard(guard), _tolerance(tolerance), encoding, profile)
+    options = CompileOptions(
+        dtype, _guard(guard), _tolerance(tolerance), encoding, profile, conditional, constants,
+        hidden_size, layers, max_parameters,
+    )  # fmt: skip
     graph, facts = program.graph, program.facts
     compiled = chosen.compile(graph, facts, options)
     check_precision(program, compiled, options)

@@ -25,6 +25,9 @@ class AtomKind(Enum):
     INPUT = "input"
     RELU = "relu"
     STATE = "state"
+    PRODUCT = "product"
+    UNIT = "unit"
+    PREV = "prev"
 
 
 @dataclass(frozen=True, eq=False)

@@ -26,6 +26,11 @@ class CompileOptions:
     tolerance: float | None = None
     encoding: str = "number"
     profile: str = "exact"
+    conditional: str | None = None  # a variant of the paper's; None: the best for the target
+    constants: str = "range"
+    hidden_size: int | None = None
+    layers: int | None = None
+    max_parameters: int | None = None
 
 
 @dataclass(frozen=True)
