@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 from ..analysis.lattice import gcd
 from ..ir.nodes import Node
 from ..source import Span
-from . import logic
-from .atoms import AtomGraph, Form, constant, exact_in, tighten
+from .atoms import Form, constant, exact_in, tighten
 from .logic import Bool
 
 if TYPE_CHECKING:
@@ -24,11 +23,11 @@ def choose(lg: Legaliser, c: Bool, a: Form, b: Form, span: Span | None) -> Form:
     """a where c holds, else b: b plus a gated difference; stays between them inside the guard."""
     g = lg.atoms
     if b.is_const and b.const == 0:
-        return logic.gate(g, c, a, span)
+        return lg.logic.gate(c, a, span)
     if a.is_const and a.const == 0:
-        return logic.gate(g, c.negated(), b, span)
+        return lg.logic.gate(c.negated(), b, span)
     difference = lg.difference(a, b)
-    result = g.combine([(1, b), (1, logic.gate(g, c, difference, span))])
+    result = g.combine([(1, b), (1, lg.logic.gate(c, difference, span))])
     return tighten(result, min(a.lo, b.lo), max(a.hi, b.hi), None)
 
 
@@ -54,10 +53,10 @@ def argmax(lg: Legaliser, forms: Sequence[Form]) -> Form:
                 continue
             d = lg.difference(forms[i], other)
             if d.step is None:
-                wins.append(logic.above(g, d, lg.options.guard))
+                wins.append(lg.logic.above(d))
             else:
-                wins.append(logic.at_least(g, d, (d.step or 1) if j < i else 0))
-        parts.append((i, logic.conjunction(g, wins).value))
+                wins.append(lg.logic.at_least(d, (d.step or 1) if j < i else 0))
+        parts.append((i, lg.logic.conjunction(wins).value))
     return g.combine(parts)
 
 
@@ -109,8 +108,7 @@ def _by_indicators(lg: Legaliser, k: Form, wanted: Sequence[Fraction], low: int)
     parts = []
     for i, value in enumerate(wanted):
         if value != base:
-            falsity = logic.absolute(g, g.combine([(1, k)], -(low + i)))
-            parts.append((value - base, logic.saturated(g, falsity)))
+            parts.append((value - base, lg.logic.exact(is_value(lg, k, low + i))))
     g.exclude(f for _, f in parts)
     return g.combine(parts, base)
 
@@ -124,8 +122,8 @@ def modulo(lg: Legaliser, x: Form, m: int) -> Form:
         unit, saturated = _subtrahend(top, m, lg.options.digits)
         steps = []
         for j in range(1, top // unit + 1):
-            reached = logic.at_least(g, rest, j * unit)
-            steps.append(logic.saturated(g, reached.falsity) if saturated else reached.value)
+            reached = lg.logic.at_least(rest, j * unit)
+            steps.append(lg.logic.exact(reached) if saturated else reached.value)
         rest = g.combine([(1, rest), *((-unit, s) for s in steps)])
         rest = g.note(tighten(rest, 0.0, float(unit - 1), rest.step))
     return rest
@@ -161,7 +159,7 @@ def product(lg: Legaliser, a: Form, b: Form, node: Node) -> Form:
         return g.combine([(c.const, x)])
     for c, x in ((a, b), (b, a)):
         if c.is_integral and c.lo >= 0 and c.hi <= 1:
-            return logic.gate(g, logic.from_value(g, c), x, node.span)
+            return lg.logic.gate(lg.logic.from_value(c), x, node.span)
     if a.is_integral and b.is_integral:
         cases = min(len(integers(a)), len(integers(b)))
         squares = len(integers(g.combine([(1, a), (1, b)])))
@@ -195,19 +193,19 @@ def _by_cases(lg: Legaliser, c: Form, cases: dict[int, Form], span: Span | None)
     parts = []
     for i, form in cases.items():
         if not (form.is_const and form.const == 0):
-            parts.append((1, logic.gate(g, _is(g, c, i), form, span)))
+            parts.append((1, lg.logic.gate(is_value(lg, c, i), form, span)))
     g.exclude(f for _, f in parts)
     result = g.combine(parts)
     lows, highs = [f.lo for f in cases.values()], [f.hi for f in cases.values()]
     return tighten(result, min(lows), max(highs), None)
 
 
-def _is(g: AtomGraph, c: Form, i: int) -> Bool:
+def is_value(lg: Legaliser, c: Form, i: int) -> Bool:
     """c == i for an integer c."""
-    read = g.on_clock(c, lambda v: int(v == i))
+    read = lg.atoms.on_clock(c, lambda v: int(v == i))
     if read is not None:
-        return logic.from_value(g, read)
-    return logic.equals_zero(g, g.combine([(1, c)], -i))
+        return lg.logic.from_value(read)
+    return lg.logic.equals_zero(lg.atoms.combine([(1, c)], -i))
 
 
 def pick(lg: Legaliser, forms: Sequence[Form], k: Form, node: Node) -> Form:

@@ -19,10 +19,10 @@ from ..ir.components import components
 from ..ir.nodes import Graph, Node
 from ..ir.types import Kind
 from ..source import Span
-from . import arithmetic, logic
+from . import arithmetic
 from .atoms import AtomGraph, Form, constant, tighten
 from .clock import Clocks
-from .logic import Bool
+from .logic import Bool, ReluLogic
 
 Value = Form | Bool
 
@@ -51,6 +51,7 @@ class Legaliser:
         self.facts = facts
         self.options = options
         self.atoms = AtomGraph()
+        self.logic = ReluLogic(self.atoms, options.guard)
         self.values: dict[int, list[Value]] = {}
         self.problems: list[Diagnostic] = []
         self.clocks = Clocks(graph, self.atoms)
@@ -116,9 +117,7 @@ class Legaliser:
 
     def bools(self, n: int) -> list[Bool]:
         """The elements of a boolean node."""
-        return [
-            v if isinstance(v, Bool) else logic.from_value(self.atoms, v) for v in self.values[n]
-        ]
+        return [v if isinstance(v, Bool) else self.logic.from_value(v) for v in self.values[n]]
 
     def narrow(self, n: int, forms: Sequence[Form]) -> list[Form]:
         """Forms with what the analyses know of their node: outside of the guard band, where an
@@ -237,9 +236,9 @@ def _order(strict: bool) -> Rule:
         for a, b in _pairs(lg, node):
             d = lg.difference(b, a)
             if d.step is None:
-                result.append(logic.above(lg.atoms, d, lg.options.guard))
+                result.append(lg.logic.above(d))
             else:
-                result.append(logic.at_least(lg.atoms, d, (d.step or 1) if strict else 0))
+                result.append(lg.logic.at_least(d, (d.step or 1) if strict else 0))
         return result
 
     return rule
@@ -253,7 +252,7 @@ def _equality(negate: bool) -> Rule:
             if both == {Kind.BOOL}:
                 same = _equal_booleans(lg, a, b)
             else:
-                same = logic.equals_zero(lg.atoms, lg.difference(a, b))
+                same = lg.logic.equals_zero(lg.difference(a, b))
             result.append(same.negated() if negate else same)
         return list(result)
 
@@ -267,7 +266,7 @@ def _equal_booleans(lg: Legaliser, a: Form, b: Form) -> Bool:
     differ = g.combine([(1, a), (1, b), (-2, both)])
     fuzzy = g.is_fuzzy(differ)
     differ = tighten(differ, 0.0, 1.0, None if fuzzy else Fraction(1))
-    return logic.from_value(g, differ).negated()
+    return lg.logic.from_value(differ).negated()
 
 
 def _columns(lg: Legaliser, node: Node, ufunc: Any) -> list[tuple[Bool, ...]]:
@@ -278,16 +277,16 @@ def _columns(lg: Legaliser, node: Node, ufunc: Any) -> list[tuple[Bool, ...]]:
         driven = []
     columns = [lg.bools(a) for a in node.args if a not in driven]
     if joint is not None:
-        columns.append([logic.from_value(lg.atoms, f) for f in joint])
+        columns.append([lg.logic.from_value(f) for f in joint])
     return list(zip(*columns, strict=True))
 
 
 def _and(lg: Legaliser, node: Node) -> list[Value]:
-    return [logic.conjunction(lg.atoms, parts) for parts in _columns(lg, node, np.minimum)]
+    return [lg.logic.conjunction(parts) for parts in _columns(lg, node, np.minimum)]
 
 
 def _or(lg: Legaliser, node: Node) -> list[Value]:
-    return [logic.disjunction(lg.atoms, parts) for parts in _columns(lg, node, np.maximum)]
+    return [lg.logic.disjunction(parts) for parts in _columns(lg, node, np.maximum)]
 
 
 def _not(lg: Legaliser, node: Node) -> list[Value]:
@@ -295,11 +294,11 @@ def _not(lg: Legaliser, node: Node) -> list[Value]:
 
 
 def _all(lg: Legaliser, node: Node) -> list[Value]:
-    return [logic.conjunction(lg.atoms, lg.bools(node.args[0]))]
+    return [lg.logic.conjunction(lg.bools(node.args[0]))]
 
 
 def _any(lg: Legaliser, node: Node) -> list[Value]:
-    return [logic.disjunction(lg.atoms, lg.bools(node.args[0]))]
+    return [lg.logic.disjunction(lg.bools(node.args[0]))]
 
 
 def _select(lg: Legaliser, node: Node) -> list[Value]:
@@ -309,10 +308,10 @@ def _select(lg: Legaliser, node: Node) -> list[Value]:
         sides = zip(conditions, lg.bools(node.args[1]), lg.bools(node.args[2]), strict=True)
         for c, a, b in sides:
             both = [
-                logic.conjunction(lg.atoms, [c, a]),
-                logic.conjunction(lg.atoms, [c.negated(), b]),
+                lg.logic.conjunction([c, a]),
+                lg.logic.conjunction([c.negated(), b]),
             ]
-            result.append(logic.disjunction(lg.atoms, both))
+            result.append(lg.logic.disjunction(both))
         return result
     branches = zip(conditions, lg.forms(node.args[1]), lg.forms(node.args[2]), strict=True)
     return [arithmetic.choose(lg, c, a, b, node.span) for c, a, b in branches]
@@ -383,7 +382,7 @@ def _table(lg: Legaliser, node: Node) -> list[Value]:
 
 
 def _with_kind(lg: Legaliser, form: Form, node: Node) -> Value:
-    return logic.from_value(lg.atoms, form) if node.type.kind is Kind.BOOL else form
+    return lg.logic.from_value(form) if node.type.kind is Kind.BOOL else form
 
 
 RULES: dict[str, Rule] = {

@@ -19,7 +19,7 @@ from ..analysis.linear import linear_ranges
 from ..ir.components import Component
 from ..ir.nodes import Node
 from ..ir.types import Kind
-from . import arithmetic, logic
+from . import arithmetic
 from .atoms import Atom, AtomKind, Coefficient, Form, Group, Lane, constant
 
 if TYPE_CHECKING:
@@ -286,12 +286,10 @@ def _gathered(always: bool) -> Shape:
         columns = zip(*(lg.bools(a) for a in rest), strict=True)
         result: list[Value] = []
         for init, parts in zip(state.init, columns, strict=True):
-            if always:
-                event = logic.conjunction(lg.atoms, parts).negated()
-            else:
-                event = logic.disjunction(lg.atoms, parts)
+            logic = lg.logic
+            event = logic.conjunction(parts).negated() if always else logic.disjunction(parts)
             total = accumulated(lg, event.value, int(bool(init) != always), state.name, s)
-            reached = logic.at_least(lg.atoms, total, 1)
+            reached = lg.logic.at_least(total, 1)
             result.append(reached.negated() if always else reached)
         return result
 
@@ -310,7 +308,7 @@ def _parity(negate: bool) -> Shape:
             flips = (c.negated() if negate else c).value
             total = accumulated(lg, flips, int(init), state.name, s)
             odd = arithmetic.modulo(lg, total, 2)
-            result.append(logic.from_value(lg.atoms, odd))
+            result.append(lg.logic.from_value(odd))
         return result
 
     return make
