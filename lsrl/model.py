@@ -65,14 +65,14 @@ class CompiledModel:
     @property
     def report(self) -> ModelReport:
         """Layers, parameters, non-zeros, state size, certificate."""
-        sizes = self.shape["layers"]
+        layers, state_size = target(self.target).sizes(self.shape)
         return ModelReport(
             self.target,
             self.options.dtype,
-            len(sizes) - 1,
+            layers,
             sum(w.size for w in self.weights.values()),
             sum(int(np.count_nonzero(w)) for w in self.weights.values()),
-            sum(p for _, p, _ in sizes),
+            state_size,
             self.certificate,
         )
 

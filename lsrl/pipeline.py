@@ -152,18 +152,7 @@ def certificate(program: Program, compiled: Compiled, options: CompileOptions) -
 
 def symbols(compiled: Compiled) -> dict[str, Any]:
     """Where each named value lives: in a layer (from 0), as a sum over its inputs x and states
-    s.
+    s, or its hidden units h.
     """
-    result = {}
-    for name, (layer, elements) in compiled.machine.symbols.items():
-        result[name] = {
-            "layer": layer - 1,
-            "elements": [
-                {
-                    "terms": [[kind, i, float(c)] for (kind, i), c in sorted(a.row.items())],
-                    "const": float(a.const),
-                }
-                for a in elements
-            ],
-        }
-    return result
+    table: dict[str, Any] = compiled.machine.symbol_table()
+    return table

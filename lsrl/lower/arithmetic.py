@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..analysis.lattice import gcd
 from ..ir.nodes import Node
 from ..source import Span
 from .atoms import Form, constant, exact_in, tighten
-from .logic import Bool
+from .logic import Boolean
 
 if TYPE_CHECKING:
     from .legalise import Legaliser
 
 MAX_TABLE = 1 << 16
+MAX_STEPS = 16  # digits of a remainder that are found in one layer
 
 
-def choose(lg: Legaliser, c: Bool, a: Form, b: Form, span: Span | None) -> Form:
+def choose(lg: Legaliser, c: Boolean, a: Form, b: Form, span: Span | None) -> Form:
     """a where c holds, else b: b plus a gated difference; stays between them inside the guard."""
     g = lg.atoms
     if b.is_const and b.const == 0:
@@ -35,7 +37,7 @@ def larger(lg: Legaliser, a: Form, b: Form, sign: int) -> Form:
     """max(a, b) = b + r(a - b); min with sign -1: b - r(b - a)."""
     g = lg.atoms
     difference = g.combine([(sign, a), (-sign, b)])
-    result = g.combine([(1, b), (sign, g.relu(difference))])
+    result = g.combine([(1, b), (sign, lg.logic.relu(difference))])
     best = max if sign > 0 else min
     return tighten(result, best(a.lo, b.lo), best(a.hi, b.hi), None)
 
@@ -68,7 +70,8 @@ def integers(form: Form) -> range:
 def tabulate(
     lg: Legaliser, k: Form, values: Sequence[Fraction], first: int, span: Span | None
 ) -> Form:
-    """values[k - first] for an integer k: piecewise-linear interpolation, hinges at integers.
+    """values[k - first] for an integer k: piecewise-linear interpolation, hinges at integers; or a
+    staircase, where steps are cheap.
 
     One layer and at most an atom an entry. Where the hinges' coefficients cancel beyond the digits
     of the dtype, a sum over indicators [k == i] is used instead: two layers, every part small.
@@ -87,19 +90,36 @@ def tabulate(
     if len(wanted) == 1:
         return constant(wanted[0])
     low = span_of_k[0]
+    result = (_staircase if lg.logic.has_steps else _interpolated)(lg, k, wanted, low)
+    lattice = math.gcd(*(int(w) for w in wanted)) if all(w.denominator == 1 for w in wanted) else 0
+    step = Fraction(lattice) if lattice and not g.is_fuzzy(result) else None
+    return tighten(result, float(min(wanted)), float(max(wanted)), step)
+
+
+def _interpolated(lg: Legaliser, k: Form, wanted: Sequence[Fraction], low: int) -> Form:
+    """A slope, and a hinge where it changes."""
+    g = lg.atoms
     slope = wanted[1] - wanted[0]
     parts: list[tuple[int | Fraction, Form]] = [(slope, k)]
     for i in range(1, len(wanted) - 1):
         turn = wanted[i + 1] - 2 * wanted[i] + wanted[i - 1]
         if turn:
-            parts.append((turn, g.relu(g.combine([(1, k)], -(low + i)))))
+            parts.append((turn, lg.logic.relu(g.combine([(1, k)], -(low + i)))))
     result = g.combine(parts, wanted[0] - slope * low)
     whole = all(w.denominator & (w.denominator - 1) == 0 for w in wanted)
     if len(wanted) > 2 and whole and not exact_in(result, g.atoms, lg.options.digits):
         result = _by_indicators(lg, k, wanted, low)
-    lattice = math.gcd(*(int(w) for w in wanted)) if all(w.denominator == 1 for w in wanted) else 0
-    step = Fraction(lattice) if lattice and not g.is_fuzzy(result) else None
-    return tighten(result, float(min(wanted)), float(max(wanted)), step)
+    return result
+
+
+def _staircase(lg: Legaliser, k: Form, wanted: Sequence[Fraction], low: int) -> Form:
+    """The first value, and a step [k >= i] where it changes; k itself where all steps are equal."""
+    g = lg.atoms
+    rises = [b - a for a, b in itertools.pairwise(wanted)]
+    if len(set(rises)) == 1:
+        return g.combine([(rises[0], k)], wanted[0] - rises[0] * low)
+    steps = [(r, lg.logic.at_least(k, low + i + 1).value) for i, r in enumerate(rises) if r]
+    return g.combine(steps, wanted[0])
 
 
 def _by_indicators(lg: Legaliser, k: Form, wanted: Sequence[Fraction], low: int) -> Form:
@@ -119,7 +139,7 @@ def modulo(lg: Legaliser, x: Form, m: int) -> Form:
     base = math.floor(x.lo / m) * m
     rest = g.combine([(1, x)], -base)
     while (top := math.floor(rest.hi)) >= m:
-        unit, saturated = _subtrahend(top, m, lg.options.digits)
+        unit, saturated = _subtrahend(top, m, lg)
         steps = []
         for j in range(1, top // unit + 1):
             reached = lg.logic.at_least(rest, j * unit)
@@ -129,17 +149,19 @@ def modulo(lg: Legaliser, x: Form, m: int) -> Form:
     return rest
 
 
-def _subtrahend(top: int, m: int, digits: int) -> tuple[int, bool]:
+def _subtrahend(top: int, m: int, lg: Legaliser) -> tuple[int, bool]:
     """What to subtract a multiple of next, and whether its digits need a layer of their own.
 
     A digit r(x - j u + 1) - r(x - j u) is weighted by u, and both terms grow to x: the sum of all
     of them must stay within the digits of the dtype, or each digit is saturated first. A level
     costs about its width squared in weights, so few levels of few digits are best.
     """
+    if lg.logic.has_steps:  # a digit is one unit
+        return m * MAX_STEPS ** (_levels(top // m, MAX_STEPS) - 1), False
     for radix in sorted((2, 4, 8), key=lambda b: _levels(top // m, b) * (2 * (b - 1) + 16) ** 2):
         unit = m * radix ** (_levels(top // m, radix) - 1)
         total = top + sum(2 * unit * (top - j * unit + 1) for j in range(1, top // unit + 1))
-        if total < 2**digits:
+        if total < 2**lg.options.digits:
             return unit, False
     return m * 2 ** (_levels(top // m, 2) - 1), True
 
@@ -160,6 +182,9 @@ def product(lg: Legaliser, a: Form, b: Form, node: Node) -> Form:
     for c, x in ((a, b), (b, a)):
         if c.is_integral and c.lo >= 0 and c.hi <= 1:
             return lg.logic.gate(lg.logic.from_value(c), x, node.span)
+    narrow = min((f for f in (a, b) if f.is_integral), key=lambda f: f.width, default=None)
+    if lg.logic.has_steps and narrow is not None and len(integers(narrow)) <= 4096:
+        return _by_steps(lg, narrow, b if narrow is a else a, node.span)
     if a.is_integral and b.is_integral:
         cases = min(len(integers(a)), len(integers(b)))
         squares = len(integers(g.combine([(1, a), (1, b)])))
@@ -174,6 +199,16 @@ def product(lg: Legaliser, a: Form, b: Form, node: Node) -> Form:
     message = "a product of two values that are not constant and not bounded integers"
     help = "this target has no gate; make one factor a constant, a boolean or a bounded integer"
     raise Unsupported(message, help, node.span, "E802")
+
+
+def _by_steps(lg: Legaliser, c: Form, x: Form, span: Span | None) -> Form:
+    """low x, and x once more for each integer above low that c has reached."""
+    g = lg.atoms
+    low, *above = integers(c)
+    parts = [(1, lg.logic.gate(lg.logic.at_least(c, i), x, span)) for i in above]
+    result = g.combine([(low, x), *parts])
+    ends = [i * e for i in (c.lo, c.hi) for e in (x.lo, x.hi)]
+    return tighten(result, min(ends), max(ends), None)
 
 
 def _by_squares(lg: Legaliser, a: Form, b: Form, span: Span | None) -> Form:
@@ -200,7 +235,7 @@ def _by_cases(lg: Legaliser, c: Form, cases: dict[int, Form], span: Span | None)
     return tighten(result, min(lows), max(highs), None)
 
 
-def is_value(lg: Legaliser, c: Form, i: int) -> Bool:
+def is_value(lg: Legaliser, c: Form, i: int) -> Any:
     """c == i for an integer c."""
     read = lg.atoms.on_clock(c, lambda v: int(v == i))
     if read is not None:

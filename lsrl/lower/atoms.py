@@ -69,7 +69,8 @@ class Atom:
 
     `saturating`: the unit saturates, so that (small) errors of its input do not show in its value.
     `fuzzy`: it follows a comparison of reals, and lies between its values inside the guard band.
-    `index` is the column of an input.
+    `index` is the column of an input. A unit of a gated machine applies `op` to the forms `args`,
+    by role; a previous value is that of the atom `of`, one step ago.
     """
 
     kind: AtomKind
@@ -80,6 +81,9 @@ class Atom:
     group: int = -1
     lane: int = -1
     index: int = -1
+    op: str = ""
+    args: tuple[tuple[str, Form], ...] = ()
+    of: int = -1
     saturating: bool = False
     fuzzy: bool = False
     label: str = ""
@@ -115,12 +119,13 @@ class AtomGraph:
         self.names: dict[str, list[Form]] = {}
         self.input_size = 0
         self.prefixes: dict[int, int] = {}  # by clock group: lanes that are 1 at one step only
-        self.positions: dict[int, tuple[list[int], bool]] = {}  # see `on_clock`
+        self.positions: dict[int, tuple[tuple[int, ...], bool]] = {}  # see `on_clock`
         self.openings: dict[int, int] = {}  # in how many steps at most a unit is not 0
         self.switches: dict[
             int, frozenset[int]
         ] = {}  # of a gate: atoms that are 0 while it is open
         self.families: dict[int, int] = {}  # units of which at most one is not 0 at a time
+        self.cache: dict[Any, Any] = {}  # what booleans have been made into
         self._relus: dict[tuple[Any, ...], int] = {}
         self._known: dict[tuple[tuple[int, int], ...], tuple[float, float]] = {}
 
@@ -224,21 +229,23 @@ class AtomGraph:
     def on_clock(self, form: Form, f: Callable[[Coefficient], Coefficient]) -> Form | None:
         """f(form) as a read-out, if the form reads a single clock; else None.
 
-        `positions` has the lanes of each clock, of which one is 1 and the others 0, and whether all
-        of them can be 0.
+        `positions` has for an atom the lanes of its clock (or another set of atoms of which one is
+        1 and the others 0), and whether all of them can be 0.
         """
-        groups = {self.atoms[a].group for a in form.terms}
-        if len(groups) != 1 or not groups <= self.positions.keys():
+        found = self.position(next(iter(form.terms))) if form.terms else None
+        if found is None or not form.terms.keys() <= set(found[0]):
             return None
-        lanes, silent = self.positions[groups.pop()]
-        if not form.terms.keys() <= set(lanes):
-            return None
+        lanes, silent = found
         values = [f(form.const + form.terms.get(a, 0)) for a in lanes]
         base = f(form.const) if silent else max(set(values), key=values.count)
-        found = [*values, base] if silent else values
+        taken = [*values, base] if silent else values
         result = self.form({a: v - base for a, v in zip(lanes, values, strict=True)}, base)
-        step = gcd(magnitude(v) for v in set(found))
-        return tighten(result, float(min(found)), float(max(found)), step)
+        step = gcd(magnitude(v) for v in set(taken))
+        return tighten(result, float(min(taken)), float(max(taken)), step)
+
+    def position(self, a: int) -> tuple[tuple[int, ...], bool] | None:
+        """The exclusive lanes that an atom is one of, and whether all of them can be 0."""
+        return self.positions.get(a)
 
     def combine(self, parts: Iterable[tuple[Coefficient, Form]], const: Coefficient = 0) -> Form:
         """A linear combination of forms. Its range is the better of what its atoms and what its

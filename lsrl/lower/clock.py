@@ -10,7 +10,7 @@ length.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -33,7 +33,6 @@ class Clock:
 
     prefix: int
     period: int
-    atoms: list[int] | None = None
 
     @property
     def size(self) -> int:
@@ -43,9 +42,12 @@ class Clock:
 class Clocks:
     """The clocks of a program, and the forms of the nodes that they drive."""
 
-    def __init__(self, graph: Graph, atoms: AtomGraph) -> None:
+    def __init__(
+        self, graph: Graph, atoms: AtomGraph, ring: Ring | None = None, most: int = MAX_LANES
+    ) -> None:
         self.graph = graph
         self.atoms = atoms
+        self.ring = ring or linear_ring
         self.sequences = _sequences(graph)
         self.clocks: list[Clock] = []
         self.of_node: dict[int, Clock] = {}
@@ -58,6 +60,7 @@ class Clocks:
             lasso = seen[key]
             if lasso is not None:
                 shapes.setdefault(lasso, []).append(n)
+        shapes = {shape: nodes for shape, nodes in shapes.items() if sum(shape) <= most}
         longest = max([p for _, p in shapes], default=1)
         for prefix, period in list(shapes):
             if period == 1 and prefix > max(MAX_PREFIX, longest):
@@ -130,29 +133,36 @@ class Clocks:
 
     def _lanes(self, clock: Clock) -> list[int]:
         """State lanes of a clock, one a position, made when first read."""
-        if clock.atoms is None:
-            clock.atoms = self._build(clock)
-        return clock.atoms
+        key = "clock", clock.prefix, clock.period
+        if key not in self.atoms.cache:
+            self.atoms.cache[key] = self.ring(self.atoms, clock.prefix, clock.period)
+        return self.atoms.cache[key]  # type: ignore[no-any-return]
 
-    def _build(self, clock: Clock) -> list[int]:
-        q, p = clock.prefix, clock.period
-        positions = q if p == 1 else q + p
-        lanes = [Lane({}, constant(0), 0) for _ in range(positions)]
-        for j in range(1, positions):
-            lanes[j].row = {j - 1: 1}
-        if p > 1:
-            entry = lanes[q].row
-            lanes[q].row = {**entry, q + p - 1: 1}
-        if q == 0:
-            lanes[p - 1].init = 1
-        else:  # a lane that is 1 only before the first step starts the shift
-            lanes.append(Lane({}, constant(0), 1))
-            lanes[0].row = {len(lanes) - 1: 1}
-        number = len(self.atoms.groups)
-        visible = _register(self.atoms, lanes, positions, f"clock {q}+{p}")
-        self.atoms.prefixes[number] = q
-        self.atoms.positions[number] = visible, p == 1
-        return visible
+
+Ring = Callable[[AtomGraph, int, int], list[int]]
+
+
+def linear_ring(atoms: AtomGraph, prefix: int, period: int) -> list[int]:
+    """Lanes of a linear state, one a position, of which one is 1: those of the prefix in turn, then
+    those of the period over and over (period 1: none)."""
+    q, p = prefix, period
+    positions = q if p == 1 else q + p
+    lanes = [Lane({}, constant(0), 0) for _ in range(positions)]
+    for j in range(1, positions):
+        lanes[j].row = {j - 1: 1}
+    if p > 1:
+        entry = lanes[q].row
+        lanes[q].row = {**entry, q + p - 1: 1}
+    if q == 0:
+        lanes[p - 1].init = 1
+    else:  # a lane that is 1 only before the first step starts the shift
+        lanes.append(Lane({}, constant(0), 1))
+        lanes[0].row = {len(lanes) - 1: 1}
+    number = len(atoms.groups)
+    visible = _register(atoms, lanes, positions, f"clock {q}+{p}")
+    atoms.prefixes[number] = q
+    atoms.positions.update(dict.fromkeys(visible, (tuple(visible), p == 1)))
+    return visible
 
 
 def _register(graph: AtomGraph, lanes: list[Lane], visible: int, name: str) -> list[int]:

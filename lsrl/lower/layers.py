@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
+from typing import Any, Protocol, TypeVar
 
 from ..source import Span
 from .atoms import AtomGraph, AtomKind, Coefficient, Form, exact_in, primitive
@@ -80,6 +81,21 @@ class Layered:
     @property
     def parameters(self) -> int:
         return sum(layer.parameters for layer in self.layers)
+
+    def symbol_table(self) -> dict[str, Any]:
+        """What symbols.json says."""
+        return {
+            name: {
+                "layer": layer - 1,
+                "elements": [{"terms": terms_of(a.row), "const": float(a.const)} for a in elements],
+            }
+            for name, (layer, elements) in self.symbols.items()
+        }
+
+
+def terms_of(row: Row) -> list[list[Any]]:
+    """A row as plain data."""
+    return [[kind, i, float(c)] for (kind, i), c in sorted(row.items())]
 
 
 def lay_out(graph: AtomGraph, plan: Schedule, digits: int) -> Layered:
@@ -160,7 +176,7 @@ class _Layout:
         for a, row in found.items():
             for reader in self.waiting.pop(a, ()):
                 reader.pending.discard(a)
-                _add(reader.known, row, reader.form.terms[a])
+                add_row(reader.known, row, reader.form.terms[a])
 
     def _symbols(self, symbols: dict[str, tuple[int, list[Affine]]], number: int) -> None:
         for name, forms in self.graph.names.items():
@@ -218,12 +234,12 @@ class _Layout:
         updates = {position[self._lane_of_atom(done)]: done for done in layer.lanes}
         for source, c in reader.known.items():
             if source[0] == "x":
-                _add(added, {source: 1}, c)
+                add_row(added, {source: 1}, c)
                 continue
             update = updates[source[1]]
             for j, k in update.row.items():
                 row[j] = row.get(j, 0) + c * k
-            _add(added, update.added.row, c)
+            add_row(added, update.added.row, c)
             const += c * update.added.const
         row = {j: c for j, c in row.items() if c != 0}
         layer.lanes.append(StateLane(row, Affine(added, const), lane.init, lane.atom))
@@ -261,7 +277,7 @@ class _Layout:
         later = [r for r in self.readers.values() if r.known and r.at != -1]
         carried: dict[Source, tuple[Row, Coefficient]] = {}
         whole: dict[tuple[tuple[Source, int], ...], tuple[Row, Coefficient]] = {}
-        for group in _components(later):
+        for group in connected(later):
             sources = {s for r in group for s in r.known}
             parts = dict.fromkeys(_normal(r.known) for r in group)
             if len(parts) < len(sources) and all(self._is_exact(r.known) for r in group):
@@ -287,7 +303,7 @@ class _Layout:
         if key in whole and reader.known:
             row, const = whole[key]
             scale = Fraction(reader.known[key[0][0]]) / key[0][1]
-            _add(known, row, scale)
+            add_row(known, row, scale)
             reader.const += scale * const
         else:
             for source, c in reader.known.items():
@@ -296,7 +312,7 @@ class _Layout:
                     reader.pending.add(-1)
                     return
                 row, const = carried[source]
-                _add(known, row, c)
+                add_row(known, row, c)
                 reader.const += c * const
         reader.known = known
 
@@ -323,7 +339,7 @@ class _Layout:
         return {("x", column): 1}, low
 
 
-def _add(row: Row, other: Row, factor: Coefficient) -> None:
+def add_row(row: Row, other: Row, factor: Coefficient) -> None:
     for source, c in other.items():
         total = row.get(source, 0) + factor * c
         if total == 0:
@@ -337,7 +353,14 @@ def _normal(row: Row) -> tuple[tuple[Source, int], ...]:
     return primitive(row)[0]
 
 
-def _components(readers: Iterable[_Reader]) -> list[list[_Reader]]:
+class _Knows(Protocol):
+    known: Row
+
+
+Known = TypeVar("Known", bound=_Knows)
+
+
+def connected(readers: Iterable[Known]) -> list[list[Known]]:
     """Readers that share sources, directly or not, together."""
     parent: dict[Source, Source] = {}
 
@@ -353,7 +376,7 @@ def _components(readers: Iterable[_Reader]) -> list[list[_Reader]]:
         for s in sources:
             parent.setdefault(s, s)
             parent[find(s)] = find(sources[0])
-    groups: dict[Source, list[_Reader]] = {}
+    groups: dict[Source, list[Known]] = {}
     for reader in kept:
         groups.setdefault(find(next(iter(reader.known))), []).append(reader)
     return list(groups.values())

@@ -15,16 +15,16 @@ import numpy as np
 
 from ..analysis.ranges import Fact
 from ..errors import Diagnostic, UnsupportedError
-from ..ir.components import components
-from ..ir.nodes import Graph, Node
+from ..ir.components import Component, components
+from ..ir.nodes import Field, Graph, Node
 from ..ir.types import Kind
 from ..source import Span
 from . import arithmetic
 from .atoms import AtomGraph, Form, constant, tighten
 from .clock import Clocks
-from .logic import Bool, ReluLogic
+from .logic import Boolean, Logic, ReluLogic
 
-Value = Form | Bool
+Value = Form | Boolean
 
 
 @dataclass(frozen=True)
@@ -50,25 +50,33 @@ class Legaliser:
         self.graph = graph
         self.facts = facts
         self.options = options
-        self.atoms = AtomGraph()
-        self.logic = ReluLogic(self.atoms, options.guard)
-        self.values: dict[int, list[Value]] = {}
+        self.atoms, self.logic = self.machinery()
+        self.values: dict[int, list[Value]] = self.store()
         self.problems: list[Diagnostic] = []
-        self.clocks = Clocks(graph, self.atoms)
+        self.clocks = self.made_clocks()
         self.folding = True  # not while a group's previous values are taken as 0
         self.delays: dict[tuple[Any, ...], Form] = {}
 
+    def machinery(self) -> tuple[AtomGraph, Logic]:
+        """An empty graph, and the logic of the machine."""
+        atoms = AtomGraph()
+        return atoms, ReluLogic(atoms, self.options.guard)
+
+    def made_clocks(self) -> Clocks:
+        return Clocks(self.graph, self.atoms)
+
+    def store(self) -> dict[int, list[Value]]:
+        return {}
+
     def run(self) -> AtomGraph:
         """Lower everything that the outputs need. Raises `UnsupportedError`."""
-        from .states import lower_delay, lower_group
-
         self._inputs()
         for component in components(self.graph):
             try:
                 if component.cyclic:
-                    lower_group(self, component)
+                    self.group(component)
                 elif self.graph.nodes[component.nodes[0]].op == "prev":
-                    lower_delay(self, component.nodes[0])
+                    self.delay(component.nodes[0])
                 else:
                     self.node(component.nodes[0])
             except Unsupported as e:
@@ -82,16 +90,32 @@ class Legaliser:
         self._finish()
         return self.atoms
 
+    def group(self, component: Component) -> None:
+        """Lower states that need their own previous values."""
+        from .states import lower_group
+
+        lower_group(self, component)
+
+    def delay(self, n: int) -> None:
+        """Lower a `prev` outside of any cycle."""
+        from .states import lower_delay
+
+        lower_delay(self, n)
+
     def _inputs(self) -> None:
         """All columns of all fields, used or not, in order of declaration."""
         self.columns: dict[str, list[Form]] = {}
         for field in self.graph.inputs:
-            step = None if field.type.kind is Kind.REAL else Fraction(1)
-            ends = float(field.lo), float(field.hi)
-            names = [field.name]
-            if field.type.shape:
-                names = [f"{field.name}[{i}]" for i in range(field.type.size)]
-            self.columns[field.name] = [self.atoms.input(*ends, step, name) for name in names]
+            self.columns[field.name] = self.number_columns(field)
+
+    def number_columns(self, field: Field) -> list[Form]:
+        """A column for each element of a field."""
+        step = None if field.type.kind is Kind.REAL else Fraction(1)
+        ends = float(field.lo), float(field.hi)
+        names = [field.name]
+        if field.type.shape:
+            names = [f"{field.name}[{i}]" for i in range(field.type.size)]
+        return [self.atoms.input(*ends, step, name) for name in names]
 
     def _finish(self) -> None:
         for output in self.graph.outputs:
@@ -106,18 +130,17 @@ class Legaliser:
         """The form of a value if it exists without new atoms."""
         if isinstance(value, Form):
             return value
-        cached = value.__dict__.get("value")
-        return cached if isinstance(cached, Form) else None
+        return value.made
 
     # Access
 
     def forms(self, n: int) -> list[Form]:
         """The elements of a node as numbers (booleans as 0 or 1)."""
-        return [v.value if isinstance(v, Bool) else v for v in self.values[n]]
+        return [v.value if isinstance(v, Boolean) else v for v in self.values[n]]
 
-    def bools(self, n: int) -> list[Bool]:
+    def bools(self, n: int) -> list[Any]:
         """The elements of a boolean node."""
-        return [v if isinstance(v, Bool) else self.logic.from_value(v) for v in self.values[n]]
+        return [v if isinstance(v, Boolean) else self.logic.from_value(v) for v in self.values[n]]
 
     def narrow(self, n: int, forms: Sequence[Form]) -> list[Form]:
         """Forms with what the analyses know of their node: outside of the guard band, where an
@@ -152,6 +175,9 @@ class Legaliser:
             message = f"the operation `{node.op}` has no construction here"
             raise Unsupported(message, "use another target", node.span)
         return rule(self, node)
+
+    def product(self, a: Form, b: Form, node: Node) -> Form:
+        return arithmetic.product(self, a, b, node)
 
     def difference(self, a: Form, b: Form) -> Form:
         return self.atoms.combine([(1, a), (-1, b)])
@@ -205,7 +231,7 @@ def _matvec(lg: Legaliser, node: Node) -> list[Value]:
 
 
 def _mul(lg: Legaliser, node: Node) -> list[Value]:
-    return [arithmetic.product(lg, a, b, node) for a, b in _pairs(lg, node)]
+    return [lg.product(a, b, node) for a, b in _pairs(lg, node)]
 
 
 def _div(lg: Legaliser, node: Node) -> list[Value]:
@@ -247,29 +273,17 @@ def _order(strict: bool) -> Rule:
 def _equality(negate: bool) -> Rule:
     def rule(lg: Legaliser, node: Node) -> list[Value]:
         both = {lg.graph.nodes[a].type.kind for a in node.args}
-        result = []
-        for a, b in _pairs(lg, node):
-            if both == {Kind.BOOL}:
-                same = _equal_booleans(lg, a, b)
-            else:
-                same = lg.logic.equals_zero(lg.difference(a, b))
-            result.append(same.negated() if negate else same)
-        return list(result)
+        if both == {Kind.BOOL}:
+            sides = zip(lg.bools(node.args[0]), lg.bools(node.args[1]), strict=True)
+            result = [lg.logic.same(a, b) for a, b in sides]
+        else:
+            result = [lg.logic.equals_zero(lg.difference(a, b)) for a, b in _pairs(lg, node)]
+        return [same.negated() if negate else same for same in result]
 
     return rule
 
 
-def _equal_booleans(lg: Legaliser, a: Form, b: Form) -> Bool:
-    """a + b - 2 r(a + b - 1) is their exclusive or."""
-    g = lg.atoms
-    both = g.relu(g.combine([(1, a), (1, b)], -1))
-    differ = g.combine([(1, a), (1, b), (-2, both)])
-    fuzzy = g.is_fuzzy(differ)
-    differ = tighten(differ, 0.0, 1.0, None if fuzzy else Fraction(1))
-    return lg.logic.from_value(differ).negated()
-
-
-def _columns(lg: Legaliser, node: Node, ufunc: Any) -> list[tuple[Bool, ...]]:
+def _columns(lg: Legaliser, node: Node, ufunc: Any) -> list[tuple[Any, ...]]:
     """Operands element by element; those that clocks drive are read as one."""
     driven = [a for a in node.args if lg.clocks.drives(a)]
     joint = lg.clocks.joined(driven, ufunc) if len(driven) > 1 else None
@@ -303,28 +317,21 @@ def _any(lg: Legaliser, node: Node) -> list[Value]:
 
 def _select(lg: Legaliser, node: Node) -> list[Value]:
     conditions = lg.bools(node.args[0])
-    result: list[Value] = []
     if node.type.kind is Kind.BOOL:
         sides = zip(conditions, lg.bools(node.args[1]), lg.bools(node.args[2]), strict=True)
-        for c, a, b in sides:
-            both = [
-                lg.logic.conjunction([c, a]),
-                lg.logic.conjunction([c.negated(), b]),
-            ]
-            result.append(lg.logic.disjunction(both))
-        return result
+        return [lg.logic.either(c, a, b) for c, a, b in sides]
     branches = zip(conditions, lg.forms(node.args[1]), lg.forms(node.args[2]), strict=True)
     return [arithmetic.choose(lg, c, a, b, node.span) for c, a, b in branches]
 
 
 def _relu(lg: Legaliser, node: Node) -> list[Value]:
-    return [lg.atoms.relu(f, span=node.span) for f in lg.forms(node.args[0])]
+    return [lg.logic.relu(f, node.span) for f in lg.forms(node.args[0])]
 
 
 def _abs(lg: Legaliser, node: Node) -> list[Value]:
     """|x| = 2 r(x) - x."""
     g = lg.atoms
-    return [g.combine([(2, g.relu(f)), (-1, f)]) for f in lg.forms(node.args[0])]
+    return [g.combine([(2, lg.logic.relu(f)), (-1, f)]) for f in lg.forms(node.args[0])]
 
 
 def _extremum(sign: int) -> Rule:

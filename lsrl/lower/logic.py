@@ -9,48 +9,95 @@ large enough multiple of the falsity. Only where 0 or 1 itself is needed is it m
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property
+from typing import Any, Protocol
 
 from ..source import Span
-from .atoms import AtomGraph, AtomKind, Form, constant, largest_partial_sum
+from .atoms import AtomGraph, AtomKind, Form, constant, largest_partial_sum, tighten
 
 Make = Callable[[], Form]
 MAX_SWITCH = 2.0**23  # beyond, partial sums of a gate could leave the digits of float32
 MAX_FALSITY = 2.0**16  # beyond, 0/1 is made first, so that switching constants stay small
 
 
+class Boolean(ABC):
+    """A boolean: `value` is 0/1 outside of the guard band and between 0 and 1 inside."""
+
+    @property
+    @abstractmethod
+    def value(self) -> Form: ...
+
+    @property
+    @abstractmethod
+    def made(self) -> Form | None:
+        """The value, if it exists without new atoms."""
+
+    @abstractmethod
+    def negated(self) -> Boolean: ...
+
+
 @dataclass(frozen=True, eq=False)
-class Bool:
-    """A boolean. `value` is 0/1 outside of the guard band and between 0 and 1 inside."""
+class Bool(Boolean):
+    """A boolean as falsity, truth and value, each made when asked for."""
 
     graph: AtomGraph
     make_falsity: Make
     make_truth: Make
     make_value: Make | None = None
 
-    @cached_property
+    def _once(self, name: str, make: Make) -> Form:
+        cache = self.graph.cache
+        if (self, name) not in cache:
+            cache[self, name] = make()
+        return cache[self, name]  # type: ignore[no-any-return]
+
+    @property
     def falsity(self) -> Form:
-        return self.make_falsity()
+        return self._once("falsity", self.make_falsity)
 
-    @cached_property
+    @property
     def truth(self) -> Form:
-        return self.make_truth()
+        return self._once("truth", self.make_truth)
 
-    @cached_property
+    @property
     def value(self) -> Form:
-        if self.make_value is not None:
-            return self.make_value()
-        return saturated(self.graph, self.falsity)
+        make = self.make_value or (lambda: saturated(self.graph, self.falsity))
+        return self._once("value", make)
+
+    @property
+    def made(self) -> Form | None:
+        return self.graph.cache.get((self, "value"))
 
     def negated(self) -> Bool:
         g = self.graph
         value: Make | None = None
-        if self.make_value is not None or "value" in self.__dict__:
+        if self.make_value is not None or self.made is not None:
             value = lambda: g.combine([(-1, self.value)], 1)
         return Bool(g, lambda: self.truth, lambda: self.falsity, value)
+
+
+class Logic(Protocol):
+    """How a machine makes booleans and what they switch. Its booleans are all of its own kind."""
+
+    @property
+    def has_steps(self) -> bool:
+        """Whether a step [x >= k] costs one unit, and so tables are best made of steps."""
+        ...
+
+    def from_value(self, value: Form) -> Any: ...
+    def at_least(self, d: Form, k: int | Fraction) -> Any: ...
+    def equals_zero(self, d: Form) -> Any: ...
+    def above(self, d: Form) -> Any: ...
+    def conjunction(self, parts: Sequence[Any]) -> Any: ...
+    def disjunction(self, parts: Sequence[Any]) -> Any: ...
+    def same(self, a: Any, b: Any) -> Any: ...
+    def either(self, c: Any, a: Any, b: Any) -> Any: ...
+    def gate(self, c: Any, a: Form, span: Span | None = None) -> Form: ...
+    def relu(self, form: Form, span: Span | None = None) -> Form: ...
+    def exact(self, c: Any) -> Form: ...
 
 
 def saturated(g: AtomGraph, falsity: Form) -> Form:
@@ -60,6 +107,8 @@ def saturated(g: AtomGraph, falsity: Form) -> Form:
 
 class ReluLogic:
     """Booleans, and what they switch, made of ReLU atoms of a graph."""
+
+    has_steps = False  # a comparison takes one or two atoms, a hinge of a table one
 
     def __init__(self, graph: AtomGraph, guard: Fraction) -> None:
         self.graph, self.guard = graph, guard
@@ -149,6 +198,23 @@ class ReluLogic:
 
         return Bool(g, lambda: ramp(1), lambda: ramp(-1))
 
+    def relu(self, form: Form, span: Span | None = None) -> Form:
+        """max(form, 0)."""
+        return self.graph.relu(form, span=span)
+
+    def same(self, a: Bool, b: Bool) -> Bool:
+        """a + b - 2 r(a + b - 1) is their exclusive or."""
+        g = self.graph
+        both = g.relu(g.combine([(1, a.value), (1, b.value)], -1))
+        differ = g.combine([(1, a.value), (1, b.value), (-2, both)])
+        step = None if g.is_fuzzy(differ) else Fraction(1)
+        return self.from_value(tighten(differ, 0.0, 1.0, step)).negated()
+
+    def either(self, c: Bool, a: Bool, b: Bool) -> Bool:
+        """a where c holds, else b."""
+        both = [self.conjunction([c, a]), self.conjunction([c.negated(), b])]
+        return self.disjunction(both)
+
     def absolute(self, d: Form) -> Form:
         """|d| = r(d) + r(-d)."""
         g = self.graph
@@ -203,7 +269,10 @@ class ReluLogic:
         binary = a.step is not None and a.step.denominator & (a.step.denominator - 1) == 0
         factor = Fraction(most) if binary else _raised(most)
         result = g.relu(g.combine([(1, a), (-factor, falsity)]), span=span)
-        if len(result.terms) == 1 and g.atoms[next(iter(result.terms))].kind is AtomKind.RELU:
+        if len(result.terms) == 1 and g.atoms[min(result.terms)].kind in (
+            AtomKind.RELU,
+            AtomKind.UNIT,
+        ):
             (atom,) = result.terms
             times = self._openings(falsity)
             if times is not None and not binary:  # without the eighth, errors of a could leak

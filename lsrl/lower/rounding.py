@@ -48,14 +48,16 @@ ZERO = Bound(0.0)
 
 def certify(graph: AtomGraph, machine: Layered, digits: int, length: int) -> list[Bound]:
     """Error bounds of the outputs, in the order of the last layer's units."""
-    analysis = _Analysis(graph, digits, length)
+    analysis = Analysis(graph, digits, length)
     bounds = [analysis.input(form) for form in machine.layers[0].inputs]
     for layer in machine.layers:
         bounds = analysis.layer(layer, bounds, last=layer is machine.layers[-1])
     return bounds
 
 
-class _Analysis:
+class Analysis:
+    """Errors of affine forms."""
+
     def __init__(self, graph: AtomGraph, digits: int, length: int) -> None:
         self.graph, self.digits, self.length = graph, digits, length
         self.unit_roundoff = 2.0**-digits
@@ -74,14 +76,14 @@ class _Analysis:
             errors["s", k] = bound
         result = []
         for unit in layer.units:
-            affine = self._opened(unit, errors, forms)
-            bound = self._affine(affine, errors, forms, unit.span, unit.label)
+            affine = self.opened(unit, errors, forms)
+            bound = self.affine(affine, errors, forms, unit.span, unit.label)
             if unit.atom < 0 and not last and unit.form.lo < 0:
                 bound = bound.plus(-unit.form.lo, unit.span, unit.label)  # cut off by the ReLU
-            result.append(self._saturated(unit, bound, errors) if unit.saturating else bound)
+            result.append(self.saturated(unit, bound, errors) if unit.saturating else bound)
         return result
 
-    def _saturated(self, unit: Unit, bound: Bound, errors: Mapping[Source, Bound]) -> Bound:
+    def saturated(self, unit: Unit, bound: Bound, errors: Mapping[Source, Bound]) -> Bound:
         """What a saturating unit lets through. A comparison of reals has a margin on both sides.
         r(1 - falsity) has none where it is 1, but there all falsities are 0 and nothing is
         rounded: only the errors that they bring show."""
@@ -91,7 +93,7 @@ class _Analysis:
         is_boolean = self.graph.atoms[unit.atom].step is not None
         return bound if is_boolean and brought else ZERO
 
-    def _opened(
+    def opened(
         self, unit: Unit, errors: Mapping[Source, Bound], forms: Mapping[Source, Form]
     ) -> Affine:
         """A gate r(a - M falsity) without its falsity: while it is open that is exactly 0, and when
@@ -124,7 +126,7 @@ class _Analysis:
             known = {**errors, **{("s", j): ZERO for j in lane.row}}
             atom = self.graph.atoms[lane.atom]
             affine = Affine(row, lane.added.const)
-            added.append(self._affine(affine, known, before, atom.span, atom.label))
+            added.append(self.affine(affine, known, before, atom.span, atom.label))
             times.append(self._openings(lane, forms))
         unbounded = [b for b in added if not math.isfinite(b.error)]
         if unbounded:
@@ -167,7 +169,7 @@ class _Analysis:
             total += self.graph.openings[atoms[0]]
         return total if lane.added.const == 0 else None
 
-    def _affine(
+    def affine(
         self,
         affine: Affine,
         errors: Mapping[Source, Bound],
@@ -175,6 +177,7 @@ class _Analysis:
         span: Span | None,
         label: str,
     ) -> Bound:
+        """The error of an affine form of sources with these errors and ideal values."""
         result = ZERO
         exact = True
         families: dict[int, list[float]] = {}
@@ -210,14 +213,16 @@ class _Analysis:
         self, affine: Affine, forms: Mapping[Source, Form], exact: bool, brought: float
     ) -> float:
         """What computing a form adds to the error `brought` by its terms (0 if `exact`)."""
-        if self._is_copy(affine) or (not affine.row and representable(affine.const, self.digits)):
+        if self.is_copy(affine, forms) or (
+            not affine.row and representable(affine.const, self.digits)
+        ):
             return 0.0
         steps: list[Fraction | None] = [abs(Fraction(affine.const))]
         ends: dict[Source | int, tuple[float, float]] = {}  # of each term, or family of terms
         coefficients = [*affine.row.values(), affine.const]
         count = int(affine.const != 0) - 1
         count += not all(representable(c, self.digits) for c in coefficients)
-        count += not all(_is_power_of_two(c) for c in affine.row.values())
+        count += not all(is_power_of_two(c) for c in affine.row.values())
         for source, c in affine.row.items():
             form = forms[source]
             steps.append(None if form.step is None else form.step * abs(Fraction(c)))
@@ -235,12 +240,12 @@ class _Analysis:
         n = (count + len(ends)) * self.unit_roundoff
         return n / (1 - n) * (total + brought)
 
-    def _is_copy(self, affine: Affine) -> bool:
+    def is_copy(self, affine: Affine, forms: Mapping[Source, Form]) -> bool:
         """A single term times a power of two, without a bias: never rounded."""
         if len(affine.row) != 1 or affine.const != 0:
             return False
         ((_, c),) = affine.row.items()
-        return _is_power_of_two(c)
+        return is_power_of_two(c)
 
 
 def _before(form: Form, lane: StateLane) -> Form:
@@ -250,6 +255,6 @@ def _before(form: Form, lane: StateLane) -> Form:
     return replace(form, lo=min(form.lo, init), hi=max(form.hi, init), step=step)
 
 
-def _is_power_of_two(c: Coefficient) -> bool:
+def is_power_of_two(c: Coefficient) -> bool:
     value = abs(Fraction(c))
     return all(k & (k - 1) == 0 for k in (value.numerator, value.denominator))

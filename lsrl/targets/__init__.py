@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from ..errors import OptionError, suggest
 from .base import Target
+from .gru import GRU
 from .linear_rnn import LinearRNN
+from .lstm import LSTM
 
-TARGETS: dict[str, Target] = {t.name: t for t in (LinearRNN(),)}
+TARGETS: dict[str, Target] = {t.name: t for t in (LinearRNN(), LSTM(), GRU())}
 
 
 def target(name: str) -> Target:

@@ -11,7 +11,6 @@ from ..analysis.ranges import Fact
 from ..errors import LsrlError
 from ..ir.nodes import Graph
 from ..lower.atoms import AtomGraph
-from ..lower.layers import Layered
 from ..lower.rounding import Bound
 from ..source import Span
 from .cell import Cell
@@ -38,7 +37,7 @@ class Compiled:
     """What a target makes of a program: its stages, its weights, its certificate."""
 
     atoms: AtomGraph
-    machine: Layered
+    machine: Any  # Layered, or a UnitMachine
     weights: dict[str, Any]
     bounds: list[Bound]
     shape: dict[str, Any]
@@ -74,6 +73,10 @@ class Target(Protocol):
     def compile(self, graph: Graph, facts: Sequence[Fact], options: CompileOptions) -> Compiled: ...
 
     def support(self, graph: Graph, facts: Sequence[Fact], options: CompileOptions) -> Support: ...
+
+    def sizes(self, shape: Mapping[str, Any]) -> tuple[int, int]:
+        """Layers, and numbers of the state."""
+        ...
 
     def initial(self, weights: Mapping[str, Any], batch: int) -> list[Any]:
         """The state before the first step, an array `[batch, p]` a layer."""

@@ -76,6 +76,10 @@ class LinearRNN:
             return Support("up_to_length", reason)
         return Support("exact", "all values are integers that stay bounded")
 
+    def sizes(self, shape: Mapping[str, Any]) -> tuple[int, int]:
+        """Layers with a ReLU, and lanes of state."""
+        return len(shape["layers"]) - 1, sum(p for _, p, _ in shape["layers"])
+
     # The equations in NumPy
 
     def initial(self, weights: Mapping[str, Any], batch: int) -> list[Any]:

@@ -1,0 +1,218 @@
+"""The certificate of a machine of units: how far its numbers can be from the program's meaning.
+
+Layer by layer, and within a layer after what a unit reads one step back. The forms that enter a
+value are bounded as in `lower/rounding.py`; a saturated gate is exactly 0 or 1 as long as its
+margin is off by less than a quarter; a group adds up what each step adds, times the powers of how
+it reads itself. An operation's own approximation is that of the target.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from fractions import Fraction
+
+from ...analysis.dependence import Row as LinearRow
+from ...analysis.linear import linear_ranges
+from ...ir.components import tarjan
+from ..atoms import Form, fits
+from ..layers import Affine, Source, Unit
+from ..rounding import ZERO, Analysis, Bound, is_power_of_two
+from .graph import UnitGraph
+from .layout import LayerUnit, UnitLayer, UnitMachine
+from .ops import OPS
+
+QUARTER = 0.25
+SECOND_ORDER = 1.001  # rounding of errors
+Approximation = Callable[[LayerUnit, int], float]
+
+
+def certify(
+    graph: UnitGraph, machine: UnitMachine, digits: int, length: int, approximation: Approximation
+) -> list[Bound]:
+    """Error bounds of the head's columns. `approximation` is what an operation itself is off by."""
+    analysis = _UnitAnalysis(graph, digits, length, approximation)
+    bounds = [analysis.input(form) for form in machine.layers[0].inputs]
+    for layer in machine.layers:
+        bounds = analysis.units(layer, bounds)
+    errors: dict[Source, Bound] = {("x", i): b for i, b in enumerate(bounds)}
+    forms: dict[Source, Form] = {("x", i): u.form for i, u in enumerate(machine.layers[-1].units)}
+    names = zip(machine.head, machine.outputs, strict=True)
+    return [analysis.affine(row, errors, forms, None, name) for row, name in names]
+
+
+class _UnitAnalysis(Analysis):
+    def __init__(
+        self, graph: UnitGraph, digits: int, length: int, approximation: Approximation
+    ) -> None:
+        super().__init__(graph, digits, length)
+        self.approximation = approximation
+        self.twins = graph.twins
+
+    def units(self, layer: UnitLayer, inputs: list[Bound]) -> list[Bound]:
+        """The bounds of a layer's units."""
+        self.errors: dict[Source, Bound] = {("x", i): b for i, b in enumerate(inputs)}
+        self.forms: dict[Source, Form] = {("x", i): f for i, f in enumerate(layer.inputs)}
+        for k, unit in enumerate(layer.units):
+            f = unit.form
+            self.forms["h", k] = replace(f, lo=min(f.lo, 0.0), hi=max(f.hi, 0.0))
+        edges = [sorted(_before(unit)) for unit in layer.units]
+        for members in tarjan(edges):
+            group = {k: layer.units[k] for k in sorted(members)}
+            k = members[0]
+            if len(members) > 1 or k in edges[k] or _is_kept(group[k]):
+                self._group(group)
+            else:
+                self.errors["h", k] = self._local(k, group, {})
+                self._check_gates(group)
+        return [self.errors["h", k] for k in range(len(layer.units))]
+
+    def is_copy(self, affine: Affine, forms: Mapping[Source, Form]) -> bool:
+        """Moreover the sum of a pair of saturated units: twice the same number, or 1 - 1."""
+        if super().is_copy(affine, forms):
+            return True
+        if len(affine.row) != 2 or affine.const != 0 or len(set(affine.row.values())) != 1:
+            return False
+        atoms = [next(iter(forms[source].terms), -1) for source in affine.row]
+        (c,) = set(affine.row.values())
+        return is_power_of_two(c) and frozenset(atoms) in self.twins
+
+    # One unit
+
+    def _local(
+        self, k: int, group: Mapping[int, LayerUnit], inside: Mapping[Source, Bound]
+    ) -> Bound:
+        """What a unit adds in one step, the errors of its own group taken from `inside`."""
+        unit = group[k]
+        op = OPS[unit.op]
+        known = {**self.errors, **inside}
+        total = ZERO
+        for role in op.values:
+            if role in unit.args:
+                affine = self._opened_part(unit, unit.args[role], known)
+                bound = self.affine(affine, known, self.forms, unit.span, unit.label)
+                total = _joined(total, bound)
+        if op.saturates:
+            return self._saturating(unit, total, known)
+        own = self.approximation(unit, self.digits) + self._kept_rounding(unit)
+        return total.plus(own, unit.span, unit.label) if own else total
+
+    def _opened_part(
+        self, unit: LayerUnit, affine: Affine, known: Mapping[Source, Bound]
+    ) -> Affine:
+        if unit.atom < 0 or unit.atom not in self.graph.switches:
+            return affine
+        plain = Unit(affine, unit.form, unit.label, False, unit.span, unit.atom)
+        return self.opened(plain, known, self.forms)
+
+    def _saturating(self, unit: LayerUnit, bound: Bound, known: Mapping[Source, Bound]) -> Bound:
+        plain = Unit(unit.args["a"], unit.form, unit.label, True, unit.span, unit.atom)
+        return self.saturated(plain, bound, known)
+
+    def _kept_rounding(self, unit: LayerUnit) -> float:
+        """Rounding where a kept value and an added one are summed."""
+        if not _is_kept(unit):
+            return 0.0
+        most = max(abs(unit.form.lo), abs(unit.form.hi))
+        if fits(unit.form.step, 2 * most, self.digits) or _excludes(unit):
+            return 0.0
+        return 2 * self.unit_roundoff * most
+
+    def _check_gates(self, group: Mapping[int, LayerUnit]) -> None:
+        """A gate whose margin may be off by a quarter promises nothing."""
+        for k, unit in group.items():
+            for role in OPS[unit.op].gates:
+                if role not in unit.args:
+                    continue
+                margin = unit.args[role]
+                bound = self.affine(margin, self.errors, self.forms, unit.span, unit.label)
+                if not bound.error <= QUARTER:
+                    where = bound.span or unit.span
+                    label = bound.label or unit.label
+                    self.errors["h", k] = Bound(math.inf, math.inf, where, label)
+
+    # Groups
+
+    def _group(self, group: Mapping[int, LayerUnit]) -> None:
+        """Units that read their own previous values."""
+        zero: dict[Source, Bound] = {("h", k): ZERO for k in group}
+        added = {k: self._local(k, group, zero) for k in group}
+        wrong = any(b.error for b in added.values())
+        grown = self._grown(group, added) if wrong else added
+        for k, bound in grown.items():
+            self.errors["h", k] = bound
+        self._check_gates(group)
+        if any(not math.isfinite(self.errors["h", k].error) for k in group):
+            worst = next(k for k in group if not math.isfinite(self.errors["h", k].error))
+            for k in group:
+                self.errors["h", k] = self.errors["h", worst]
+
+    def _grown(
+        self, group: Mapping[int, LayerUnit], added: Mapping[int, Bound]
+    ) -> dict[int, Bound]:
+        """|A^k| times the error of each step, summed over the length."""
+        if any(not math.isfinite(b.error) for b in added.values()):
+            return dict(added)
+        keys = list(group)
+        linear = all(unit.op == "pass" for unit in group.values())
+        rows = [self._gains(k, group, signed=linear) for k in keys]
+        starts = [(0.0, 0.0)] * len(keys)
+        steps = [(-added[k].error, added[k].error) for k in keys]
+        lanes = [(0, k) for k in keys]
+        grown = linear_ranges(lanes, rows, starts, steps, self.length)
+        result = {}
+        for k, (low, high) in zip(keys, grown, strict=True):
+            b = added[k]
+            if _excludes(group[k]) and not self._values_read(k, group):
+                result[k] = b  # what is kept has the error that it was written with
+                continue
+            error = SECOND_ORDER * max(-low, high)
+            ratio = error / b.error if b.error else 1.0
+            result[k] = Bound(error, b.worst * ratio, b.span, b.label)
+        return result
+
+    def _values_read(self, k: int, group: Mapping[int, LayerUnit]) -> dict[int, Fraction]:
+        """How often the group's previous values enter a unit's next value."""
+        found: dict[int, Fraction] = {}
+        unit = group[k]
+        for role in OPS[unit.op].values:
+            for (kind, j), c in (unit.args[role].row if role in unit.args else {}).items():
+                if kind == "h" and j in group:
+                    found[j] = found.get(j, Fraction(0)) + Fraction(c)
+        return found
+
+    def _gains(self, k: int, group: Mapping[int, LayerUnit], signed: bool) -> LinearRow:
+        """How much of each unit's error enters a unit's next value."""
+        read = self._values_read(k, group)
+        if not signed:
+            read = {j: abs(c) for j, c in read.items()}
+        if _is_kept(group[k]):
+            own = read.get(k, Fraction(0))
+            read[k] = max(own, Fraction(1)) if _excludes(group[k]) else own + 1
+        return {(0, j): c for j, c in read.items()}
+
+
+def _before(unit: LayerUnit) -> set[int]:
+    """The units that a unit reads one step back."""
+    return {j for affine in unit.args.values() for kind, j in affine.row if kind == "h"}
+
+
+def _is_kept(unit: LayerUnit) -> bool:
+    keeps = OPS[unit.op].keeps
+    return keeps in unit.args
+
+
+def _excludes(unit: LayerUnit) -> bool:
+    """Whether a unit either keeps its value or takes a new one, never a sum of both."""
+    if unit.op == "update":
+        return _is_kept(unit)
+    if unit.op != "cell" or "f" not in unit.args or "i" not in unit.args:
+        return False
+    f, i = unit.args["f"], unit.args["i"]
+    return f.const == -i.const and f.row == {s: -c for s, c in i.row.items()}
+
+
+def _joined(a: Bound, b: Bound) -> Bound:
+    big = a if a.worst >= b.worst else b
+    return Bound(a.error + b.error, big.worst, big.span, big.label)

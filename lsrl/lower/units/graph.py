@@ -1,0 +1,198 @@
+"""The atom graph of a gated machine: units, and their values of the step before.
+
+A *unit* applies an operation of the target (`op`) to affine forms (`args`, by role). A form may
+read units of the same step, which then lie in a layer below, and previous values, which are those
+of units in the unit's own layer. Every unit's previous value is 0 before the first step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from fractions import Fraction
+
+from ...source import Span
+from ..atoms import Atom, AtomGraph, AtomKind, Coefficient, Form, constant
+from .undo import Undo
+
+Args = tuple[tuple[str, Form], ...]
+
+
+class UnitGraph(AtomGraph):
+    """Atoms of kinds INPUT, UNIT and PREV. What was added since a `mark` can be taken back."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._known = Undo()
+        self.positions = Undo()
+        self.families = Undo()
+        self.cache = Undo()  # what is made once from other things, by what it is made from
+        self.level = Undo()  # layers that a unit stands on, itself included
+        self.twins = Undo()  # pairs of units whose sum is exact in a row of their own
+        self._units = Undo()
+
+    # Atoms
+
+    def unit(
+        self,
+        op: str,
+        args: Mapping[str, Form],
+        ends: tuple[float, float],
+        step: Fraction | None,
+        *,
+        fuzzy: bool = False,
+        label: str = "",
+        span: Span | None = None,
+    ) -> Form:
+        """A unit's value. Equal units are one."""
+        named = tuple(sorted(args.items()))
+        key = (op, *((role, form.key) for role, form in named))
+        if key not in self._units:
+            fuzzy = fuzzy or any(self.is_fuzzy(form) for _, form in named)
+            atom = Atom(
+                AtomKind.UNIT, *ends, step, op=op, args=named, fuzzy=fuzzy, label=label, span=span
+            )
+            self._units[key] = self._new(atom)
+        return self.atom_form(self._units[key])
+
+    def relu(
+        self,
+        form: Form,
+        *,
+        saturating: bool = False,
+        boolean: bool = False,
+        span: Span | None = None,
+    ) -> Form:
+        """max(form, 0) as a unit of a ReLU machine; see `AtomGraph.relu`."""
+        if form.lo >= 0:
+            return form
+        if form.hi <= 0:
+            return constant(0)
+        ends = 0.0, min(form.hi, 1.0) if boolean else form.hi
+        step = Fraction(1) if boolean else form.step
+        op = "truth" if boolean else "ramp" if saturating else "relu"
+        fuzzy = saturating and form.step is None
+        return self.unit(op, {"a": form}, ends, step, fuzzy=fuzzy, span=span)
+
+    def _new(self, atom: Atom) -> int:
+        index = self.add(atom)
+        self.level[index] = 1 + max((self.depth(form) for _, form in atom.args), default=0)
+        return index
+
+    def reserve(
+        self, op: str, ends: tuple[float, float], step: Fraction | None, label: str = ""
+    ) -> int:
+        """A unit whose arguments are still to be defined."""
+        return self._new(Atom(AtomKind.UNIT, *ends, step, op=op, label=label))
+
+    def define(self, a: int, args: Mapping[str, Form]) -> None:
+        """The arguments of a reserved unit, or new ones of any unit."""
+        self.atoms[a] = replace(self.atoms[a], args=tuple(sorted(args.items())))
+        self.level[a] = 1 + max((self.depth(form) for form in args.values()), default=0)
+
+    def rename(self, a: int, args: Mapping[str, Form]) -> None:
+        """A unit of other arguments with the same meaning."""
+        self.define(a, args)
+        atom = self.atoms[a]
+        self._units[(atom.op, *((role, form.key) for role, form in atom.args))] = a
+
+    def previous(self, a: int) -> Form:
+        """An atom's value one step ago, 0 before the first step."""
+        key = "previous", a
+        if key not in self._units:
+            atom = self.atoms[a]
+            lo, hi = min(atom.lo, 0.0), max(atom.hi, 0.0)
+            made = Atom(AtomKind.PREV, lo, hi, atom.step, of=a, fuzzy=False, label=atom.label)
+            self._units[key] = self.add(made)
+        return self.atom_form(self._units[key])
+
+    def position(self, a: int) -> tuple[tuple[int, ...], bool] | None:
+        """Previous values of exclusive lanes are exclusive; all are 0 before the first step."""
+        atom = self.atoms[a]
+        if atom.kind is AtomKind.PREV and a not in self.positions and atom.of >= 0:
+            found = self.positions.get(atom.of)
+            if found is not None:
+                lanes = tuple(next(iter(self.previous(b).terms)) for b in found[0])
+                for b in lanes:
+                    self.positions[b] = lanes, True
+        return self.positions.get(a)
+
+    def exclusive(self, lanes: tuple[int, ...], silent: bool) -> None:
+        """Note that one of the atoms is 1 and the others 0; if `silent`, or all of them are 0."""
+        for a in lanes:
+            self.positions[a] = lanes, silent
+
+    # Levels
+
+    def depth(self, form: Form) -> int:
+        """How many layers of units a form stands on: a reader lies at least one above."""
+        return max((self._stands(a) for a in form.terms), default=0)
+
+    def _stands(self, a: int) -> int:
+        atom = self.atoms[a]
+        if atom.kind is AtomKind.PREV:
+            return self.level.get(atom.of, 1) - 1 if atom.of >= 0 else 0
+        return int(self.level.get(a, 0))
+
+    # Trying
+
+    def mark(self) -> tuple[int, ...]:
+        """Where things stand, for `rollback`."""
+        return (len(self.atoms), *(len(store.journal) for store in self._stores()))
+
+    def rollback(self, mark: tuple[int, ...]) -> None:
+        """Forget the atoms that were made since a mark, and what is known of them."""
+        count, *journals = mark
+        del self.atoms[count:]
+        for store, n in zip(self._stores(), journals, strict=True):
+            store.rollback(n)
+
+    def _stores(self) -> list[Undo]:
+        stores = (
+            self._known,
+            self.positions,
+            self.families,
+            self.cache,
+            self.level,
+            self.twins,
+            self._units,
+        )
+        return [store for store in stores if isinstance(store, Undo)]
+
+    def made_since(self, mark: tuple[int, ...]) -> Iterator[int]:
+        """The units that were added since a mark."""
+        for a in range(mark[0], len(self.atoms)):
+            if self.atoms[a].kind is AtomKind.UNIT:
+                yield a
+
+    # Substitution
+
+    def substitute(self, form: Form, values: Mapping[int, Form]) -> Form:
+        """A form with forms in place of some of its atoms; what is known of its range stays."""
+        if not form.terms.keys() & values.keys():
+            return form
+        parts: list[tuple[Coefficient, Form]] = []
+        for a, c in form.terms.items():
+            parts.append((c, values[a] if a in values else self.atom_form(a)))
+        made = self.combine(parts, form.const)
+        lo, hi = max(made.lo, form.lo), min(made.hi, form.hi)
+        step = made.step if form.step is None else max(form.step, made.step or form.step)
+        return Form(made.terms, made.const, min(lo, hi), max(lo, hi), step)
+
+    def shifted(self, form: Form, by: Coefficient) -> Form:
+        """form + by."""
+        return self.combine([(1, form)], by)
+
+    def split(self, form: Form, chosen: set[int]) -> tuple[Form, Form]:
+        """The part of a form over chosen atoms, and the rest with the constant."""
+        inside = self.form({a: c for a, c in form.terms.items() if a in chosen}, 0)
+        outside = self.form({a: c for a, c in form.terms.items() if a not in chosen}, form.const)
+        return inside, outside
+
+
+def is_previous(graph: AtomGraph, form: Form) -> bool:
+    """Whether a form reads previous values only."""
+    return all(graph.atoms[a].kind is AtomKind.PREV for a in form.terms)
+
+
+TRUE, FALSE = constant(1), constant(-1)  # margins of gates that never change

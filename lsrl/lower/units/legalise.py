@@ -1,0 +1,332 @@
+"""From the program IR to units of a gated machine, by the cheapest of its patterns."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from functools import partial
+from typing import Any, TypeVar
+
+from ...analysis.ranges import Fact
+from ...ir.components import Component
+from ...ir.nodes import Field, Graph, Node
+from ...ir.types import Kind
+from ...source import Span
+from .. import arithmetic
+from ..arithmetic import common_step
+from ..atoms import AtomGraph, AtomKind, Coefficient, Form, constant, tighten
+from ..clock import Clocks
+from ..legalise import Legaliser, Options, Unsupported, Value
+from ..logic import Boolean, Logic, ReluLogic
+from .conditions import Condition, GateLogic
+from .graph import UnitGraph
+from .machine import Machine
+from .ring import unit_ring
+from .undo import Undo
+
+Result = TypeVar("Result")
+LAYER = 3  # what a layer more costs, in units
+MOST_LANES = 16  # positions of a clock that is held as a ring; longer ones are counted
+MOST_VALUES = 256  # of a one-hot field
+MOST_LOOKED = 2  # lanes that a comparison with a delayed one-hot value may take
+
+
+class UnitLegaliser(Legaliser):
+    """Lowers one graph to units of `machine`. `onehot`: inputs come one column a value, outputs
+    leave as logits."""
+
+    def __init__(
+        self, graph: Graph, facts: Sequence[Fact], options: Options, machine: Machine, onehot: bool
+    ) -> None:
+        self.machine, self.onehot = machine, onehot
+        self.label = ""  # of what is being held
+        super().__init__(graph, facts, options)
+
+    def machinery(self) -> tuple[AtomGraph, Logic]:
+        self.graph_of_units = UnitGraph()
+        if self.machine.has_steps:
+            return self.graph_of_units, GateLogic(self, self.options.guard)
+        return self.graph_of_units, ReluLogic(self.graph_of_units, self.options.guard)
+
+    def made_clocks(self) -> Clocks:
+        return Clocks(self.graph, self.atoms, partial(unit_ring, self), MOST_LANES)
+
+    def store(self) -> Any:
+        return Undo()
+
+    # Inputs and outputs
+
+    def _inputs(self) -> None:
+        self.columns = {}
+        for field in self.graph.inputs:
+            if self.onehot and one_hot_values(field.type.kind, field.lo, field.hi):
+                self.columns[field.name] = self._one_hot(field)
+            else:
+                self.columns[field.name] = self.number_columns(field)
+
+    def _one_hot(self, field: Field) -> list[Form]:
+        """A column a value: the value is read off them for free."""
+        values = range(int(field.lo), int(field.hi) + 1)
+        forms = []
+        for i in range(field.type.size):
+            name = f"{field.name}[{i}]" if field.type.shape else field.name
+            lanes = [self.atoms.input(0.0, 1.0, Fraction(1), f"{name} == {v}") for v in values]
+            atoms = tuple(next(iter(lane.terms)) for lane in lanes)
+            self.graph_of_units.exclusive(atoms, silent=False)
+            read = self.atoms.combine([(v, lane) for v, lane in zip(values, lanes, strict=True)])
+            forms.append(tighten(read, float(field.lo), float(field.hi), Fraction(1)))
+        return forms
+
+    def _finish(self) -> None:
+        super()._finish()
+        for output in self.graph.outputs:
+            fact, kind = self.facts[output.node], self.graph.nodes[output.node].type.kind
+            forms: list[Form] = []
+            for i, value in enumerate(self.values[output.node]):
+                lo, hi = float(fact.lo.reshape(-1)[i]), float(fact.hi.reshape(-1)[i])
+                if self.onehot and one_hot_values(kind, *self.whole(output.node)):
+                    forms += self._logits(value, *self.whole(output.node))
+                else:
+                    form = value.value if isinstance(value, Boolean) else value
+                    forms.append(tighten(form, lo, hi, None))
+            self.atoms.outputs[output.name] = [self.readable(f) for f in forms]
+
+    def whole(self, n: int) -> tuple[int, int]:
+        """The values of an output: those of its type, or else of its range."""
+        type = self.graph.nodes[n].type
+        if type.kind is Kind.BOOL:
+            return 0, 1
+        if type.kind is Kind.ENUM:
+            return 0, len(type.members) - 1
+        return math.ceil(self.facts[n].low), math.floor(self.facts[n].high)
+
+    def _logits(self, value: Value, lo: int, hi: int) -> list[Form]:
+        """Of a boolean 0 and twice its margin; of an integer v for each k 2 k v - k^2, counted from
+        the middle of the range. The largest one is ahead by at least 1."""
+        g = self.atoms
+        if isinstance(value, Condition) and not value.is_constant:
+            return [constant(0), g.combine([(2, self.margin_of(value))])]
+        form = value.value if isinstance(value, Boolean) else value
+        middle = (lo + hi) // 2
+        centred = g.combine([(1, form)], -middle)
+        return [
+            g.combine([(2 * (k - middle), centred)], -((k - middle) ** 2))
+            for k in range(lo, hi + 1)
+        ]
+
+    def margin_of(self, c: Condition) -> Form:
+        """A margin to be read off, which may look at the values of this step only."""
+        margin = c.logic.margin(c)
+        if all(self.atoms.atoms[a].kind is AtomKind.UNIT for a in margin.terms):
+            return margin
+        return self.graph_of_units.shifted(c.value, Fraction(-1, 2))
+
+    def readable(self, form: Form) -> Form:
+        """A form without previous values, which no read-out sees."""
+        before = {a for a in form.terms if self.atoms.atoms[a].kind is AtomKind.PREV}
+        if not before:
+            return form
+        inside, outside = self.graph_of_units.split(form, before)
+        made = self.atoms.combine([(1, self.hold(inside, 0)), (1, outside)])
+        return tighten(made, form.lo, form.hi, form.step)
+
+    # Selection
+
+    def choose(self, request: str, *args: Any, span: Span | None = None) -> Any:
+        """The cheapest of the machine's realisations of a request."""
+        makes = [partial(p.build, self, *args) for p in self.machine.of(request)]
+        try:
+            return self.cheapest(makes)
+        except NoRealisation:
+            message = f"`{self.machine.name}` has no construction for this ({request})"
+            raise Unsupported(message, "use another target", span) from None
+
+    def cheapest(self, makes: Sequence[Callable[[], Result | None]]) -> Result:
+        """What makes the fewest units and layers; the first one of equals. Raises the first
+        problem where none succeeds."""
+        if len(makes) == 1:
+            only = makes[0]()
+            if only is None:
+                raise NoRealisation
+            return only
+        best, least, problem = None, math.inf, None
+        for make in makes:
+            mark = self.mark()
+            try:
+                made = make()
+            except Unsupported as e:
+                made, problem = None, problem or e
+            cost = math.inf if made is None else self.cost(made, mark)
+            self.rollback(mark)
+            if cost < least:
+                best, least = make, cost
+        if best is None:
+            raise problem or NoRealisation()
+        chosen = best()
+        assert chosen is not None
+        return chosen
+
+    def cost(self, made: Any, mark: Any) -> float:
+        """New units that a result needs, and the layers that it stands on."""
+        forms = [made] if isinstance(made, Form) else list(_forms(made))
+        g = self.graph_of_units
+        depth = max((g.depth(form) for form in forms), default=0)
+        first, seen = mark[0][0], set()
+        work = [a for form in forms for a in form.terms]
+        while work:
+            a = work.pop()
+            atom = g.atoms[a]
+            if a < first or a in seen:
+                continue
+            seen.add(a)
+            work += [b for _, form in atom.args for b in form.terms]
+            if atom.of >= 0:
+                work.append(atom.of)
+        units = sum(g.atoms[a].kind is AtomKind.UNIT for a in seen)
+        return units + LAYER * depth
+
+    def mark(self) -> Any:
+        values: Any = self.values
+        return self.graph_of_units.mark(), len(values.journal)
+
+    def rollback(self, mark: Any) -> None:
+        values: Any = self.values
+        self.graph_of_units.rollback(mark[0])
+        values.rollback(mark[1])
+
+    # Requests
+
+    def indicator(self, margins: tuple[Form, ...]) -> Form:
+        """1 where all margins are positive, else 0."""
+        makes: list[Callable[[], Any]] = [
+            partial(p.build, self, margins) for p in self.machine.of("indicator")
+        ]
+        if len(margins) > self.machine.margins:
+            logic: Any = self.logic
+            makes.append(lambda: logic.all_of(margins).value)
+        return self.cheapest(makes)  # type: ignore[no-any-return]
+
+    def select(self, c: Condition, a: Form, span: Span | None) -> Form:
+        """a where c holds, else 0."""
+        return self.choose("select", c, a, span, span=span)  # type: ignore[no-any-return]
+
+    def relu(self, form: Form, span: Span | None) -> Form:
+        """max(form, 0)."""
+        return self.choose("relu", form, span, span=span)  # type: ignore[no-any-return]
+
+    def product(self, a: Form, b: Form, node: Node) -> Form:
+        real = not a.is_const and not b.is_const and a.step is None and b.step is None
+        if real and self.machine.of("product"):
+            return self.choose("product", a, b, node.span, span=node.span)  # type: ignore[no-any-return]
+        return arithmetic.product(self, a, b, node)
+
+    def hold(self, form: Form, zero: Coefficient) -> Form:
+        """The form as units that are all 0 where it has the value `zero`."""
+        g = self.graph_of_units
+        rest = g.combine([(1, form)], -zero)
+        if rest.is_const and rest.const == 0:
+            return constant(zero)
+        units = [g.atoms[a].kind is AtomKind.UNIT for a in rest.terms]
+        if rest.const == 0 and all(units) and len(units) <= 2:
+            return form
+        held: Form = self.choose("hold", rest)
+        made = tighten(g.combine([(1, held)], zero), form.lo, form.hi, form.step)
+        return g.note(made)
+
+    def hold_alone(self, form: Form) -> Form:
+        """A unit that reads nothing else."""
+        held: Form = self.choose("hold", form)
+        return tighten(held, form.lo, form.hi, form.step)
+
+    def delayed(self, form: Form, init: Coefficient) -> Form:
+        """A form's value one step ago, `init` before the first step."""
+        if form.is_const and form.const == init:
+            return form
+        held = self.hold(form, init)
+        return self.before(held, form, init)
+
+    def before(self, held: Form, form: Form, init: Coefficient) -> Form:
+        """The previous value of what is held in units."""
+        g = self.graph_of_units
+        made = g.combine([(c, g.previous(a)) for a, c in held.terms.items()], init)
+        lo, hi = min(form.lo, float(init)), max(form.hi, float(init))
+        result = g.note(tighten(made, lo, hi, common_step(form.step, init)))
+        if len(result.terms) == 1:
+            g.cache[("delayed", *result.terms)] = form, init, result
+        return result
+
+    def on_delayed_choice(self, d: Form, f: Callable[[Coefficient], Coefficient]) -> Form | None:
+        """f(d) where d is the previous value of a one-hot value: read off the lanes' previous
+        values, if few of them are needed."""
+        g = self.graph_of_units
+        found = g.cache.get(("delayed", *d.terms)) if len(d.terms) == 1 else None
+        if found is None:
+            return None
+        form, init, result = found
+        place = g.position(next(iter(form.terms))) if form.terms else None
+        if place is None or place[1] or not form.terms.keys() <= set(place[0]):
+            return None
+        ((a, c),) = d.terms.items()
+        factor = Fraction(c) / result.terms[a]
+        start = f(d.const + factor * (init - result.const))
+        parts = []
+        for lane in place[0]:
+            value = form.const + form.terms.get(lane, 0)
+            read = f(d.const + factor * (value - result.const))
+            if read != start:
+                parts.append((read - start, self.delayed(g.atom_form(lane), 0)))
+        if len(parts) > MOST_LOOKED:
+            return None
+        return tighten(g.combine(parts, start), 0.0, 1.0, Fraction(1))
+
+    # States
+
+    def delay(self, n: int) -> None:
+        clock = self.clocks.forms(n)
+        if clock is not None:
+            self.values[n] = list(clock)
+            return
+        node = self.graph.nodes[n]
+        state = self.graph.states[node.attrs[0]]
+        inits = [exact(v) for v in state.init]
+        self.label = state.name
+        forms = [
+            self.delayed(form, init)
+            for form, init in zip(self.forms(state.next), inits, strict=True)
+        ]
+        self.values[n] = list(self.narrow(n, forms))
+
+    def group(self, component: Component) -> None:
+        if all(self.clocks.drives(n) for n in component.nodes):
+            for n in component.nodes:
+                self.values[n] = list(self.clocks.forms(n) or [])
+            return
+        from .states import lower_group
+
+        lower_group(self, component)
+
+
+class NoRealisation(Exception):
+    """No pattern matches."""
+
+
+def _forms(made: Any) -> Any:
+    """The forms in the values of nodes."""
+    for values in made.values():
+        for value in values:
+            form = value.made if isinstance(value, Boolean) else value
+            if form is not None:
+                yield form
+            elif isinstance(value, Condition):
+                yield from value.margins
+
+
+def exact(value: object) -> Coefficient:
+    """An initial value as an exact number."""
+    return Fraction(value) if isinstance(value, float | Fraction) else int(value)  # type: ignore[call-overload]
+
+
+def one_hot_values(kind: Kind, lo: Any, hi: Any) -> bool:
+    """Whether a field has one column a value under the one-hot encoding."""
+    return kind is not Kind.REAL and hi - lo < MOST_VALUES

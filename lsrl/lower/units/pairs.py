@@ -1,0 +1,50 @@
+"""A value that is switched off by two units saturating in opposite directions.
+
+    high = tanh(eps a + 64 [shut]),   low = tanh(eps a - 64 [shut]),   a = (high + low) / (2 eps)
+
+Open, both are eps a, exactly; shut, 1 and -1, whose sum is 0. In units of the value a shut unit
+stands for +-S, S = 1/eps. Integers stay exact in any row in which S fits the digits beside them;
+a real value is read by a unit of its own first, which adds nothing to the pair.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from ...analysis.lattice import gcd
+from ...source import Span
+from ..atoms import Form, tighten
+from .layout import LayerUnit
+from .patterns import select_ends
+from .scale import linear_scale
+
+if TYPE_CHECKING:
+    from .legalise import UnitLegaliser
+
+HALF = Fraction(1, 2)
+
+
+def pair(lg: UnitLegaliser, a: Form, switch: Mapping[str, Form], span: Span | None) -> Form:
+    """a where the switch is open, else 0. `switch` has the role that shuts the pair."""
+    g = lg.graph_of_units
+    shut = 1 / linear_scale(a, lg.options.digits)
+    step = gcd([a.step, int(shut)]) if a.step is not None else None
+    args = {"a": a, **switch}
+    fuzzy = any(form.step is None for form in switch.values())
+    high = g.unit("high", args, (a.lo, shut), step, fuzzy=fuzzy, span=span)
+    low = g.unit("low", args, (-shut, a.hi), step, fuzzy=fuzzy, span=span)
+    lo, hi = select_ends(a)
+    if "s" in switch:
+        lo = 0.0
+    made = g.note(tighten(g.combine([(HALF, high), (HALF, low)]), lo, hi, a.step))
+    g.twins[frozenset(made.terms)] = True
+    return made if a.step is not None else lg.hold_alone(made)
+
+
+def shut_scale(unit: LayerUnit) -> float | None:
+    """The scale of one of a pair: a saturated unit stands for the end of its range."""
+    if unit.op == "high":
+        return 1 / unit.form.hi
+    return -1 / unit.form.lo if unit.op == "low" else None

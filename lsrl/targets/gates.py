@@ -1,0 +1,113 @@
+"""The equations of torch's recurrent layers in a small IR: written once, run by NumPy.
+
+A layer has gates, blocks of H rows of its weights. The equations see, for each gate k, `x.k` (the
+part of the input, W_ih x + b_ih) and `h.k` (the part of the state, W_hh h + b_hh), and the state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Name:
+    """A part of the step: "x.i", "h.i", a state, or a value defined before."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Apply:
+    """A function of `FUNCTIONS` of the terms."""
+
+    function: str
+    args: tuple[Expr, ...]
+
+
+Expr = Name | Apply
+
+
+def sigmoid(a: Expr) -> Expr:
+    return Apply("sigmoid", (a,))
+
+
+def tanh(a: Expr) -> Expr:
+    return Apply("tanh", (a,))
+
+
+def relu(a: Expr) -> Expr:
+    return Apply("relu", (a,))
+
+
+def total(*args: Expr) -> Expr:
+    return Apply("sum", args)
+
+
+def times(*args: Expr) -> Expr:
+    return Apply("product", args)
+
+
+def gate(k: str) -> Expr:
+    """The argument of gate k."""
+    return total(Name(f"x.{k}"), Name(f"h.{k}"))
+
+
+@dataclass(frozen=True)
+class Equations:
+    """Gates in the order of torch's blocks; values in order of definition, those of the states
+    among them (h is the output)."""
+
+    gates: tuple[str, ...]
+    states: tuple[str, ...]
+    values: tuple[tuple[str, Expr], ...]
+
+
+def _sigmoid(a: Any) -> Any:
+    return 1 / (1 + np.exp(-a))
+
+
+FUNCTIONS: dict[str, Any] = {
+    "sum": lambda *args: sum(args[1:], args[0]),
+    "product": lambda *args: np.multiply.reduce(args) if len(args) > 2 else args[0] * args[1],
+    "difference": lambda a, b: a - b,
+    "sigmoid": _sigmoid,
+    "tanh": np.tanh,
+    "relu": lambda a: np.maximum(a, 0),
+}
+
+
+def evaluate(e: Expr, values: Mapping[str, Any]) -> Any:
+    """An expression on arrays `[B, H]`."""
+    if isinstance(e, Name):
+        return values[e.name]
+    return FUNCTIONS[e.function](*(evaluate(a, values) for a in e.args))
+
+
+def run_layer(
+    equations: Equations, weights: Mapping[str, Any], x: Any, state: dict[str, Any], probe: Any
+) -> Any:
+    """x `[B, T, n]` to all outputs `[B, T, H]`; `state` (arrays `[B, H]`) becomes that after the
+    last step. `probe(t, state)`, if there is one, may change the state of a step."""
+    steps = x.shape[1]
+    part = x @ weights["weight_ih"].T + weights["bias_ih"]
+    out = np.empty((x.shape[0], steps, state["h"].shape[-1]), dtype=x.dtype)
+    size = state["h"].shape[-1]
+    blocks = {k: slice(i * size, (i + 1) * size) for i, k in enumerate(equations.gates)}
+    recurrent = weights["weight_hh"].T
+    for t in range(steps):
+        own = state["h"] @ recurrent + weights["bias_hh"]
+        values = dict(state)
+        for k, block in blocks.items():
+            values[f"x.{k}"], values[f"h.{k}"] = part[:, t, block], own[:, block]
+        for name, e in equations.values:
+            values[name] = evaluate(e, values)
+        for name in equations.states:
+            state[name] = values[name]
+        if probe is not None:
+            probe(t, state)
+        out[:, t] = state["h"]
+    return out

@@ -1,0 +1,269 @@
+"""`gru`: torch.nn.GRU, several layers, and a linear head.
+
+    r, z = sigma(W x_t + b + U h_{t-1} + b'),   n = tanh(W x_t + b + r (U h_{t-1} + b'))
+    h_t = (1 - z) n + z h_{t-1}                                        (Cho et al. 2014)
+
+Capabilities: as `lstm`, but a unit has no output gate and r switches only what it reads one step
+back. So a value of this step is switched by a pair of units that saturate towards 1 and -1 while
+they are shut: a = (high + low) / 2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from fractions import Fraction
+from typing import Any
+
+from ..ir.components import Component
+from ..lower.atoms import AtomKind, Form, constant
+from ..lower.units.cases import Case, Cases, NoCases, cases_of
+from ..lower.units.conditions import Condition
+from ..lower.units.layout import LayerUnit
+from ..lower.units.legalise import UnitLegaliser
+from ..lower.units.machine import Machine, Pattern
+from ..lower.units.modular import modular_sum
+from ..lower.units.pairs import pair, shut_scale
+from ..lower.units.patterns import (
+    AUTOMATON,
+    BAND,
+    CLOSING,
+    HOLD,
+    integer_relu,
+    reads_before,
+    select_ends,
+)
+from ..lower.units.scale import GAIN, SHUT, STEEP, linear_scale
+from ..lower.units.states import (
+    Lane,
+    initial,
+    lanes_of,
+    previous_of,
+    reserve,
+    set_previous,
+    unit_values,
+)
+from ..source import Span
+from .gates import Apply, Equations, Name, gate, sigmoid, tanh, times, total
+from .stacked import Rows, Stacked
+
+ONE = constant(1)
+
+
+def indicator(lg: UnitLegaliser, margins: tuple[Form, ...]) -> Form | None:
+    """A constant, switched by r."""
+    if len(margins) > 1:
+        return None
+    args = {"r": margins[0], "l": ONE}
+    fuzzy = margins[0].step is None
+    return lg.graph_of_units.unit("update", args, (0.0, 1.0), Fraction(1), fuzzy=fuzzy)
+
+
+def select_before(lg: UnitLegaliser, c: Condition, a: Form, span: Span | None) -> Form | None:
+    """What is read one step back, switched by r."""
+    if not reads_before(lg, a):
+        return None
+    margin = c.logic.margin(c)
+    args = {"r": margin, "l": a}
+    fuzzy = margin.step is None
+    return lg.graph_of_units.unit("update", args, select_ends(a), a.step, fuzzy=fuzzy, span=span)
+
+
+def select_pair(lg: UnitLegaliser, c: Condition, a: Form, span: Span | None) -> Form:
+    """A pair that r shuts; of reals, the sum is held by a unit that reads nothing else."""
+    return pair(lg, now(lg, a), {"m": c.logic.margin(c)}, span)
+
+
+def real_relu(lg: UnitLegaliser, form: Form, span: Span | None) -> Form | None:
+    """A pair that r = sigma(-2^40 a) shuts."""
+    if form.step is not None:
+        return None
+    a = now(lg, form)
+    return pair(lg, a, {"s": a}, span)
+
+
+def now(lg: UnitLegaliser, form: Form) -> Form:
+    """A form of this step alone: r would switch what is read one step back."""
+    if any(lg.atoms.atoms[a].kind is AtomKind.PREV for a in form.terms):
+        return lg.readable(form)
+    return form
+
+
+# States
+
+
+def update_gate(lg: UnitLegaliser, component: Component) -> dict[int, list[Any]] | None:
+    """z where a lane keeps its value, n (and what r switches) where it takes another."""
+    return _units(lg, component, _update)
+
+
+def reset_gate(lg: UnitLegaliser, component: Component) -> dict[int, list[Any]] | None:
+    """r where a lane keeps its value, n what is added; exact for reals too."""
+    return _units(lg, component, _reset)
+
+
+def _units(lg: UnitLegaliser, component: Component, make: Any) -> dict[int, list[Any]] | None:
+    inside = set(component.nodes)
+    units = {lane: reserve(lg, "update", lane) for lane in lanes_of(lg, component)}
+    previous = {lane: previous_of(lg, a, lane) for lane, a in units.items()}
+    set_previous(lg, component, previous)
+    try:
+        for lane, a in units.items():
+            args = make(lg, lane, lg.graph_of_units.previous(a), cases_of(lg, inside, lane))
+            if args is None:
+                return None
+            lg.graph_of_units.define(a, args)
+    except NoCases:
+        return None
+    return unit_values(lg, component, units)
+
+
+def _values(lg: UnitLegaliser, lane: Lane, own: Form, case: Case) -> Form:
+    """A case's next value, less the initial one."""
+    g = lg.graph_of_units
+    if case.keeps:
+        return g.combine([(1, own), (1, case.added)])
+    return g.shifted(case.added, -initial(lg, lane))
+
+
+def _update(lg: UnitLegaliser, lane: Lane, own: Form, cases: Cases) -> dict[str, Form] | None:
+    stays = [c for c in cases if c.keeps and c.added.is_const and c.added.const == 0]
+    others = [c for c in cases if c not in stays]
+    if own.step is None or not others or len(others) > 2 or not any(c.keeps for c in cases):
+        return None  # a kept real would drift by a rounding at each step
+    logic: Any = lg.logic
+    args: dict[str, Form] = {}
+    if stays:
+        args["z"] = logic.margin(logic.disjunction([c.when for c in stays]))
+    values = [_values(lg, lane, own, c) for c in others]
+    if len(others) == 1:
+        return args | {"n": values[0]}
+    for i in (0, 1):
+        rest, base = values[i], values[1 - i]
+        switched = lg.graph_of_units.combine([(1, rest), (-1, base)])
+        if reads_before(lg, switched) and not _back(lg, base):
+            return args | {"n": base, "l": switched, "r": logic.margin(others[i].when)}
+    return None
+
+
+def _back(lg: UnitLegaliser, form: Form) -> bool:
+    return any(lg.atoms.atoms[a].kind is AtomKind.PREV for a in form.terms)
+
+
+def _reset(lg: UnitLegaliser, lane: Lane, own: Form, cases: Cases) -> dict[str, Form] | None:
+    g, init = lg.graph_of_units, initial(lg, lane)
+    logic: Any = lg.logic
+    keep = logic.disjunction([c.when for c in cases if c.keeps])
+    if keep.is_constant and keep.negative:
+        return None
+    added = [(c.when, g.shifted(c.added, 0 if c.keeps else -init)) for c in cases]
+    parts = [(1, logic.gate(when, form)) for when, form in added]
+    if keep.is_constant:
+        return {"n": g.combine([(1, own), *parts])}
+    total_added = g.combine(parts)
+    if _back(lg, total_added):
+        return None
+    return {"n": total_added, "l": own, "r": logic.margin(keep)}
+
+
+def counter(lg: UnitLegaliser, component: Component) -> dict[int, list[Any]] | None:
+    """(n + x) mod m, x 0 or 1, in one unit from 0: z holds n while x is 0; else r (n + 1), r shut
+    where n + 1 is m."""
+    found = modular_sum(lg, component)
+    if found is None:
+        return None
+    lane, m, x = found
+    if not x.is_boolean or initial(lg, lane) != 0 or m < 2:
+        return None
+    a = reserve(lg, "update", lane)
+    n, g = previous_of(lg, a, lane), lg.graph_of_units
+    wraps = g.combine([(-1, n)], Fraction(2 * m - 3, 2))
+    stays = {} if x.is_const else {"z": g.combine([(-1, x)], Fraction(1, 2))}
+    g.define(a, {**stays, "r": wraps, "l": g.shifted(n, 1)})
+    set_previous(lg, component, {lane: n})
+    return unit_values(lg, component, {lane: a})
+
+
+def now_only(op: str, roles: Collection[str]) -> tuple[str, ...]:
+    """What r would switch."""
+    if op in ("high", "low"):
+        return ("a",)
+    return ("n",) if op == "update" and "r" in roles and "n" in roles else ()
+
+
+MACHINE = Machine(
+    "gru",
+    margins=1,
+    now_only=now_only,
+    patterns=(
+        HOLD,
+        Pattern("indicator", "indicator", indicator, "h = [p] 1"),
+        BAND,
+        Pattern("select before", "select", select_before, "h = [p] a'"),
+        Pattern("select pair", "select", select_pair, "(high + low) / 2"),
+        Pattern("integer relu", "relu", integer_relu, "[n >= 1] n"),
+        Pattern("real relu", "relu", real_relu, "(high + low) / 2"),
+        Pattern("update gate", "group", update_gate, "[z] h + [not z] (n + [r] l)"),
+        Pattern("reset gate", "group", reset_gate, "n + [r] h"),
+        Pattern("counter", "group", counter, "(h + x) mod m"),
+        AUTOMATON,
+        CLOSING,
+    ),
+)
+
+Z = sigmoid(gate("z"))
+EQUATIONS = Equations(
+    gates=("r", "z", "n"),
+    states=("h",),
+    values=(
+        ("z", Z),
+        ("n", tanh(total(Name("x.n"), times(sigmoid(gate("r")), Name("h.n"))))),
+        ("h", total(times(Apply("difference", (Name("h"), Name("n"))), Name("z")), Name("n"))),
+    ),
+)
+
+
+class GRU(Stacked):
+    """See the module."""
+
+    name = "gru"
+    published = "torch.nn.GRU with a linear head (Cho et al. 2014)"
+    equations = EQUATIONS
+    machine = MACHINE
+
+    def scale(self, unit: LayerUnit, digits: int) -> float:
+        """eps, by the range of the value; of a pair that of what it lets through."""
+        return shut_scale(unit) or linear_scale(unit.form, digits)
+
+    def rows(self, unit: LayerUnit, rows: Rows, scale: float) -> None:
+        """n in the linear regime; r and z open, shut or as a margin says."""
+        args = unit.args
+        if unit.op in ("high", "low"):
+            self._pair(unit, rows, scale)
+            return
+        z, r = args.get("z"), args.get("r")
+        if z is None:
+            rows.constant("z", -GAIN / 2)
+        else:
+            rows.add("z", z, GAIN)
+        if r is None:
+            rows.constant("r", GAIN / 2)
+        else:
+            rows.add("r", r, GAIN)
+        for role in ("a", "n"):
+            if role in args:
+                rows.add("n", args[role], scale)
+        if "l" in args:
+            rows.add("n", args["l"], scale, recurrent=True)
+
+    def _pair(self, unit: LayerUnit, rows: Rows, scale: float) -> None:
+        rows.constant("z", -GAIN / 2)
+        rows.add("n", unit.args["a"], scale)
+        if "s" in unit.args:
+            rows.add("r", unit.args["s"], -STEEP)
+        else:
+            rows.add("r", unit.args["m"], -GAIN)
+        rows.constant("n", SHUT if unit.op == "high" else -SHUT, recurrent=True)
+
+    def approximation(self, unit: LayerUnit, digits: int) -> float:
+        """Of max(a, 0) as a pair: a (64 sigma(-K a))^2, at most, or a itself: 5/K."""
+        return 5 / STEEP if "s" in unit.args else 0.0

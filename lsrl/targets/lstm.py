@@ -1,0 +1,177 @@
+"""`lstm`: torch.nn.LSTM, several layers, and a linear head.
+
+    i, f, o = sigma(W x_t + U h_{t-1} + b),   g = tanh(W x_t + U h_{t-1} + b)
+    c_t = f c_{t-1} + i g,   h_t = o tanh(c_t)                    (Hochreiter and Schmidhuber 1997)
+
+Capabilities: non-linear, gated transition; a value is held as h = eps v in the linear regime of
+tanh; saturated gates are conditions. One unit can be switched by two conditions (i and o) and keep
+its value by a third (f).
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+from ..ir.components import Component
+from ..lower.atoms import Form, constant
+from ..lower.units.cases import Cases, NoCases, cases_of
+from ..lower.units.conditions import Condition
+from ..lower.units.layout import LayerUnit
+from ..lower.units.legalise import UnitLegaliser
+from ..lower.units.machine import Machine, Pattern
+from ..lower.units.modular import modular_sum
+from ..lower.units.patterns import AUTOMATON, CLOSING, HOLD, select_ends
+from ..lower.units.patterns import RELU as INTEGER_RELU
+from ..lower.units.scale import GAIN, STEEP, linear_scale
+from ..lower.units.states import (
+    Lane,
+    initial,
+    lanes_of,
+    previous_of,
+    reserve,
+    set_previous,
+    unit_values,
+)
+from ..source import Span
+from .gates import Equations, Name, gate, sigmoid, tanh, times, total
+from .stacked import Rows, Stacked
+
+ONE = constant(1)
+
+
+def indicator(lg: UnitLegaliser, margins: tuple[Form, ...]) -> Form | None:
+    """g = 1, switched by o, and by i: at most two conditions."""
+    if len(margins) > 2:
+        return None
+    args = {"g": ONE, **dict(zip(("o", "i"), margins, strict=False))}
+    fuzzy = any(m.step is None for m in margins)
+    return lg.graph_of_units.unit("cell", args, (0.0, 1.0), Fraction(1), fuzzy=fuzzy)
+
+
+def select(lg: UnitLegaliser, c: Condition, a: Form, span: Span | None) -> Form:
+    """g = a, switched by o, and by i."""
+    args = {"g": a, **dict(zip(("o", "i"), c.logic.margins(c, 2), strict=False))}
+    fuzzy = any(m.step is None for role, m in args.items() if role != "g")
+    return lg.graph_of_units.unit("cell", args, select_ends(a), a.step, fuzzy=fuzzy, span=span)
+
+
+def real_relu(lg: UnitLegaliser, form: Form, span: Span | None) -> Form | None:
+    """g = a, o = sigma(2^40 a): 0.28 / 2^40 off at most."""
+    if form.step is not None:
+        return None
+    return lg.graph_of_units.unit("relu", {"a": form}, (0.0, form.hi), None, span=span)
+
+
+# States
+
+
+def cells(lg: UnitLegaliser, component: Component) -> dict[int, list[Any]] | None:
+    """One unit a lane: f where it keeps its value, i and g what is added."""
+    inside = set(component.nodes)
+    units = {lane: reserve(lg, "cell", lane) for lane in lanes_of(lg, component)}
+    previous = {lane: previous_of(lg, a, lane) for lane, a in units.items()}
+    set_previous(lg, component, previous)
+    try:
+        for lane, a in units.items():
+            args = _cell(lg, lane, cases_of(lg, inside, lane))
+            if args is None:
+                return None
+            lg.graph_of_units.define(a, args)
+    except NoCases:
+        return None
+    return unit_values(lg, component, units)
+
+
+def _cell(lg: UnitLegaliser, lane: Lane, cases: Cases) -> dict[str, Form] | None:
+    g, init = lg.graph_of_units, initial(lg, lane)
+    logic: Any = lg.logic
+    keep = logic.disjunction([c.when for c in cases if c.keeps])
+    if keep.is_constant and keep.negative:
+        return None
+    added = [(c.when, g.shifted(c.added, 0 if c.keeps else -init)) for c in cases]
+    written = [(when, form) for when, form in added if not (form.is_const and form.const == 0)]
+    args = {"f": ONE if keep.is_constant else logic.margin(keep)}
+    if not written:
+        return {**args, "g": constant(0)}
+    if len(written) == 1:
+        ((when, form),) = written
+        return {**args, "g": form} if when.is_constant else {
+            **args, "g": form, "i": logic.margin(when)
+        }  # fmt: skip
+    return {**args, "g": g.combine([(1, logic.gate(when, form)) for when, form in written])}
+
+
+def counter(lg: UnitLegaliser, component: Component) -> dict[int, list[Any]] | None:
+    """(n + x) mod m, x 0 or 1, in one unit from 0: f is open but where n wraps around, i where n
+    grows: m x + n <= 2m - 2, and m x - n >= 2."""
+    found = modular_sum(lg, component)
+    if found is None:
+        return None
+    lane, m, x = found
+    if not x.is_boolean or initial(lg, lane) != 0 or m < 2:
+        return None
+    a = reserve(lg, "cell", lane)
+    n, g = previous_of(lg, a, lane), lg.graph_of_units
+    grows = g.combine([(m, x), (-1, n)], Fraction(-3, 2))
+    stays = g.combine([(-m, x), (-1, n)], Fraction(4 * m - 3, 2))
+    g.define(a, {"g": ONE, "f": stays, "i": grows})
+    set_previous(lg, component, {lane: n})
+    return unit_values(lg, component, {lane: a})
+
+
+MACHINE = Machine(
+    "lstm",
+    margins=2,
+    patterns=(
+        HOLD,
+        Pattern("indicator", "indicator", indicator, "h = [p] [q]"),
+        Pattern("select", "select", select, "h = [p] [q] a"),
+        INTEGER_RELU,
+        Pattern("real relu", "relu", real_relu, "h = sigma(2^40 a) a"),
+        Pattern("cells", "group", cells, "c = [f] c + [i] g"),
+        Pattern("counter", "group", counter, "(c + x) mod m"),
+        AUTOMATON,
+        CLOSING,
+    ),
+)
+
+C = Name("c")
+EQUATIONS = Equations(
+    gates=("i", "f", "g", "o"),
+    states=("h", "c"),
+    values=(
+        ("c", total(times(sigmoid(gate("f")), C), times(sigmoid(gate("i")), tanh(gate("g"))))),
+        ("h", times(sigmoid(gate("o")), tanh(C))),
+    ),
+)
+
+
+class LSTM(Stacked):
+    """See the module."""
+
+    name = "lstm"
+    published = "torch.nn.LSTM with a linear head (Hochreiter and Schmidhuber 1997)"
+    equations = EQUATIONS
+    machine = MACHINE
+
+    def scale(self, unit: LayerUnit, digits: int) -> float:
+        """eps, by the range of the value."""
+        return linear_scale(unit.form, digits)
+
+    def rows(self, unit: LayerUnit, rows: Rows, scale: float) -> None:
+        """g in the linear regime; gates open, shut or as a margin says."""
+        value = unit.args["a" if unit.op in ("pass", "relu") else "g"]
+        rows.add("g", value, scale)
+        margins = dict(unit.args)
+        for k, open_ in (("f", False), ("i", True), ("o", True)):
+            if unit.op == "relu" and k == "o":
+                rows.add("o", value, STEEP)
+            elif unit.op == "cell" and k in margins:
+                rows.add(k, margins[k], GAIN)
+            else:
+                rows.constant(k, GAIN / 2 if open_ else -GAIN / 2)
+
+    def approximation(self, unit: LayerUnit, digits: int) -> float:
+        """a sigma(K a) is at most 0.2785/K below max(a, 0)."""
+        return 0.2785 / STEEP if unit.op == "relu" else 0.0
