@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from .backends import Runner, backend, default_backend
+from .encoding import errors, input_columns, output_columns
 from .errors import InputError
 from .program import Program, one_or_named
 from .targets import target
@@ -56,11 +57,11 @@ class CompiledModel:
 
     @property
     def input_size(self) -> int:
-        return sum(f.type.size for f in self.program.inputs)
+        return sum(c.width for c in input_columns(self.program, self.options.encoding))
 
     @property
     def output_size(self) -> int:
-        return sum(self.program.graph.nodes[o.node].type.size for o in self.program.graph.outputs)
+        return sum(c.width for c in output_columns(self.program, self.options.encoding))
 
     @property
     def report(self) -> ModelReport:
@@ -100,8 +101,24 @@ class CompiledModel:
             raise InputError.at("E716", e.span, e.diagnostics[0].message, LONGER) from None
 
     def _run(self, batch: Mapping[str, Any], raw: bool, backend: str | None) -> dict[str, Any]:
-        y = self.runner(backend).run(self.program.stacked(batch).astype(self.options.dtype))
-        return self.program.split(y) if raw else self.program.rounded(self.program.split(y))
+        outputs = self.split(self.runner(backend).run(self.stacked(batch)))
+        return outputs if raw else self.rounded(outputs)
+
+    def stacked(self, batch: Mapping[str, Any]) -> Any:
+        """Fields as the model reads them: `[B, T, input size]`, in its dtype."""
+        return self.program.stacked(batch, self.options.encoding).astype(self.options.dtype)
+
+    def split(self, y: Any) -> dict[str, Any]:
+        """The model's numbers by output; logits of one-hot outputs along one more axis."""
+        return self.program.split(y, self.options.encoding)
+
+    def rounded(self, raw: Mapping[str, Any]) -> dict[str, Any]:
+        """The values that the model's numbers stand for."""
+        return self.program.rounded(raw, self.options.encoding)
+
+    def errors(self, raw: Mapping[str, Any], meant: Mapping[str, Any]) -> dict[str, Any]:
+        """How far the model's numbers are off what the program means; see `encoding.errors`."""
+        return errors(output_columns(self.program, self.options.encoding), raw, meant)
 
     def runner(self, name: str | None = None) -> Runner:
         """The model loaded into a backend: "numpy" (the target's equations), "torch", ..."""
@@ -181,12 +198,10 @@ class Stream:
             message = f"the stream is past the length of {program.length} steps"
             raise InputError.at("E716", None, message, LONGER)
         data = {n: [v] for n, v in element.items()} if isinstance(element, Mapping) else [element]
-        x = program.stacked(program.batch(data, batched=False))[:, 0].astype(
-            self.model.options.dtype
-        )
+        x = self.model.stacked(program.batch(data, batched=False))[:, 0]
         y, self.state = self.runner.step(x, self.state)
         self.steps += 1
-        outputs = program.split(y)
+        outputs = self.model.split(y)
         if not self.raw:
-            outputs = program.rounded(outputs)
+            outputs = self.model.rounded(outputs)
         return one_or_named({n: v[0] for n, v in outputs.items()})

@@ -6,6 +6,7 @@ from fractions import Fraction
 from typing import Any
 
 from .analysis.ranges import Fact
+from .encoding import output_columns
 from .errors import Diagnostic, OptionError, UnsupportedError
 from .ir.types import Kind
 from .model import CompiledModel
@@ -92,17 +93,18 @@ def support(program: Program) -> dict[str, Support]:
     return {n: t.support(program.graph, program.facts, options) for n, t in TARGETS.items()}
 
 
-def tolerances(program: Program, tolerance: float | None) -> list[float]:
-    """The error allowed in each element of the outputs: 0.25 for what is rounded, else
+def tolerances(program: Program, tolerance: float | None, encoding: str) -> list[float]:
+    """The error allowed in each column of the output: 0.25 for what is rounded and for logits, else
     `tolerance`, by default 1e-3 of the output's range."""
     result = []
-    for output in program.graph.outputs:
-        fact = program.facts[output.node]
-        type = program.graph.nodes[output.node].type
+    for output, columns in zip(
+        program.graph.outputs, output_columns(program, encoding), strict=True
+    ):
         allowed = INTEGER_TOLERANCE
-        if type.kind is Kind.REAL:
-            allowed = tolerance if tolerance is not None else REAL_TOLERANCE * _extent(fact)
-        result += [allowed] * type.size
+        if columns.kind is Kind.REAL:
+            extent = _extent(program.facts[output.node])
+            allowed = tolerance if tolerance is not None else REAL_TOLERANCE * extent
+        result += [allowed] * columns.width
     return result
 
 
@@ -114,7 +116,7 @@ def _extent(fact: Fact) -> float:
 def check_precision(program: Program, compiled: Compiled, options: CompileOptions) -> None:
     """Raises `UnsupportedError` where the certificate does not reach the tolerance."""
     problems = []
-    allowed = tolerances(program, options.tolerance)
+    allowed = tolerances(program, options.tolerance, options.encoding)
     for bound, most, name in zip(compiled.bounds, allowed, compiled.machine.outputs, strict=True):
         if not bound.error <= max(most, 0.0):
             message = (
@@ -132,7 +134,7 @@ def certificate(program: Program, compiled: Compiled, options: CompileOptions) -
     """The promise that goes with the weights."""
     names = list(dict.fromkeys(compiled.machine.outputs))
     errors = dict.fromkeys(names, 0.0)
-    allowed = tolerances(program, options.tolerance)
+    allowed = tolerances(program, options.tolerance, options.encoding)
     for bound, name in zip(compiled.bounds, compiled.machine.outputs, strict=True):
         errors[name] = max(errors[name], bound.error)
     return {

@@ -7,17 +7,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from .analysis.check import check_ranges, exact_comparisons
 from .analysis.ranges import Fact, analyse
 from .elaborate.modules import read_source
 from .elaborate.program import Elaborated, elaborate
+from .encoding import encode, input_columns, output_columns, rounded, split
 from .errors import OptionError
 from .interpret.inputs import batch_of
 from .interpret.run import Interpreter, Result
 from .ir.nodes import Field, Graph
-from .ir.types import Kind
 from .passes import optimise
 from .source import Source
 from .syntax.parse import parse_source
@@ -117,36 +115,17 @@ class Program:
         outputs = self.interpreter.run(batch).outputs
         return one_or_named(batch), one_or_named(outputs)
 
-    def stacked(self, batch: Mapping[str, Any]) -> Any:
+    def stacked(self, batch: Mapping[str, Any], encoding: str = "number") -> Any:
         """Fields side by side, as a model reads them: `[B, T, input size]`, float64."""
-        columns = [np.asarray(batch[f.name], dtype=np.float64) for f in self.inputs]
-        wide = [
-            c if f.type.shape else c[..., None] for c, f in zip(columns, self.inputs, strict=True)
-        ]
-        return np.concatenate(wide, axis=-1)
+        return encode(input_columns(self, encoding), batch)
 
-    def split(self, y: Any) -> dict[str, Any]:
-        """A model's numbers `[..., output size]` by output name."""
-        result, at = {}, 0
-        for output in self.graph.outputs:
-            type = self.graph.nodes[output.node].type
-            part = y[..., at : at + type.size]
-            result[output.name] = part if type.shape else part[..., 0]
-            at += type.size
-        return result
+    def split(self, y: Any, encoding: str = "number") -> dict[str, Any]:
+        """A model's numbers `[..., output size]` by output name; see `encoding.split`."""
+        return split(output_columns(self, encoding), y)
 
-    def rounded(self, outputs: Mapping[str, Any]) -> dict[str, Any]:
+    def rounded(self, outputs: Mapping[str, Any], encoding: str = "number") -> dict[str, Any]:
         """Integers, enumerations and booleans rounded to their nearest value."""
-        result = {}
-        for output in self.graph.outputs:
-            kind = self.graph.nodes[output.node].type.kind
-            y = outputs[output.name]
-            if kind is Kind.BOOL:
-                y = np.asarray(y) > 0.5
-            elif kind is not Kind.REAL:
-                y = np.rint(y).astype(np.int64)
-            result[output.name] = y
-        return result
+        return rounded(output_columns(self, encoding), outputs)
 
     def __repr__(self) -> str:
         settings = "".join(f", {k}={v}" for k, v in self.params.items())

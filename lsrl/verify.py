@@ -164,7 +164,7 @@ def _batches(sampler: Sampler, sizes: list[tuple[int, int]], longest: int) -> It
 
 
 def _equations(model: CompiledModel, fields: Batch) -> dict[str, Array]:
-    return model.program.split(model.equations(model.program.stacked(fields)))
+    return model.split(model.equations(model.stacked(fields)))
 
 
 def _backend(model: CompiledModel, fields: Batch) -> dict[str, Array]:
@@ -214,16 +214,19 @@ class _Checker:
         for runner, run in self.runners:
             with np.errstate(all="ignore"):  # a wrong model may overflow
                 raw = run(self.model, fields)
-                rounded = self.program.rounded(raw)
-            for name, expected in result.outputs.items():
-                self._compare(runner, name, fields, expected[sure], raw[name], rounded[name])
+                rounded = self.model.rounded(raw)
+                meant = {name: y[sure] for name, y in result.outputs.items()}
+                errors = self.model.errors(raw, meant)
+            for name, expected in meant.items():
+                self._compare(
+                    runner, name, fields, expected, errors[name], rounded[name], raw[name]
+                )
 
     def _compare(
-        self, runner: str, name: str, fields: Batch, expected: Array, raw: Array, rounded: Array
-    ) -> None:
+        self, runner: str, name: str, fields: Batch, expected: Array, error: Array,
+        rounded: Array, raw: Array,
+    ) -> None:  # fmt: skip
         numbers = expected.astype(np.float64)
-        error = np.abs(raw.astype(np.float64) - numbers)
-        error = np.where(np.isnan(error), np.inf, error)
         bound = self.bounds[name]
         allowed = np.full(error.shape, bound)
         wrong: Array = np.zeros(error.shape, dtype=bool)

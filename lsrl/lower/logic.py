@@ -47,6 +47,7 @@ class Bool(Boolean):
     make_falsity: Make
     make_truth: Make
     make_value: Make | None = None
+    margin: Form | None = None  # at least 1/2 where it holds, at most -1/2 where not
 
     def _once(self, name: str, make: Make) -> Form:
         cache = self.graph.cache
@@ -76,7 +77,8 @@ class Bool(Boolean):
         value: Make | None = None
         if self.make_value is not None or self.made is not None:
             value = lambda: g.combine([(-1, self.value)], 1)
-        return Bool(g, lambda: self.truth, lambda: self.falsity, value)
+        margin = None if self.margin is None else g.combine([(-1, self.margin)])
+        return Bool(g, lambda: self.truth, lambda: self.falsity, value, margin)
 
 
 class Logic(Protocol):
@@ -153,12 +155,8 @@ class ReluLogic:
         lifted = g.combine([(1, scaled)], 1)
         lower: Make = lambda: g.relu(g.combine([(-1, scaled)]))
         upper: Make = lambda: g.relu(lifted)
-        return Bool(
-            g,
-            lower,
-            upper,
-            lambda: g.combine([(1, upper()), (-1, g.relu(scaled))]),
-        )
+        value: Make = lambda: g.combine([(1, upper()), (-1, g.relu(scaled))])
+        return Bool(g, lower, upper, value, g.combine([(1, scaled)], Fraction(1, 2)))
 
     def equals_zero(self, d: Form) -> Bool:
         """d == 0 for d on a lattice: falsity |d|, value the second difference of relu."""

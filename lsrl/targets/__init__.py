@@ -7,8 +7,11 @@ from .base import Target
 from .gru import GRU
 from .linear_rnn import LinearRNN
 from .lstm import LSTM
+from .rnn import RNN
 
-TARGETS: dict[str, Target] = {t.name: t for t in (LinearRNN(), LSTM(), GRU())}
+TARGETS: dict[str, Target] = {
+    t.name: t for t in (LinearRNN(), LSTM(), GRU(), RNN("relu"), RNN("tanh"))
+}
 
 
 def target(name: str) -> Target:

@@ -135,6 +135,8 @@ def _update(lg: UnitLegaliser, lane: Lane, own: Form, cases: Cases) -> dict[str,
     if stays:
         args["z"] = logic.margin(logic.disjunction([c.when for c in stays]))
     values = [_values(lg, lane, own, c) for c in others]
+    if len(others) == 1 and not stays:
+        return None  # linear
     if len(others) == 1:
         return args | {"n": values[0]}
     for i in (0, 1):
@@ -153,12 +155,10 @@ def _reset(lg: UnitLegaliser, lane: Lane, own: Form, cases: Cases) -> dict[str, 
     g, init = lg.graph_of_units, initial(lg, lane)
     logic: Any = lg.logic
     keep = logic.disjunction([c.when for c in cases if c.keeps])
-    if keep.is_constant and keep.negative:
-        return None
+    if keep.is_constant:
+        return None  # linear, or no state
     added = [(c.when, g.shifted(c.added, 0 if c.keeps else -init)) for c in cases]
     parts = [(1, logic.gate(when, form)) for when, form in added]
-    if keep.is_constant:
-        return {"n": g.combine([(1, own), *parts])}
     total_added = g.combine(parts)
     if _back(lg, total_added):
         return None

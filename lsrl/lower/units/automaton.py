@@ -196,21 +196,25 @@ def _enumerate(lg: UnitLegaliser, component: Component) -> Automaton | None:
     lanes = lanes_of(lg, component)
     if count > MOST_PAIRS or not _is_small(lg, lanes):
         return None
-    combinations = list(itertools.product(*known))
+    exact = _needs_fractions(lg, component, elements)
+    combinations = np.array(list(itertools.product(*known)), dtype=object if exact else float)
+    combinations = combinations.reshape(count, len(known))
     start = tuple(Fraction(initial(lg, lane)) for lane in lanes)
     states = [start]
-    rows: list[list[int]] = []
+    rows: list[Any] = []
     index = {start: 0}
     while len(rows) < len(states):
-        if len(states) > MOST_UNITS or len(states) * count > MOST_PAIRS:
+        if len(states) > min(MOST_UNITS, lg.limit) or len(states) * count > MOST_PAIRS:
             return None
-        row = []
-        for state in _step(lg, component, lanes, states[len(rows)], elements, combinations):
+        following = _step(lg, component, lanes, states[len(rows)], elements, combinations)
+        distinct, inverse = _distinct(following)
+        places = []
+        for state in distinct:
             if state not in index:
                 index[state] = len(states)
                 states.append(state)
-            row.append(index[state])
-        rows.append(row)
+            places.append(index[state])
+        rows.append(np.array(places)[inverse])
     table = np.array(rows).reshape(len(states), *(len(v) for v in known))
     classes = []
     for axis in range(1, table.ndim):
@@ -246,8 +250,28 @@ def _elements(lg: UnitLegaliser, component: Component) -> list[Element] | None:
                 continue
             if lg.facts[a].step is None:
                 return None
-            result += [(a, i) for i in range(node.type.size) if (a, i) not in result]
+            for i in range(node.type.size):
+                element = source_of(lg, a, i)
+                if element not in result and lg.graph.nodes[element[0]].op != "const":
+                    result.append(element)
     return result
+
+
+def source_of(lg: UnitLegaliser, n: int, i: int) -> Element:
+    """Where an element comes from, through what only moves elements."""
+    node = lg.graph.nodes[n]
+    if node.op == "broadcast":
+        return source_of(lg, node.args[0], 0)
+    if node.op == "take":
+        indices = node.attrs[0]
+        return source_of(lg, node.args[0], indices if isinstance(indices, int) else indices[i])
+    if node.op == "concat":
+        for a in node.args:
+            size = lg.graph.nodes[a].type.size
+            if i < size:
+                return source_of(lg, a, i)
+            i -= size
+    return n, i
 
 
 def _values(lg: UnitLegaliser, element: Element) -> list[Fraction] | None:
@@ -263,38 +287,57 @@ def _values(lg: UnitLegaliser, element: Element) -> list[Fraction] | None:
     return [k * step for k in range(int(first), int(last) + 1)]
 
 
+def _needs_fractions(lg: UnitLegaliser, component: Component, elements: list[Element]) -> bool:
+    """Whether some value lies on a lattice that floats do not hold."""
+    nodes = {*component.nodes, *(n for n, _ in elements)}
+    steps = [lg.facts[n].step for n in nodes]
+    return any(s is not None and s.denominator & (s.denominator - 1) for s in steps)
+
+
+def _distinct(rows: Any) -> tuple[list[tuple[Fraction, ...]], Any]:
+    """The different rows, as states, and which one each row is."""
+    if rows.dtype == object:
+        seen: dict[tuple[Any, ...], int] = {}
+        places = [seen.setdefault(tuple(row), len(seen)) for row in rows]
+        return [tuple(Fraction(v) for v in row) for row in seen], np.array(places)
+    found, inverse = np.unique(rows, axis=0, return_inverse=True)
+    return [tuple(Fraction(v) for v in row) for row in found.tolist()], inverse.reshape(-1)
+
+
 def _step(
     lg: UnitLegaliser, component: Component, lanes: list[Lane], state: tuple[Fraction, ...],
-    elements: list[Element], combinations: list[tuple[Fraction, ...]],
-) -> list[tuple[Fraction, ...]]:  # fmt: skip
-    """The states that follow one state, for all combinations of what is read."""
-    graph = lg.graph
+    elements: list[Element], combinations: Any,
+) -> Any:  # fmt: skip
+    """The states `[combinations, lanes]` that follow one state, for all that can be read."""
+    graph, count, dtype = lg.graph, len(combinations), combinations.dtype
     arrays: dict[int, Any] = {}
-    columns = np.array(combinations, dtype=object).reshape(len(combinations), len(elements))
-    for k, (n, i) in enumerate(elements):
-        if n not in arrays:
-            arrays[n] = np.zeros((len(combinations), graph.nodes[n].type.size), dtype=object)
-        arrays[n][:, i] = columns[:, k]
-    arrays = {n: _shaped(lg, n, a) for n, a in arrays.items()}
+    inside = set(component.nodes)
+    for n in {a for k in component.nodes for a in graph.nodes[k].args if a not in inside}:
+        flat = np.zeros((count, graph.nodes[n].type.size), dtype=dtype)
+        for i in range(flat.shape[1]):
+            m, j = source_of(lg, n, i)
+            if (m, j) in elements:
+                flat[:, i] = combinations[:, elements.index((m, j))]
+            elif graph.nodes[m].op == "const":
+                flat[:, i] = Fraction(graph.nodes[m].attrs[0][j])
+        arrays[n] = _shaped(lg, n, flat)
     for n in component.nodes:
         node = graph.nodes[n]
         if node.op == "prev":
             own = [v for v, (s, _) in zip(state, lanes, strict=True) if s == node.attrs[0]]
-            flat = np.empty((len(combinations), len(own)), dtype=object)
+            flat = np.empty((count, len(own)), dtype=dtype)
             flat[:] = own
             arrays[n] = _shaped(lg, n, flat)
             continue
-        args = [arrays[a] if a in arrays else _outside(lg, a) for a in node.args]
+        args = [arrays[a] for a in node.args]
         vector = [bool(graph.nodes[a].type.shape) for a in node.args]
         arrays[n] = apply(node.op, node.attrs, args, vector)
     ends = []
     for s, i in lanes:
-        result = np.asarray(arrays[graph.states[s].next])
+        result = np.asarray(arrays[graph.states[s].next]).astype(dtype)
         size = graph.states[s].type.size
-        wide = np.broadcast_to(result.reshape(-1, size), (len(combinations), size))
-        ends.append([Fraction(v) if not isinstance(v, bool | np.bool_) else Fraction(int(v))
-                     for v in wide[:, i]])  # fmt: skip
-    return list(zip(*ends, strict=True))
+        ends.append(np.broadcast_to(result.reshape(-1, size), (count, size))[:, i])
+    return np.stack(ends, axis=1)
 
 
 def _shaped(lg: UnitLegaliser, n: int, flat: Any) -> Any:
@@ -303,12 +346,3 @@ def _shaped(lg: UnitLegaliser, n: int, flat: Any) -> Any:
     if type.kind is Kind.BOOL:
         flat = flat.astype(bool)
     return flat if type.shape else flat[:, 0]
-
-
-def _outside(lg: UnitLegaliser, n: int) -> Any:
-    """A constant, or what a promise alone reads."""
-    node = lg.graph.nodes[n]
-    if node.op == "const":
-        values = np.array([Fraction(v) if not isinstance(v, bool) else v for v in node.attrs[0]])
-        return _shaped(lg, n, values.astype(object).reshape(1, -1))
-    return _shaped(lg, n, np.zeros((1, node.type.size), dtype=object))

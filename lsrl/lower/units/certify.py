@@ -9,13 +9,14 @@ it reads itself. An operation's own approximation is that of the target.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 
 from ...analysis.dependence import Row as LinearRow
 from ...analysis.linear import linear_ranges
 from ...ir.components import tarjan
+from ...source import Span
 from ..atoms import Form, fits
 from ..layers import Affine, Source, Unit
 from ..rounding import ZERO, Analysis, Bound, is_power_of_two
@@ -36,6 +37,7 @@ def certify(
     bounds = [analysis.input(form) for form in machine.layers[0].inputs]
     for layer in machine.layers:
         bounds = analysis.units(layer, bounds)
+    analysis.read_out()
     errors: dict[Source, Bound] = {("x", i): b for i, b in enumerate(bounds)}
     forms: dict[Source, Form] = {("x", i): u.form for i, u in enumerate(machine.layers[-1].units)}
     names = zip(machine.head, machine.outputs, strict=True)
@@ -49,11 +51,41 @@ class _UnitAnalysis(Analysis):
         super().__init__(graph, digits, length)
         self.approximation = approximation
         self.twins = graph.twins
+        self.own_pairs: dict[Source, Source] = {}  # units that hold a value's two signs
+        self.pairs: dict[Source, Source] = {}
+
+    def affine(
+        self,
+        affine: Affine,
+        errors: Mapping[Source, Bound],
+        forms: Mapping[Source, Form],
+        span: Span | None,
+        label: str,
+    ) -> Bound:
+        """As for any form, where relu(a) - relu(-a) is the one value a."""
+        row = dict(affine.row)
+        errors, forms = dict(errors), dict(forms)
+        for p, n in self.pairs.items():
+            c = row.get(p, 0)
+            if c and row.get(n) == -c:
+                del row[p], row[n]
+                whole = p[0] + "+-", p[1]
+                row[whole] = c
+                errors[whole] = errors[p]
+                forms[whole] = Form({}, 0, -forms[n].hi, forms[p].hi, forms[p].step)
+        return super().affine(Affine(row, affine.const), errors, forms, span, label)
+
+    def read_out(self) -> None:
+        """From now on the last layer is what is read."""
+        self.pairs = {("x", p): ("x", n) for (_, p), (_, n) in self.own_pairs.items()}
 
     def units(self, layer: UnitLayer, inputs: list[Bound]) -> list[Bound]:
         """The bounds of a layer's units."""
         self.errors: dict[Source, Bound] = {("x", i): b for i, b in enumerate(inputs)}
         self.forms: dict[Source, Form] = {("x", i): f for i, f in enumerate(layer.inputs)}
+        self.pairs = {("x", p): ("x", n) for (_, p), (_, n) in self.own_pairs.items()}
+        self.own_pairs = _pairs(layer.units)
+        self.pairs |= self.own_pairs
         for k, unit in enumerate(layer.units):
             f = unit.form
             self.forms["h", k] = replace(f, lo=min(f.lo, 0.0), hi=max(f.hi, 0.0))
@@ -88,7 +120,8 @@ class _UnitAnalysis(Analysis):
         op = OPS[unit.op]
         known = {**self.errors, **inside}
         total = ZERO
-        for role in op.values:
+        steep = ("s",) if "closed" in unit.args else ()  # what shuts it may see another error
+        for role in (*op.values, *steep):
             if role in unit.args:
                 affine = self._opened_part(unit, unit.args[role], known)
                 bound = self.affine(affine, known, self.forms, unit.span, unit.label)
@@ -154,8 +187,9 @@ class _UnitAnalysis(Analysis):
         """|A^k| times the error of each step, summed over the length."""
         if any(not math.isfinite(b.error) for b in added.values()):
             return dict(added)
-        keys = list(group)
-        linear = all(unit.op == "pass" for unit in group.values())
+        partners = {n: p for (_, p), (_, n) in self.own_pairs.items() if p in group}
+        keys = [k for k in group if k not in partners]
+        linear = all(self._is_linear(k, group) for k in group)
         rows = [self._gains(k, group, signed=linear) for k in keys]
         starts = [(0.0, 0.0)] * len(keys)
         steps = [(-added[k].error, added[k].error) for k in keys]
@@ -170,7 +204,18 @@ class _UnitAnalysis(Analysis):
             error = SECOND_ORDER * max(-low, high)
             ratio = error / b.error if b.error else 1.0
             result[k] = Bound(error, b.worst * ratio, b.span, b.label)
-        return result
+        return result | {n: result[p] for n, p in partners.items()}
+
+    def _is_linear(self, k: int, group: Mapping[int, LayerUnit]) -> bool:
+        """Whether a unit, or its pair, is a linear function of what the group was."""
+        unit = group[k]
+        paired = {j for (_, p), (_, n) in self.own_pairs.items() for j in (p, n)}
+        if unit.op != "pass" and k not in paired:
+            return False
+        row = unit.args["a"].row
+        return all(
+            row.get(p, 0) == -row.get(n, 0) for p, n in self.own_pairs.items() if p[1] in group
+        )
 
     def _values_read(self, k: int, group: Mapping[int, LayerUnit]) -> dict[int, Fraction]:
         """How often the group's previous values enter a unit's next value."""
@@ -180,7 +225,11 @@ class _UnitAnalysis(Analysis):
             for (kind, j), c in (unit.args[role].row if role in unit.args else {}).items():
                 if kind == "h" and j in group:
                     found[j] = found.get(j, Fraction(0)) + Fraction(c)
-        return found
+        for (_, p), (_, n) in self.own_pairs.items():
+            negative = found.pop(n, Fraction(0))
+            if negative + found.get(p, Fraction(0)) != 0:
+                found[p] = abs(found.get(p, Fraction(0))) + abs(negative)
+        return {j: c for j, c in found.items() if c}
 
     def _gains(self, k: int, group: Mapping[int, LayerUnit], signed: bool) -> LinearRow:
         """How much of each unit's error enters a unit's next value."""
@@ -191,6 +240,21 @@ class _UnitAnalysis(Analysis):
             own = read.get(k, Fraction(0))
             read[k] = max(own, Fraction(1)) if _excludes(group[k]) else own + 1
         return {(0, j): c for j, c in read.items()}
+
+
+def _pairs(units: Sequence[LayerUnit]) -> dict[Source, Source]:
+    """relu(a) and relu(-a): the first with the second."""
+    found: dict[Source, Source] = {}
+    seen: dict[object, int] = {}
+    for k, unit in enumerate(units):
+        if unit.op != "relu":
+            continue
+        a = unit.args["a"]
+        negative = frozenset((s, -c) for s, c in a.row.items()), -a.const
+        if negative in seen:
+            found["h", seen[negative]] = "h", k
+        seen[frozenset(a.row.items()), a.const] = k
+    return found
 
 
 def _before(unit: LayerUnit) -> set[int]:

@@ -257,14 +257,16 @@ class _Layout:
     def _carrier(self, layer: UnitLayer, row: Row) -> Row:
         """Units that hold a combination, and how to read it from them."""
         form = self._form(row)
+        signs = self.carriers(form)
         result: Row = {}
-        for sign in self.carriers(form):
+        for sign in signs:
             held = self.graph.combine([(sign, form)])
-            if len(self.carriers(form)) > 1:
+            if len(signs) > 1:
                 held = Form(held.terms, held.const, 0.0, max(held.hi, 0.0), held.step)
             result["x", len(layer.units)] = sign
-            scaled: Row = {s: sign * c for s, c in row.items()}
-            layer.units.append(LayerUnit("pass", {"a": Affine(scaled, 0)}, held, "carry"))
+            args = {"a": Affine({s: sign * c for s, c in row.items()}, 0)}
+            op = "relu" if len(signs) > 1 else "pass"
+            layer.units.append(LayerUnit(op, args, held, "carry"))
         return result
 
 

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from ...analysis.ranges import Fact
+from ...encoding import one_hot_values
 from ...ir.components import Component
 from ...ir.nodes import Field, Graph, Node
 from ...ir.types import Kind
@@ -28,7 +29,6 @@ from .undo import Undo
 Result = TypeVar("Result")
 LAYER = 3  # what a layer more costs, in units
 MOST_LANES = 16  # positions of a clock that is held as a ring; longer ones are counted
-MOST_VALUES = 256  # of a one-hot field
 MOST_LOOKED = 2  # lanes that a comparison with a delayed one-hot value may take
 
 
@@ -41,6 +41,7 @@ class UnitLegaliser(Legaliser):
     ) -> None:
         self.machine, self.onehot = machine, onehot
         self.label = ""  # of what is being held
+        self.limit = math.inf  # units beyond which a realisation has lost already
         super().__init__(graph, facts, options)
 
     def machinery(self) -> tuple[AtomGraph, Logic]:
@@ -105,8 +106,9 @@ class UnitLegaliser(Legaliser):
         """Of a boolean 0 and twice its margin; of an integer v for each k 2 k v - k^2, counted from
         the middle of the range. The largest one is ahead by at least 1."""
         g = self.atoms
-        if isinstance(value, Condition) and not value.is_constant:
-            return [constant(0), g.combine([(2, self.margin_of(value))])]
+        margin = self.margin_of(value)
+        if margin is not None:
+            return [constant(0), g.combine([(2, margin)])]
         form = value.value if isinstance(value, Boolean) else value
         middle = (lo + hi) // 2
         centred = g.combine([(1, form)], -middle)
@@ -115,12 +117,21 @@ class UnitLegaliser(Legaliser):
             for k in range(lo, hi + 1)
         ]
 
-    def margin_of(self, c: Condition) -> Form:
-        """A margin to be read off, which may look at the values of this step only."""
-        margin = c.logic.margin(c)
-        if all(self.atoms.atoms[a].kind is AtomKind.UNIT for a in margin.terms):
-            return margin
-        return self.graph_of_units.shifted(c.value, Fraction(-1, 2))
+    def margin_of(self, value: Value) -> Form | None:
+        """The margin of a boolean that is not a constant; it is read off, and so it may look at
+        the units of this step only."""
+        if isinstance(value, Form) or getattr(value, "is_constant", False):
+            return None
+        margin: Form | None
+        if isinstance(value, Condition):
+            margin = value.logic.margin(value)
+        else:
+            margin = getattr(value, "margin", None)
+        if margin is not None:
+            kinds = {self.atoms.atoms[a].kind for a in margin.terms}
+            if kinds <= {AtomKind.UNIT}:
+                return margin
+        return self.graph_of_units.shifted(value.value, Fraction(-1, 2))
 
     def readable(self, form: Form) -> Form:
         """A form without previous values, which no read-out sees."""
@@ -151,8 +162,10 @@ class UnitLegaliser(Legaliser):
                 raise NoRealisation
             return only
         best, least, problem = None, math.inf, None
+        outside = self.limit
         for make in makes:
             mark = self.mark()
+            self.limit = min(least, outside)
             try:
                 made = make()
             except Unsupported as e:
@@ -161,6 +174,7 @@ class UnitLegaliser(Legaliser):
             self.rollback(mark)
             if cost < least:
                 best, least = make, cost
+        self.limit = outside
         if best is None:
             raise problem or NoRealisation()
         chosen = best()
@@ -325,8 +339,3 @@ def _forms(made: Any) -> Any:
 def exact(value: object) -> Coefficient:
     """An initial value as an exact number."""
     return Fraction(value) if isinstance(value, float | Fraction) else int(value)  # type: ignore[call-overload]
-
-
-def one_hot_values(kind: Kind, lo: Any, hi: Any) -> bool:
-    """Whether a field has one column a value under the one-hot encoding."""
-    return kind is not Kind.REAL and hi - lo < MOST_VALUES

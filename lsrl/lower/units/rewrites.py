@@ -16,7 +16,8 @@ from .schedule import early_layers, live, reads
 
 def rewrites(graph: UnitGraph, machine: Machine) -> Iterator[str]:
     """Apply the rules; stops where the graph is worth laying out."""
-    merge_sums(graph)
+    if machine.has_steps:  # a difference may be negative, which a ReLU does not hold
+        merge_sums(graph)
     show(graph)
     yield "merged"
     if inline(graph, machine):
@@ -206,6 +207,9 @@ def _inline_into(
         if any(at[b] == layer for b in before - set(group)):
             return False
         highest |= {b for b in now if at[b] == layer - 1}
+        shut = dict(graph.atoms[u].args).get("closed")
+        if shut is not None and shut.terms.keys() & highest:
+            return False  # a pair is shut by one unit, which is exactly 0 while it is open
     values: dict[int, Form] = {}
     for b in highest:
         held = _held(graph, b)
