@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .emit import emit_module
+from .stock import emit_stock, is_stock
 
 
 class TorchBackend:
@@ -14,13 +15,14 @@ class TorchBackend:
 
     def load(self, model: Any) -> Any:
         """The emitted code, run in this process on the model's weights."""
-        from .load import TorchRunner
+        from .load import runner
 
-        return TorchRunner(model)
+        return runner(model)
 
     def emit(self, model: Any) -> dict[str, str]:
         """`modeling_<target>.py`."""
-        return {f"modeling_{model.target.replace('-', '_')}.py": emit_module(model)}
+        text = emit_stock(model) if is_stock(model.target) else emit_module(model)
+        return {f"modeling_{model.target.replace('-', '_')}.py": text}
 
 
 BACKEND = TorchBackend()

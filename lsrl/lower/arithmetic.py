@@ -247,8 +247,11 @@ def pick(lg: Legaliser, forms: Sequence[Form], k: Form, node: Node) -> Form:
     """Element k of a vector, k an integer known at run time."""
     if all(f.is_const for f in forms):
         return tabulate(lg, k, [Fraction(f.const) for f in forms], 0, node.span)
-    cases = {i: forms[i] for i in integers(k) if 0 <= i < len(forms)}
-    return _by_cases(lg, k, cases, node.span)
+    consts = {f.const for f in forms}
+    base = consts.pop() if len(consts) == 1 else 0  # one of the cases always holds
+    shifted = [lg.atoms.combine([(1, f)], -base) for f in forms]
+    cases = {i: shifted[i] for i in integers(k) if 0 <= i < len(forms)}
+    return lg.atoms.combine([(1, _by_cases(lg, k, cases, node.span))], base)
 
 
 def quotient(lg: Legaliser, a: Form, b: Form, node: Node) -> Form:

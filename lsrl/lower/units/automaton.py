@@ -200,6 +200,7 @@ def _enumerate(lg: UnitLegaliser, component: Component) -> Automaton | None:
     combinations = np.array(list(itertools.product(*known)), dtype=object if exact else float)
     combinations = combinations.reshape(count, len(known))
     start = tuple(Fraction(initial(lg, lane)) for lane in lanes)
+    ranges = [ends_of(lg, lane)[:2] for lane in lanes]
     states = [start]
     rows: list[Any] = []
     index = {start: 0}
@@ -210,6 +211,8 @@ def _enumerate(lg: UnitLegaliser, component: Component) -> Automaton | None:
         distinct, inverse = _distinct(following)
         places = []
         for state in distinct:
+            if any(not lo <= v <= hi for v, (lo, hi) in zip(state, ranges, strict=True)):
+                return None  # the length alone keeps it small
             if state not in index:
                 index[state] = len(states)
                 states.append(state)

@@ -1,0 +1,129 @@
+"""Renders the module of the targets that are torch's own recurrent layers and a linear head."""
+
+from __future__ import annotations
+
+from string import Template
+from typing import Any
+
+CLASSES = {"lstm": "LSTM", "gru": "GRU", "rnn": "RNN", "rnn-tanh": "RNN"}
+
+MODULE = Template('''"""torch.nn.$kind and a linear head, compiled from program.lsrl.
+
+$doc
+
+Written by LSRL $version from program.lsrl; it needs torch and safetensors only.
+
+    from $module import $name
+    model = $name.from_pretrained(".")
+    with torch.no_grad():
+        y, state = model(x)        # x [B, T, $n], $dtype -> y [B, T, $m]
+        y_t, state = model.step(x_t, state)
+
+Inputs x, by column:  $inputs
+Outputs y, by column: $outputs
+$reading The promise of certificate.json holds for up to $length steps.
+"""
+
+import json
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+
+class $name(nn.Module):
+    """`rnn` is torch's own $kind ($layers layers of $hidden units), from its default state, zeros;
+    `head` reads the last layer."""
+
+    def __init__(self, config):
+        super().__init__()
+        self.rnn = nn.$kind(
+            config["input_size"],
+            config["hidden_size"],
+            config["num_layers"],
+            batch_first=True,$extra
+        )
+        self.head = nn.Linear(config["hidden_size"], config["output_size"])
+
+    def forward(self, x, state=None):
+        """x [B, T, $n] to y [B, T, $m] and the state after the last step."""
+        h, state = self.rnn(x, state)
+        return self.head(h), state
+
+    def step(self, x, state=None):
+        """One step: x [B, $n] to y [B, $m] and the next state."""
+        y, state = self.forward(x.unsqueeze(1), state)
+        return y.squeeze(1), state
+
+    @classmethod
+    def from_pretrained(cls, folder):
+        """Read config.json and model.safetensors of a checkpoint folder."""
+        folder = Path(folder)
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        return cls.from_weights(config, load_file(folder / "model.safetensors"))
+
+    @classmethod
+    def from_weights(cls, config, weights):
+        """Weights by name; none may be missing or left over."""
+        model = cls(config)
+        model.to(next(iter(weights.values())).dtype)
+        model.load_state_dict(weights, strict=True)
+        return model.eval()
+''')
+
+READINGS = {
+    "number": "Booleans are 0 and 1, members of enumerations their codes; round what is not real.",
+    "onehot": "One column a value, in order; the largest of a field's logits is its value.",
+}
+
+
+def class_name(target: str) -> str:
+    """The emitted class."""
+    return f"Compiled{CLASSES[target]}"
+
+
+def is_stock(target: str) -> bool:
+    """Whether a target is one of torch's recurrent modules."""
+    return target in CLASSES
+
+
+def emit_stock(model: Any) -> str:
+    """The module's source text. The same model gives the same text."""
+    from lsrl import __version__
+    from lsrl.encoding import input_columns, output_columns
+
+    program, shape = model.program, model.shape
+    kind = CLASSES[model.target]
+    encoding = model.options.encoding
+    extra = ""
+    if "nonlinearity" in shape:
+        extra = '\n            nonlinearity=config["nonlinearity"],'
+    return MODULE.substitute(
+        kind=kind,
+        name=class_name(model.target),
+        doc=(program.doc or "A compiled LSRL program.").replace("\\", "\\\\").replace('"""', "'''"),
+        version=__version__,
+        module=f"modeling_{model.target.replace('-', '_')}",
+        n=model.input_size,
+        m=model.output_size,
+        dtype=model.options.dtype,
+        length=program.length,
+        layers=shape["num_layers"],
+        hidden=shape["hidden_size"],
+        inputs=_columns(input_columns(program, encoding), [f.type for f in program.inputs]),
+        outputs=_columns(
+            output_columns(program, encoding),
+            [program.graph.nodes[o.node].type for o in program.graph.outputs],
+        ),
+        reading=READINGS[encoding],
+        extra=extra,
+    )
+
+
+def _columns(columns: Any, types: Any) -> str:
+    parts = []
+    for c, type in zip(columns, types, strict=True):
+        values = f", one column for each of {c.values[0]}..{c.values[-1]}" if c.values else ""
+        parts.append(f"{c.name} ({type}{values})")
+    return ", ".join(parts)
