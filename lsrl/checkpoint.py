@@ -18,6 +18,7 @@ from .elaborate.modules import load_imports
 from .errors import CheckpointError, Diagnostic, LsrlError
 from .files import new_folder, write_all
 from .ir.types import Kind
+from .lower.assemble import shapes as layer_shapes
 from .model import CompiledModel
 from .program import Program, load
 from .settle import settled_source
@@ -62,6 +63,8 @@ def config(model: CompiledModel) -> dict[str, Any]:
         "dtype": options.dtype,
         "encoding": options.encoding,
         "profile": options.profile,
+        "conditional": options.conditional,
+        "constants": options.constants,
         "guard": float(options.guard),
         "tolerance": options.tolerance,
         "length": model.program.length,
@@ -138,6 +141,8 @@ def _assemble(place: Path, manifest: dict[str, Any]) -> CompiledModel:
         manifest["tolerance"],
         manifest["encoding"],
         manifest["profile"],
+        manifest["conditional"],
+        manifest["constants"],
     )
     if manifest["target"] not in TARGETS:
         message = f"its target `{manifest['target']}` is unknown here"
@@ -230,8 +235,6 @@ def _read_weights(place: Path, manifest: dict[str, Any]) -> dict[str, Any]:
 def expected_shapes(layers: list[list[int]]) -> dict[str, tuple[int, ...]]:
     """Names and shapes of all weights that are not empty."""
     shapes: dict[str, tuple[int, ...]] = {}
-    for i, (n, p, m) in enumerate(layers):
-        every = {"A": (p, p), "B": (p, n), "b": (p,), "s0": (p,)}
-        every |= {"C": (m, p), "D": (m, n), "d": (m,)}
-        shapes |= {f"layers.{i}.{k}": s for k, s in every.items() if all(s)}
+    for i, sizes in enumerate(layers):
+        shapes |= {f"layers.{i}.{k}": s for k, s in layer_shapes(*sizes).items() if all(s)}
     return shapes

@@ -72,7 +72,7 @@ class CompiledModel:
             len(sizes) - 1,
             sum(w.size for w in self.weights.values()),
             sum(int(np.count_nonzero(w)) for w in self.weights.values()),
-            sum(p for _, p, _ in sizes),
+            sum(size[1] for size in sizes),
             self.certificate,
         )
 

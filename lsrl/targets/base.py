@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -10,11 +11,15 @@ from typing import Any, Protocol
 from ..analysis.ranges import Fact
 from ..errors import LsrlError
 from ..ir.nodes import Graph
+from ..ir.types import Kind
 from ..lower.atoms import AtomGraph
 from ..lower.layers import Layered
 from ..lower.rounding import Bound
 from ..source import Span
 from .cell import Cell
+
+INTEGER_TOLERANCE = 0.25
+REAL_TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,20 @@ class Support:
     error: LsrlError | None = None
 
 
+def tolerances(graph: Graph, facts: Sequence[Fact], tolerance: float | None) -> list[float]:
+    """The error allowed in each element of the outputs: 0.25 for what is rounded, else
+    `tolerance`, by default 1e-3 of the output's range. An infinite one allows any error."""
+    result = []
+    for output in graph.outputs:
+        fact, type = facts[output.node], graph.nodes[output.node].type
+        allowed = INTEGER_TOLERANCE
+        if type.kind is Kind.REAL:
+            extent = fact.high - fact.low or abs(fact.high)  # of a constant, its magnitude
+            allowed = tolerance if tolerance is not None else REAL_TOLERANCE * extent
+        result += [math.inf if tolerance == math.inf else allowed] * type.size
+    return result
+
+
 class Target(Protocol):
     """One architecture: how programs are compiled for it and how its equations run."""
 
@@ -64,6 +83,11 @@ class Target(Protocol):
     @property
     def published(self) -> str:
         """The published thing that it is."""
+        ...
+
+    @property
+    def class_name(self) -> str:
+        """The class in emitted code."""
         ...
 
     @property
