@@ -29,10 +29,15 @@ Value = Form | Bool
 
 @dataclass(frozen=True)
 class Options:
-    """What lowering depends on: binary digits of the dtype, and the guard band of comparisons."""
+    """What lowering depends on: binary digits of the dtype, the guard band of comparisons, how a
+    target makes its booleans and choices, and the error that an approximated value may have (None:
+    `precision` of its own range)."""
 
     digits: int = 24
     guard: Fraction = Fraction(1, 1000)
+    logic: Callable[[AtomGraph, Fraction], ReluLogic] = ReluLogic
+    error: float | None = None
+    precision: float = 1e-3 / 8
 
 
 class Unsupported(Exception):
@@ -51,7 +56,7 @@ class Legaliser:
         self.facts = facts
         self.options = options
         self.atoms = AtomGraph()
-        self.logic = ReluLogic(self.atoms, options.guard)
+        self.logic = options.logic(self.atoms, options.guard)
         self.values: dict[int, list[Value]] = {}
         self.problems: list[Diagnostic] = []
         self.clocks = Clocks(graph, self.atoms)
@@ -314,7 +319,7 @@ def _select(lg: Legaliser, node: Node) -> list[Value]:
             result.append(lg.logic.disjunction(both))
         return result
     branches = zip(conditions, lg.forms(node.args[1]), lg.forms(node.args[2]), strict=True)
-    return [arithmetic.choose(lg, c, a, b, node.span) for c, a, b in branches]
+    return [lg.logic.choose(c, a, b, node.span) for c, a, b in branches]
 
 
 def _relu(lg: Legaliser, node: Node) -> list[Value]:

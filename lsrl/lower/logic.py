@@ -15,7 +15,7 @@ from fractions import Fraction
 from functools import cached_property
 
 from ..source import Span
-from .atoms import AtomGraph, AtomKind, Form, constant, largest_partial_sum
+from .atoms import AtomGraph, AtomKind, Form, constant, largest_partial_sum, tighten
 
 Make = Callable[[], Form]
 MAX_SWITCH = 2.0**23  # beyond, partial sums of a gate could leave the digits of float32
@@ -60,6 +60,8 @@ def saturated(g: AtomGraph, falsity: Form) -> Form:
 
 class ReluLogic:
     """Booleans, and what they switch, made of ReLU atoms of a graph."""
+
+    multiplies = False  # whether the machine has products
 
     def __init__(self, graph: AtomGraph, guard: Fraction) -> None:
         self.graph, self.guard = graph, guard
@@ -183,6 +185,17 @@ class ReluLogic:
             g.families.setdefault(atom, -1 - min(up.terms, default=0))
         return g.combine([(1, up), (-1, down)])
 
+    def choose(self, c: Bool, a: Form, b: Form, span: Span | None = None) -> Form:
+        """a where c holds, else b: b plus a gated difference; stays between them in the guard."""
+        g = self.graph
+        if b.is_const and b.const == 0:
+            return self.gate(c, a, span)
+        if a.is_const and a.const == 0:
+            return self.gate(c.negated(), b, span)
+        difference = g.combine([(1, a), (-1, b)])
+        result = g.combine([(1, b), (1, self.gate(c, difference, span))])
+        return tighten(result, min(a.lo, b.lo), max(a.hi, b.hi), None)
+
     def _light(self, c: Bool, most: float) -> Form:
         """The falsity, made exactly 0 or 1 first where its multiple by `most` would lose digits."""
         g = self.graph
@@ -201,7 +214,7 @@ class ReluLogic:
         """r(a - M falsity), M at least `most` >= max a."""
         g = self.graph
         binary = a.step is not None and a.step.denominator & (a.step.denominator - 1) == 0
-        factor = Fraction(most) if binary else _raised(most)
+        factor = Fraction(most) if binary else raised(most)
         result = g.relu(g.combine([(1, a), (-factor, falsity)]), span=span)
         if len(result.terms) == 1 and g.atoms[next(iter(result.terms))].kind is AtomKind.RELU:
             (atom,) = result.terms
@@ -228,7 +241,7 @@ class ReluLogic:
         return len(opened) if all(lane < g.prefixes[min(clocks)] for lane in opened) else None
 
 
-def _raised(most: float) -> Fraction:
+def raised(most: float) -> Fraction:
     """A short binary number at least an eighth above."""
     exponent = 2.0**-8
     while exponent < most / 4:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from ..errors import OptionError, suggest
 from .base import Target
+from .gated_linear_rnn import GatedLinearRNN
 from .linear_rnn import LinearRNN
 
-TARGETS: dict[str, Target] = {t.name: t for t in (LinearRNN(),)}
+TARGETS: dict[str, Target] = {t.name: t for t in (LinearRNN(), GatedLinearRNN())}
 
 
 def target(name: str) -> Target:
