@@ -8,6 +8,7 @@ same bytes.
 from __future__ import annotations
 
 import json
+import math
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from .targets.base import CompileOptions
 from .version import __version__
 
 FORMAT = 1
+INFINITE = "inf"  # a bound or a tolerance without end
 DTYPES = {"float32": "<f4", "float64": "<f8"}
 
 
@@ -50,7 +52,28 @@ def save(model: CompiledModel, folder: Path, *, force: bool = False) -> None:
 
 
 def _json(data: Any) -> str:
-    return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
+    """JSON, which has no infinity: that is written as text."""
+    return json.dumps(_finite(data), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _finite(data: Any) -> Any:
+    if isinstance(data, dict):
+        return {k: _finite(v) for k, v in data.items()}
+    if isinstance(data, list | tuple):
+        return [_finite(v) for v in data]
+    return INFINITE if data == math.inf else data
+
+
+def _bounds(certificate: Any) -> Any:
+    """A certificate as it was before it was written."""
+    for part in ("bound", "tolerance"):
+        if isinstance(certificate, dict) and isinstance(values := certificate.get(part), dict):
+            certificate[part] = {k: _number(v) for k, v in values.items()}
+    return certificate
+
+
+def _number(value: Any) -> Any:
+    return math.inf if value == INFINITE else value
 
 
 def config(model: CompiledModel) -> dict[str, Any]:
@@ -138,7 +161,7 @@ def _assemble(place: Path, manifest: dict[str, Any]) -> CompiledModel:
     options = CompileOptions(
         manifest["dtype"],
         Fraction(str(manifest["guard"])),
-        manifest["tolerance"],
+        _number(manifest["tolerance"]),
         manifest["encoding"],
         manifest["profile"],
         manifest["conditional"],
@@ -151,7 +174,7 @@ def _assemble(place: Path, manifest: dict[str, Any]) -> CompiledModel:
         raise _problem(place, f"its dtype is {options.dtype!r}", "compile the program again")
     weights = _read_weights(place, manifest)
     symbols, certificate = (_read_json(place, f"{n}.json") for n in ("symbols", "certificate"))
-    shape = {"layers": manifest["layers"]}
+    certificate, shape = _bounds(certificate), {"layers": manifest["layers"]}
     model = CompiledModel(
         program, manifest["target"], options, weights, certificate, shape, symbols
     )

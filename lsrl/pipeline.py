@@ -101,6 +101,7 @@ def check_precision(program: Program, compiled: Compiled, options: CompileOption
             )
             message += f"the tolerance {most:.2g}; most of it arises here"
             wider = "" if options.dtype == "float64" else "--dtype float64, "
+            wider += "--constants range, " * (options.constants == "paper")
             help = f"use {wider}a larger --tolerance, a shorter --length or narrower bounds"
             problems.append(Diagnostic("E804", message, bound.span, help))
     if problems:

@@ -94,22 +94,31 @@ class VariantLogic(ReluLogic):
         most = max(-a.lo, a.hi)
         return Fraction(most) if a.is_integral else raised(most)
 
-    def step(self, z: Form, fuzzy: bool = False) -> Form:
+    def step(self, z: Form, fuzzy: bool = False, span: Span | None = None) -> Form:
         """1 from z = 1/4 on, 0 down from -1/4."""
         g = self.graph
-        parts = [(s, g.relu(g.combine([(2, z)], Fraction(s, 2)), fuzzy=fuzzy)) for s in (1, -1)]
-        return self._boolean(g.combine(parts))
+        ends = [(s, g.combine([(2, z)], Fraction(s, 2))) for s in (1, -1)]
+        return self._boolean(g.combine((s, g.relu(f, fuzzy=fuzzy, span=span)) for s, f in ends))
 
-    def halves(self, a: Form, off: Form, span: Span | None, kept: bool) -> Sequence[Part]:
-        """r(a - off) - r(-a - off); `kept`: both halves, even where one is always 0."""
-        g = self.graph
-        pair = [(s, g.combine([(s, a), (-1, off)])) for s in (1, -1)]
-        if not kept:
-            pair = [(s, f) for s, f in pair if (a.hi if s > 0 else -a.lo) > 0]
-        return [(s, self._bounded(g.relu(f, kept=True, span=span), a, s)) for s, f in pair]
+    def halves(
+        self, c: Form, a: Form, n: Form, span: Span | None, kept: bool = True
+    ) -> Sequence[Part]:
+        """r(a - M n) - r(-a - M n), n = 1 - c; `kept`: both, even where one is always 0."""
+        g, m, parts = self.graph, self.constant(a), []
+        for sign, most in ((1, a.hi), (-1, -a.lo)):
+            if not kept and most <= 0:
+                continue
+            half = g.relu(g.combine([(sign, a), (-m, n)]), kept=True, span=span)
+            parts.append((sign, tighten(half, 0.0, max(most, 0.0), None)))
+        if m > max(-a.lo, a.hi):
+            self._note_openings(c, [half for _, half in parts])
+        return parts
 
-    def _bounded(self, half: Form, a: Form, sign: int) -> Form:
-        return tighten(half, 0.0, max(a.hi if sign > 0 else -a.lo, 0.0), None)
+    def _note_openings(self, c: Form, halves: Sequence[Form]) -> None:
+        """Where a clock opens a choice in few steps, the certificate counts only those."""
+        times = self._openings(self.graph.combine([(-1, c)], 1))
+        for atom in (a for half in halves for a in half.terms if times is not None):
+            self.graph.openings[atom] = times or 0
 
     def _boolean(self, form: Form) -> Form:
         fuzzy = self.graph.is_fuzzy(form)
@@ -122,12 +131,12 @@ class PaperLogic(VariantLogic):
     def constant(self, a: Form) -> Fraction:
         return Fraction(PAPER_CONSTANT)
 
-    def step(self, z: Form, fuzzy: bool = False) -> Form:
+    def step(self, z: Form, fuzzy: bool = False, span: Span | None = None) -> Form:
         """f_step: 0 up to z = 0, 1 from 1/1000 on (from the guard on, if that is less)."""
         g = self.graph
         slope = max(Fraction(PAPER_SLOPE), 1 / self.guard)
-        rising = g.relu(g.combine([(slope, z)]), fuzzy=fuzzy)
-        beyond = g.relu(g.combine([(1, z)], -1 / slope), fuzzy=fuzzy)
+        rising = g.relu(g.combine([(slope, z)]), fuzzy=fuzzy, span=span)
+        beyond = g.relu(g.combine([(1, z)], -1 / slope), fuzzy=fuzzy, span=span)
         return self._boolean(g.combine([(1, rising), (-slope, beyond)]))
 
     def number(self, c: Bool) -> Form:
@@ -189,28 +198,25 @@ def _is_zero(a: Form) -> bool:
 
 def _direct(logic: VariantLogic, c: Bool, a: Form, span: Span | None) -> Sequence[Part]:
     """r(a - M (1 - c)) - r(-a - M (1 - c)), whatever a is."""
-    m = logic.constant(a)
-    off = logic.graph.combine([(-m, logic.number(c))], m)
-    return logic.halves(a, off, span, kept=True)
+    value = logic.number(c)
+    return logic.halves(value, a, logic.graph.combine([(-1, value)], 1), span)
 
 
 def _optimized(logic: VariantLogic, c: Bool, a: Form, span: Span | None) -> Sequence[Part]:
     """The halves of `direct` that can be other than 0."""
     if _is_zero(a):
         return []
-    m = logic.constant(a)
-    off = logic.graph.combine([(-m, logic.number(c))], m)
-    return logic.halves(a, off, span, kept=False)
+    value = logic.number(c)
+    return logic.halves(value, a, logic.graph.combine([(-1, value)], 1), span, kept=False)
 
 
 def _step_optimized(logic: VariantLogic, c: Bool, a: Form, span: Span | None) -> Sequence[Part]:
     """r(a - M + M p) - r(-a - M + M p), p = step(c - 1/2)."""
     if _is_zero(a):
         return []
-    g, m = logic.graph, logic.constant(a)
-    value = logic.number(c)
-    p = logic.step(g.combine([(1, value)], Fraction(-1, 2)), fuzzy=g.is_fuzzy(value))
-    return logic.halves(a, g.combine([(-m, p)], m), span, kept=True)
+    g, value = logic.graph, logic.number(c)
+    p = logic.step(g.combine([(1, value)], Fraction(-1, 2)), g.is_fuzzy(value), span)
+    return logic.halves(value, a, g.combine([(-1, p)], 1), span)
 
 
 def _product(logic: VariantLogic, c: Bool, a: Form, span: Span | None) -> Sequence[Part]:
