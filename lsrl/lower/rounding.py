@@ -221,7 +221,9 @@ class _Analysis:
             own = abs(float(c)) * bound.error
             family = self._family(forms[source])
             counted = own
-            if family is not None:  # one is open; an inexact selector may half open its neighbour
+            if family is not None and math.isfinite(
+                own
+            ):  # one is open; an inexact selector may half open its neighbour
                 two = sorted([*families.get(family, []), own])[-2:]
                 counted = sum(two) - sum(families.get(family, []))
                 families[family] = two

@@ -34,7 +34,7 @@ CELL = Cell(
 
 
 # The parts of the tolerance that one approximation may use up, as denominators, tried in turn.
-FINENESS = (8, 64, 512)
+FINENESS = (8, 64, 512, 4096)
 MakeLogic = Callable[[AtomGraph, Fraction], ReluLogic]
 
 

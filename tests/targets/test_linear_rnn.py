@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -82,6 +83,18 @@ def test_approximations_are_refined_until_their_sum_reaches_the_tolerance() -> N
     text = "length <= 40\n" + REALS.replace("r * q", "accumulate(r * q)")
     model = compare(lsrl.parse(text), "float64", tolerance=0.1)
     assert model.certificate["bound"]["y"] <= 0.1
+
+
+def test_approximations_are_refined_until_a_comparison_can_be_sure() -> None:
+    text = (
+        "input r: real in 10..12\ninput q: real in 0..50\noutput y = if r * q > 0.1 then r else q"
+    )
+    program = lsrl.parse(text)
+    compare(program, "float64")
+    with pytest.raises(lsrl.UnsupportedError, match="can reach inf"):
+        lsrl.compile(program)  # too many terms for float32
+    model = compare(program, "float32", tolerance=math.inf)
+    assert model.certificate["bound"] == {"y": math.inf}
 
 
 def test_the_error_of_an_approximation_is_certified_where_it_is_largest() -> None:
