@@ -20,6 +20,7 @@ from .errors import CheckpointError, Diagnostic, LsrlError
 from .files import new_folder, write_all
 from .ir.types import Kind
 from .lower.assemble import shapes as layer_shapes
+from .lower.conditional import CONSTANTS, VARIANTS
 from .model import CompiledModel
 from .program import Program, load
 from .settle import settled_source
@@ -172,6 +173,9 @@ def _assemble(place: Path, manifest: dict[str, Any]) -> CompiledModel:
         raise _problem(place, message, f"the targets are: {', '.join(TARGETS)}")
     if options.dtype not in DTYPES:
         raise _problem(place, f"its dtype is {options.dtype!r}", "compile the program again")
+    if options.conditional not in (None, *VARIANTS) or options.constants not in CONSTANTS:
+        message = f"its conditional is {options.conditional!r} with {options.constants!r} constants"
+        raise _problem(place, message, "compile the program again")
     weights = _read_weights(place, manifest)
     symbols, certificate = (_read_json(place, f"{n}.json") for n in ("symbols", "certificate"))
     certificate, shape = _bounds(certificate), {"layers": manifest["layers"]}

@@ -132,6 +132,15 @@ class AtomGraph:
         self._relus: dict[tuple[Any, ...], int] = {}
         self._known: dict[tuple[tuple[int, int], ...], tuple[float, float]] = {}
 
+    @property
+    def signature(self) -> tuple[Any, ...]:
+        """What identifies the graph: atoms by their operands, states by what they add, outputs."""
+        return (
+            *((a.kind, *(f.key for f in a.operands)) for a in self.atoms),
+            *(lane.added.key for group in self.groups for lane in group.lanes),
+            *(f.key for forms in self.outputs.values() for f in forms),
+        )
+
     # Ranges that are known of combinations of atoms
 
     def note(self, form: Form) -> Form:

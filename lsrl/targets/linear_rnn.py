@@ -59,10 +59,7 @@ class LinearRNN:
         best: Compiled | None = None
         for fineness in FINENESS:
             try:
-                found = [
-                    self._build(graph, facts, options, lowering)
-                    for lowering in self._lowerings(options, fineness)
-                ]
+                found = self._builds(graph, facts, options, fineness)
             except UnsupportedError:
                 if best is None:
                     raise
@@ -74,15 +71,23 @@ class LinearRNN:
         assert best is not None
         return best
 
-    def _build(
-        self, graph: Graph, facts: Sequence[Fact], options: CompileOptions, lowering: Options
-    ) -> Compiled:
-        atoms = Legaliser(graph, facts, lowering).run()
-        machines = [lay_out(atoms, plan, lowering.digits) for plan in schedule(atoms)]
+    def _builds(
+        self, graph: Graph, facts: Sequence[Fact], options: CompileOptions, fineness: int
+    ) -> list[Compiled]:
+        """What each way to lower the program gives, where it is another one."""
+        graphs: dict[tuple[Any, ...], AtomGraph] = {}
+        for lowering in self._lowerings(options, fineness):
+            atoms = Legaliser(graph, facts, lowering).run()
+            graphs.setdefault(atoms.signature, atoms)
+        return [self._build(atoms, graph.length, options.dtype) for atoms in graphs.values()]
+
+    def _build(self, atoms: AtomGraph, length: int, dtype: str) -> Compiled:
+        digits = DIGITS[dtype]
+        machines = [lay_out(atoms, plan, digits) for plan in schedule(atoms)]
         machine = min(machines, key=lambda m: m.parameters)
-        bounds = certify(atoms, machine, lowering.digits, graph.length)
+        bounds = certify(atoms, machine, digits, length)
         shape = {"layers": [self.sizes(layer) for layer in machine.layers]}
-        return Compiled(atoms, machine, assemble(machine, options.dtype), bounds, shape)
+        return Compiled(atoms, machine, assemble(machine, dtype), bounds, shape)
 
     def sizes(self, layer: Layer) -> list[int]:
         """Inputs, states and units of a layer, as config.json lists them."""

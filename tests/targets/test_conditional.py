@@ -134,4 +134,10 @@ def test_options_are_saved_with_the_model(tmp_path: Path) -> None:
     loaded = lsrl.load_model(tmp_path / "model")
     assert loaded.options == model.options
     assert loaded.certificate == model.certificate
+    config = tmp_path / "model" / "config.json"
+    text = config.read_text()
+    config.write_text(text.replace('"constants": "paper"', '"constants": "large"'))
+    with pytest.raises(lsrl.CheckpointError, match="'large' constants"):
+        lsrl.load_model(tmp_path / "model")
+    assert "Infinity" not in text
     assert "Infinity" not in (tmp_path / "model" / "certificate.json").read_text()
