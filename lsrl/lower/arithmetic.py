@@ -100,7 +100,7 @@ def _by_indicators(lg: Legaliser, k: Form, wanted: Sequence[Fraction], low: int)
     for i, value in enumerate(wanted):
         if value != base:
             parts.append((value - base, lg.logic.exact(is_value(lg, k, low + i))))
-    g.exclude(f for _, f in parts)
+    lg.logic.exclude(f for _, f in parts)
     return g.combine(parts, base)
 
 
@@ -184,7 +184,7 @@ def _by_cases(lg: Legaliser, c: Form, cases: dict[int, Form], span: Span | None)
     for i, form in cases.items():
         if not (form.is_const and form.const == 0):
             parts.append((1, lg.logic.gate(is_value(lg, c, i), form, span)))
-    g.exclude(f for _, f in parts)
+    lg.logic.exclude(f for _, f in parts)
     result = g.combine(parts)
     lows, highs = [f.lo for f in cases.values()], [f.hi for f in cases.values()]
     return tighten(result, min(lows), max(highs), None)

@@ -26,7 +26,7 @@ them as the program's meaning does; two separate branches would both be switched
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -144,6 +144,9 @@ class PaperLogic(VariantLogic):
 
     def exact(self, c: Bool) -> Form:
         return self.number(c)
+
+    def exclude(self, forms: Iterable[Form]) -> None:
+        """Nothing: a 0 or 1 is two units that are open together, and inexact ones leak."""
 
     def at_least(self, d: Form, k: int | Fraction) -> Bool:
         """d >= k on a lattice of distance e: step((d - k) / e + 1/2)."""

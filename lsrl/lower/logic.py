@@ -9,7 +9,7 @@ large enough multiple of the falsity. Only where 0 or 1 itself is needed is it m
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -195,6 +195,10 @@ class ReluLogic:
         difference = g.combine([(1, a), (-1, b)])
         result = g.combine([(1, b), (1, self.gate(c, difference, span))])
         return tighten(result, min(a.lo, b.lo), max(a.hi, b.hi), None)
+
+    def exclude(self, forms: Iterable[Form]) -> None:
+        """Note that of forms that this logic switches at most one is not 0 at a time."""
+        self.graph.exclude(forms)
 
     def _light(self, c: Bool, most: float) -> Form:
         """The falsity, made exactly 0 or 1 first where its multiple by `most` would lose digits."""

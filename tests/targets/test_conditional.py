@@ -12,6 +12,8 @@ from agreement import compare
 
 import lsrl
 from lsrl.lower.conditional import CONSTANTS, VARIANTS
+from lsrl.targets import target as target_named
+from lsrl.targets.base import CompileOptions
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 HELD = [("linear-rnn", v) for v in VARIANTS[:3]] + [("gated-linear-rnn", v) for v in VARIANTS]
@@ -123,6 +125,16 @@ def test_a_choice_stays_between_its_branches(target: str, variant: str, constant
     )  # fmt: skip
     r = np.linspace(0.499, 0.501, 41)[None]
     assert np.abs(model.run_batch({"r": r}) - 0.5).max() <= 1.1e-3
+
+
+def test_no_two_units_of_a_step_of_the_papers_are_exclusive() -> None:
+    """Its two halves are open together, so the certificate must add up their errors and ranges."""
+    text = "input k: int in 1..30\ninput r: real in -2..3\noutput r / k"
+    program = lsrl.parse(text)
+    for constants, some in (("range", True), ("paper", False)):
+        options = CompileOptions("float64", conditional="direct", constants=constants)
+        compiled = target_named("linear-rnn").compile(program.graph, program.facts, options)
+        assert bool(compiled.atoms.families) == some
 
 
 def test_options_are_saved_with_the_model(tmp_path: Path) -> None:
