@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .targets import target
 from .version import __version__
 
 if TYPE_CHECKING:
@@ -35,8 +36,8 @@ Outputs, by column: {outputs}.
 ```python
 import lsrl
 model = lsrl.load_model(".")        # or, with torch and safetensors only:
-                                    # from {module} import LinearRNN
-                                    # model = LinearRNN.from_pretrained(".")
+                                    # from {module} import {class_name}
+                                    # model = {class_name}.from_pretrained(".")
 ```
 """
 
@@ -61,5 +62,6 @@ def model_card(model: CompiledModel) -> str:
         guard=model.certificate["guard"],
         inputs=", ".join(f"`{f.name}`: {f.type} in {f.lo}..{f.hi}" for f in program.inputs),
         outputs=", ".join(f"`{o.name}`: {program.graph.nodes[o.node].type}" for o in outputs),
+        class_name=target(model.target).class_name,
         module=f"modeling_{model.target.replace('-', '_')}",
     )

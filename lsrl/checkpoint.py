@@ -8,6 +8,7 @@ same bytes.
 from __future__ import annotations
 
 import json
+import math
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from .elaborate.modules import load_imports
 from .errors import CheckpointError, Diagnostic, LsrlError
 from .files import new_folder, write_all
 from .ir.types import Kind
+from .lower.assemble import shapes as layer_shapes
+from .lower.conditional import CONSTANTS, VARIANTS
 from .model import CompiledModel
 from .program import Program, load
 from .settle import settled_source
@@ -26,6 +29,7 @@ from .targets.base import CompileOptions
 from .version import __version__
 
 FORMAT = 1
+INFINITE = "inf"  # a bound or a tolerance without end
 DTYPES = {"float32": "<f4", "float64": "<f8"}
 
 
@@ -49,7 +53,28 @@ def save(model: CompiledModel, folder: Path, *, force: bool = False) -> None:
 
 
 def _json(data: Any) -> str:
-    return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
+    """JSON, which has no infinity: that is written as text."""
+    return json.dumps(_finite(data), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _finite(data: Any) -> Any:
+    if isinstance(data, dict):
+        return {k: _finite(v) for k, v in data.items()}
+    if isinstance(data, list | tuple):
+        return [_finite(v) for v in data]
+    return INFINITE if data == math.inf else data
+
+
+def _bounds(certificate: Any) -> Any:
+    """A certificate as it was before it was written."""
+    for part in ("bound", "tolerance"):
+        if isinstance(certificate, dict) and isinstance(values := certificate.get(part), dict):
+            certificate[part] = {k: _number(v) for k, v in values.items()}
+    return certificate
+
+
+def _number(value: Any) -> Any:
+    return math.inf if value == INFINITE else value
 
 
 def config(model: CompiledModel) -> dict[str, Any]:
@@ -62,6 +87,8 @@ def config(model: CompiledModel) -> dict[str, Any]:
         "dtype": options.dtype,
         "encoding": options.encoding,
         "profile": options.profile,
+        "conditional": options.conditional,
+        "constants": options.constants,
         "guard": float(options.guard),
         "tolerance": options.tolerance,
         "length": model.program.length,
@@ -135,18 +162,23 @@ def _assemble(place: Path, manifest: dict[str, Any]) -> CompiledModel:
     options = CompileOptions(
         manifest["dtype"],
         Fraction(str(manifest["guard"])),
-        manifest["tolerance"],
+        _number(manifest["tolerance"]),
         manifest["encoding"],
         manifest["profile"],
+        manifest["conditional"],
+        manifest["constants"],
     )
     if manifest["target"] not in TARGETS:
         message = f"its target `{manifest['target']}` is unknown here"
         raise _problem(place, message, f"the targets are: {', '.join(TARGETS)}")
     if options.dtype not in DTYPES:
         raise _problem(place, f"its dtype is {options.dtype!r}", "compile the program again")
+    if options.conditional not in (None, *VARIANTS) or options.constants not in CONSTANTS:
+        message = f"its conditional is {options.conditional!r} with {options.constants!r} constants"
+        raise _problem(place, message, "compile the program again")
     weights = _read_weights(place, manifest)
     symbols, certificate = (_read_json(place, f"{n}.json") for n in ("symbols", "certificate"))
-    shape = {"layers": manifest["layers"]}
+    certificate, shape = _bounds(certificate), {"layers": manifest["layers"]}
     model = CompiledModel(
         program, manifest["target"], options, weights, certificate, shape, symbols
     )
@@ -230,8 +262,6 @@ def _read_weights(place: Path, manifest: dict[str, Any]) -> dict[str, Any]:
 def expected_shapes(layers: list[list[int]]) -> dict[str, tuple[int, ...]]:
     """Names and shapes of all weights that are not empty."""
     shapes: dict[str, tuple[int, ...]] = {}
-    for i, (n, p, m) in enumerate(layers):
-        every = {"A": (p, p), "B": (p, n), "b": (p,), "s0": (p,)}
-        every |= {"C": (m, p), "D": (m, n), "d": (m,)}
-        shapes |= {f"layers.{i}.{k}": s for k, s in every.items() if all(s)}
+    for i, sizes in enumerate(layers):
+        shapes |= {f"layers.{i}.{k}": s for k, s in layer_shapes(*sizes).items() if all(s)}
     return shapes

@@ -7,7 +7,7 @@ is ahead by at least 1; reals, and wider integers, stay numbers.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,8 @@ import numpy as np
 from .ir.types import Kind
 
 if TYPE_CHECKING:
-    from .program import Program
+    from .analysis.ranges import Fact
+    from .ir.nodes import Graph
 
 MOST_VALUES = 256
 
@@ -41,10 +42,10 @@ def one_hot_values(kind: Kind, lo: Any, hi: Any) -> bool:
     return kind is not Kind.REAL and hi - lo < MOST_VALUES
 
 
-def input_columns(program: Program, encoding: str) -> list[Columns]:
+def input_columns(graph: Graph, encoding: str) -> list[Columns]:
     """The model's input, field by field."""
     result = []
-    for f in program.inputs:
+    for f in graph.inputs:
         values = None
         if encoding == "onehot" and one_hot_values(f.type.kind, f.lo, f.hi):
             values = tuple(range(int(f.lo), int(f.hi) + 1))
@@ -52,9 +53,9 @@ def input_columns(program: Program, encoding: str) -> list[Columns]:
     return result
 
 
-def output_values(program: Program, n: int) -> tuple[int, int]:
+def output_values(graph: Graph, facts: Sequence[Fact], n: int) -> tuple[int, int]:
     """The values of an output node: those of its type, or else of its range."""
-    type, fact = program.graph.nodes[n].type, program.facts[n]
+    type, fact = graph.nodes[n].type, facts[n]
     if type.kind is Kind.BOOL:
         return 0, 1
     if type.kind is Kind.ENUM:
@@ -62,12 +63,12 @@ def output_values(program: Program, n: int) -> tuple[int, int]:
     return int(np.ceil(fact.low)), int(np.floor(fact.high))
 
 
-def output_columns(program: Program, encoding: str) -> list[Columns]:
+def output_columns(graph: Graph, facts: Sequence[Fact], encoding: str) -> list[Columns]:
     """The model's output, field by field."""
     result = []
-    for o in program.graph.outputs:
-        type, values = program.graph.nodes[o.node].type, None
-        lo, hi = output_values(program, o.node) if type.kind is not Kind.REAL else (0, 0)
+    for o in graph.outputs:
+        type, values = graph.nodes[o.node].type, None
+        lo, hi = output_values(graph, facts, o.node) if type.kind is not Kind.REAL else (0, 0)
         if encoding == "onehot" and one_hot_values(type.kind, lo, hi):
             values = tuple(range(lo, hi + 1))
         result.append(Columns(o.name, type.size, bool(type.shape), type.kind, values))

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from .backends import Runner, backend, default_backend
-from .encoding import errors, input_columns, output_columns
+from .encoding import Columns, errors, input_columns, output_columns
 from .errors import InputError
 from .program import Program, one_or_named
 from .targets import target
@@ -57,11 +57,16 @@ class CompiledModel:
 
     @property
     def input_size(self) -> int:
-        return sum(c.width for c in input_columns(self.program, self.options.encoding))
+        return sum(c.width for c in input_columns(self.program.graph, self.options.encoding))
 
     @property
     def output_size(self) -> int:
-        return sum(c.width for c in output_columns(self.program, self.options.encoding))
+        return sum(c.width for c in self._output_columns)
+
+    @property
+    def _output_columns(self) -> list[Columns]:
+        program = self.program
+        return output_columns(program.graph, program.facts, self.options.encoding)
 
     @property
     def report(self) -> ModelReport:
@@ -118,7 +123,7 @@ class CompiledModel:
 
     def errors(self, raw: Mapping[str, Any], meant: Mapping[str, Any]) -> dict[str, Any]:
         """How far the model's numbers are off what the program means; see `encoding.errors`."""
-        return errors(output_columns(self.program, self.options.encoding), raw, meant)
+        return errors(self._output_columns, raw, meant)
 
     def runner(self, name: str | None = None) -> Runner:
         """The model loaded into a backend: "numpy" (the target's equations), "torch", ..."""

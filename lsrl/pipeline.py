@@ -5,18 +5,12 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any
 
-from .analysis.ranges import Fact
-from .encoding import output_columns
 from .errors import Diagnostic, OptionError, UnsupportedError
-from .ir.types import Kind
 from .model import CompiledModel
 from .program import GUARD, Program
 from .targets import TARGETS
 from .targets import target as target_named
-from .targets.base import Compiled, CompileOptions, Support
-
-INTEGER_TOLERANCE = 0.25
-REAL_TOLERANCE = 1e-3
+from .targets.base import Compiled, CompileOptions, Support, tolerances
 
 
 def compile(
@@ -38,7 +32,10 @@ def compile(
     """Compile a program to the weights of a target, and verify it briefly.
 
     `guard` is the half-width of the band around equality in which a comparison of reals is
-    undetermined; `tolerance` the error allowed in real outputs (default: 1e-3 of their range).
+    undetermined; `tolerance` the error allowed in real outputs (default: 1e-3 of their range), and
+    an infinite one lifts the limit of 0.25 of the others too. `conditional` is one of the paper's
+    five ways to make choices (default: the smallest that the target has), `constants` whether
+    their constants follow from the ranges ("range") or are the paper's ("paper").
     Raises `UnsupportedError` for what the target cannot hold or not precisely enough, `OptionError`
     for options that it does not have, `VerificationError` should the model be wrong.
     """
@@ -93,30 +90,10 @@ def support(program: Program) -> dict[str, Support]:
     return {n: t.support(program.graph, program.facts, options) for n, t in TARGETS.items()}
 
 
-def tolerances(program: Program, tolerance: float | None, encoding: str) -> list[float]:
-    """The error allowed in each column of the output: 0.25 for what is rounded and for logits, else
-    `tolerance`, by default 1e-3 of the output's range."""
-    result = []
-    for output, columns in zip(
-        program.graph.outputs, output_columns(program, encoding), strict=True
-    ):
-        allowed = INTEGER_TOLERANCE
-        if columns.kind is Kind.REAL:
-            extent = _extent(program.facts[output.node])
-            allowed = tolerance if tolerance is not None else REAL_TOLERANCE * extent
-        result += [allowed] * columns.width
-    return result
-
-
-def _extent(fact: Fact) -> float:
-    """The width of a range; of a constant's, its magnitude."""
-    return fact.high - fact.low or abs(fact.high)
-
-
 def check_precision(program: Program, compiled: Compiled, options: CompileOptions) -> None:
     """Raises `UnsupportedError` where the certificate does not reach the tolerance."""
     problems = []
-    allowed = tolerances(program, options.tolerance, options.encoding)
+    allowed = tolerances(program.graph, program.facts, options.tolerance, options.encoding)
     for bound, most, name in zip(compiled.bounds, allowed, compiled.machine.outputs, strict=True):
         if not bound.error <= max(most, 0.0):
             message = (
@@ -124,6 +101,7 @@ def check_precision(program: Program, compiled: Compiled, options: CompileOption
             )
             message += f"the tolerance {most:.2g}; most of it arises here"
             wider = "" if options.dtype == "float64" else "--dtype float64, "
+            wider += "--constants range, " * (options.constants == "paper")
             help = f"use {wider}a larger --tolerance, a shorter --length or narrower bounds"
             problems.append(Diagnostic("E804", message, bound.span, help))
     if problems:
@@ -134,7 +112,7 @@ def certificate(program: Program, compiled: Compiled, options: CompileOptions) -
     """The promise that goes with the weights."""
     names = list(dict.fromkeys(compiled.machine.outputs))
     errors = dict.fromkeys(names, 0.0)
-    allowed = tolerances(program, options.tolerance, options.encoding)
+    allowed = tolerances(program.graph, program.facts, options.tolerance, options.encoding)
     for bound, name in zip(compiled.bounds, compiled.machine.outputs, strict=True):
         errors[name] = max(errors[name], bound.error)
     return {

@@ -117,15 +117,15 @@ class Program:
 
     def stacked(self, batch: Mapping[str, Any], encoding: str = "number") -> Any:
         """Fields side by side, as a model reads them: `[B, T, input size]`, float64."""
-        return encode(input_columns(self, encoding), batch)
+        return encode(input_columns(self.graph, encoding), batch)
 
     def split(self, y: Any, encoding: str = "number") -> dict[str, Any]:
         """A model's numbers `[..., output size]` by output name; see `encoding.split`."""
-        return split(output_columns(self, encoding), y)
+        return split(output_columns(self.graph, self.facts, encoding), y)
 
     def rounded(self, outputs: Mapping[str, Any], encoding: str = "number") -> dict[str, Any]:
         """Integers, enumerations and booleans rounded to their nearest value."""
-        return rounded(output_columns(self, encoding), outputs)
+        return rounded(output_columns(self.graph, self.facts, encoding), outputs)
 
     def __repr__(self) -> str:
         settings = "".join(f", {k}={v}" for k, v in self.params.items())

@@ -6,12 +6,27 @@ from string import Template
 from typing import Any
 
 from lsrl.targets import target
-from lsrl.targets.cell import Cell, Sum, render
+from lsrl.targets.cell import Cell, Concat, Sum, render
 
 LINEAR = "{value} @ self.{weight}.T"
 RELU = "torch.relu({})"
 EQUATIONS = (
     "s_t = A s_{t-1} + B x_t + b,  y_t = relu(C s_t + D x_t + d); the last layer has no relu."
+)
+SHAPES = "x_t [n], s_t [p], y_t [m]; A [p, p], B [p, n], b [p], C [m, p], D [m, n], d [m], s_0 [p]."
+GATED_EQUATIONS = (
+    "s_t = A s_{t-1} + B x_t + b,\n    "
+    "y_t = [relu(C s_t + D x_t + d); (E s_t + F x_t + e) * (G s_t + H x_t + g)];\n    "
+    "the last layer is C s_t + D x_t + d."
+)
+GATED_SHAPES = (
+    "x_t [n], s_t [p], y_t [m + q]; A [p, p], B [p, n], b [p], s_0 [p]; C [m, p], D [m, n], d [m];"
+    "\n    E, G [q, p], F, H [q, n], e, g [q]."
+)
+GATED_WEIGHTS = "".join(
+    f"\n        self.{name} = nn.Parameter(torch.zeros({shape}))"
+    for names in ("EFe", "GHg")
+    for name, shape in zip(names, ("q, p", "q, n", "q"), strict=True)
 )
 
 MODULE = Template('''"""$title
@@ -20,8 +35,8 @@ $doc
 
 Written by LSRL $version from program.lsrl; it needs torch and safetensors only.
 
-    from $module import LinearRNN
-    model = LinearRNN.from_pretrained(".")
+    from $module import $name
+    model = $name.from_pretrained(".")
     with torch.no_grad():
         y, state = model(x)        # x [B, T, $n], $dtype -> y [B, T, $m]
         y_t, state = model.step(x_t, state)
@@ -44,10 +59,10 @@ from torch import nn
 class Layer(nn.Module):
     """$equations
 
-    x_t [n], s_t [p], y_t [m]; A [p, p], B [p, n], b [p], C [m, p], D [m, n], d [m], s_0 [p].
+    $shapes
     """
 
-    def __init__(self, n, p, m, last=False):
+    def __init__(self, n, p, m$products, last=False):
         super().__init__()
         self.last = last
         self.A = nn.Parameter(torch.zeros(p, p))
@@ -56,10 +71,10 @@ class Layer(nn.Module):
         self.s0 = nn.Parameter(torch.zeros(p))
         self.C = nn.Parameter(torch.zeros(m, p))
         self.D = nn.Parameter(torch.zeros(m, n))
-        self.d = nn.Parameter(torch.zeros(m))
+        self.d = nn.Parameter(torch.zeros(m))$weights
 
     def forward(self, x, s):
-        """x [B, T, n] and the state s [B, p] to y [B, T, m] and the state after the last step."""
+        """x [B, T, n] and the state s [B, p] to y [B, T, $width] and the last state."""
         added = $added
         states = []
         if self.A.numel():
@@ -72,11 +87,10 @@ class Layer(nn.Module):
 
     def read(self, x, s):
         """y_t from x_t and s_t."""
-        y = $out
-        return y if self.last else torch.relu(y)
+        $read
 
 
-class LinearRNN(nn.Module):
+class $name(nn.Module):
     """Layers one after the other; the last one is linear."""
 
     def __init__(self, layers):
@@ -122,11 +136,14 @@ def emit_module(model: Any) -> str:
     """The module's source text. The same model gives the same text."""
     from lsrl import __version__
 
-    cell: Cell = target(model.target).cell
+    chosen = target(model.target)
+    cell: Cell = chosen.cell
+    gated = isinstance(cell.out, Concat)
     always = lambda name: True
     names = model.program
     return MODULE.substitute(
-        title="A linear RNN, compiled from program.lsrl.",
+        title=f"A {'gated ' * gated}linear RNN, compiled from program.lsrl.",
+        name=chosen.class_name,
         doc=(names.doc or "A compiled LSRL program.").replace("\\", "\\\\").replace('"""', "'''"),
         version=__version__,
         module=f"modeling_{model.target.replace('-', '_')}",
@@ -138,8 +155,25 @@ def emit_module(model: Any) -> str:
         outputs=", ".join(
             f"{o.name} ({names.graph.nodes[o.node].type})" for o in names.graph.outputs
         ),
-        equations=EQUATIONS,
+        equations=GATED_EQUATIONS if gated else EQUATIONS,
+        shapes=GATED_SHAPES if gated else SHAPES,
+        products=", q" * gated,
+        weights=GATED_WEIGHTS * gated,
+        width="m + q" if gated else "m",
         added=render(Sum(cell.next.terms[1:]), always, LINEAR, RELU),
         recurrent=render(cell.next.terms[0], always, LINEAR, RELU),
-        out=render(cell.without_activation().out, always, LINEAR, RELU),
+        read=_read(cell),
     )
+
+
+def _read(cell: Cell) -> str:
+    """The body of `read`: the last layer is linear."""
+    always = lambda name: True
+    linear = render(cell.without_activation().out, always, LINEAR, RELU)
+    lines = [f"y = {linear}", "return y if self.last else torch.relu(y)"]
+    if isinstance(cell.out, Concat):
+        branches = [render(p, always, LINEAR, RELU) for p in cell.out.parts[1:]]
+        lines[1:] = ["if self.last:", "    return y"]
+        lines += [f"products = {b}" for b in branches]
+        lines += ["return torch.cat((torch.relu(y), products), dim=-1)"]
+    return "\n        ".join(lines)

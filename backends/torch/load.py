@@ -6,6 +6,8 @@ from typing import Any
 
 import torch
 
+from lsrl.targets import target
+
 from .emit import emit_module
 from .stock import class_name, emit_stock, is_stock
 
@@ -48,7 +50,8 @@ class TorchRunner:
         namespace: dict[str, Any] = {"__name__": "lsrl_emitted"}
         exec(compile(emit_module(model), "<emitted>", "exec"), namespace)
         weights = {name: torch.from_numpy(w) for name, w in model.weights.items()}
-        self.module = namespace["LinearRNN"].from_weights(model.shape["layers"], weights)
+        name = target(model.target).class_name
+        self.module = namespace[name].from_weights(model.shape["layers"], weights)
 
     @torch.no_grad()
     def run(self, x: Any) -> Any:

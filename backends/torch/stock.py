@@ -111,9 +111,9 @@ def emit_stock(model: Any) -> str:
         length=program.length,
         layers=shape["num_layers"],
         hidden=shape["hidden_size"],
-        inputs=_columns(input_columns(program, encoding), [f.type for f in program.inputs]),
+        inputs=_columns(input_columns(program.graph, encoding), [f.type for f in program.inputs]),
         outputs=_columns(
-            output_columns(program, encoding),
+            output_columns(program.graph, program.facts, encoding),
             [program.graph.nodes[o.node].type for o in program.graph.outputs],
         ),
         reading=READINGS[encoding],

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 @options.guard
 @click.option(
     "--tolerance",
-    type=options.Finite(0, min_open=True),
+    type=options.Tolerance(0, min_open=True),
     metavar="E",
-    help="The error allowed in real outputs (default: 1e-3 of their range).",
+    help="The error allowed in real outputs (default: 1e-3 of their range); inf: any.",
 )
 @click.option(
     "--encoding",
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     help="Of the weights: exact.",
 )
 @click.option("--no-verify", is_flag=True, help="Do not check the model before writing it.")
+@options.conditional
 @options.force("a checkpoint")  # fmt: skip
 def compile_command(
     file: str, target: str, folder: str, params: dict[str, Any], length: int | None,

@@ -18,10 +18,20 @@ _WORD = re.compile(r'"(?:[^"\\]|\\.)*"|(?<![\w.])[A-Za-z_]\w*')
 _CONSTANTS = {"true", "false", "null", "True", "False"}
 
 
-class Finite(click.FloatRange):
-    """A number that is neither infinite nor NaN."""
+class Tolerance(click.FloatRange):
+    """A number, which may be infinite but not NaN."""
 
     name = "number"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        number = super().convert(value, param, ctx)
+        if math.isnan(number):
+            self.fail(f"{value!r} is not a number.", param, ctx)
+        return number
+
+
+class Finite(Tolerance):
+    """A number that is neither infinite nor NaN."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         number = super().convert(value, param, ctx)
@@ -127,6 +137,20 @@ def dtype(function: Function) -> Function:
         "--dtype", default="float32", show_default=True, metavar="TYPE",
         help="Of the weights: float32 or float64.",
     )(function)  # fmt: skip
+
+
+def conditional(function: Function) -> Function:
+    """`--conditional` and `--constants`, how choices are made."""
+    variant = click.option(
+        "--conditional", metavar="NAME",
+        help="Make choices as the paper does: direct, optimized, step_optimized, multiplicative, "
+        "multiplicative_optimized (default: the smallest that the target has).",
+    )  # fmt: skip
+    constants = click.option(
+        "--constants", default="range", show_default=True, metavar="NAME",
+        help="Of choices and comparisons: range, or the paper's: paper.",
+    )  # fmt: skip
+    return variant(constants(function))
 
 
 def read_data(given: str | None) -> Any:

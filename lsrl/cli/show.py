@@ -35,10 +35,11 @@ STAGES = ("ast", "ir", "optimised", "atoms", "layers", "weights")  # as in lsrl.
 )
 @options.dtype
 @options.guard
+@options.conditional
 @click.pass_context  # fmt: skip
 def show_command(
-    ctx: click.Context, file: str, stage: str, form: str | None, params: dict[str, Any],
-    length: int | None, target: str, dtype: str, guard: float | None,
+    ctx: click.Context, /, file: str, stage: str, form: str | None, params: dict[str, Any],
+    length: int | None, target: str, dtype: str, guard: float | None, **choices: Any,
 ) -> Reply:  # fmt: skip
     """Print a stage of the compiler.
 
@@ -52,7 +53,7 @@ def show_command(
 
     form = form or ("json" if ctx.obj.json else "text")
     program = load(file, params, length)
-    chosen = CompileOptions(dtype=dtype, guard=Fraction(str(guard or GUARD)))
+    chosen = CompileOptions(dtype=dtype, guard=Fraction(str(guard or GUARD)), **choices)
     content = show(program, stage, form, target=target, options=chosen)
     text = json.dumps(content, ensure_ascii=False) if form == "json" else content
     return Reply({"stage": stage, "format": form, form: content}, [text.removesuffix("\n")])

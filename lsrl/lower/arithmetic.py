@@ -11,26 +11,16 @@ from typing import TYPE_CHECKING, Any
 from ..analysis.lattice import gcd
 from ..ir.nodes import Node
 from ..source import Span
+from . import squares
 from .atoms import Form, constant, exact_in, tighten
-from .logic import Boolean
 
 if TYPE_CHECKING:
     from .legalise import Legaliser
 
 MAX_TABLE = 1 << 16
 MAX_STEPS = 16  # digits of a remainder that are found in one layer
-
-
-def choose(lg: Legaliser, c: Boolean, a: Form, b: Form, span: Span | None) -> Form:
-    """a where c holds, else b: b plus a gated difference; stays between them inside the guard."""
-    g = lg.atoms
-    if b.is_const and b.const == 0:
-        return lg.logic.gate(c, a, span)
-    if a.is_const and a.const == 0:
-        return lg.logic.gate(c.negated(), b, span)
-    difference = lg.difference(a, b)
-    result = g.combine([(1, b), (1, lg.logic.gate(c, difference, span))])
-    return tighten(result, min(a.lo, b.lo), max(a.hi, b.hi), None)
+MAX_CASES = 4096
+SHORT_TABLE = 8  # up to which hinges that are no binary numbers lose no digits to speak of
 
 
 def larger(lg: Legaliser, a: Form, b: Form, sign: int) -> Form:
@@ -129,7 +119,7 @@ def _by_indicators(lg: Legaliser, k: Form, wanted: Sequence[Fraction], low: int)
     for i, value in enumerate(wanted):
         if value != base:
             parts.append((value - base, lg.logic.exact(is_value(lg, k, low + i))))
-    g.exclude(f for _, f in parts)
+    lg.logic.exclude(f for _, f in parts)
     return g.combine(parts, base)
 
 
@@ -174,7 +164,8 @@ def _levels(quotient: int, b: int) -> int:
 
 
 def product(lg: Legaliser, a: Form, b: Form, node: Node) -> Form:
-    """a * b: by a constant, a gate where one is 0 or 1, by cases or by squares for integers."""
+    """a * b: by a constant, a gate where one is 0 or 1, the target's own product, by cases or by
+    squares for integers, by approximated squares for reals."""
     g = lg.atoms
     if a.is_const or b.is_const:
         (c, x) = (a, b) if a.is_const else (b, a)
@@ -185,20 +176,18 @@ def product(lg: Legaliser, a: Form, b: Form, node: Node) -> Form:
     narrow = min((f for f in (a, b) if f.is_integral), key=lambda f: f.width, default=None)
     if lg.logic.has_steps and narrow is not None and len(integers(narrow)) <= 4096:
         return _by_steps(lg, narrow, b if narrow is a else a, node.span)
+    if lg.logic.multiplies:
+        return g.product(a, b, node.span)
     if a.is_integral and b.is_integral:
         cases = min(len(integers(a)), len(integers(b)))
-        squares = len(integers(g.combine([(1, a), (1, b)])))
-        squares += len(integers(g.combine([(1, a), (-1, b)])))
-        if squares <= 4 * cases:
+        entries = len(integers(g.combine([(1, a), (1, b)])))
+        entries += len(integers(g.combine([(1, a), (-1, b)])))
+        if entries <= 4 * cases:
             return _by_squares(lg, a, b, node.span)
     for c, x in sorted(((a, b), (b, a)), key=lambda p: p[0].width):
-        if c.is_integral and len(integers(c)) <= 4096:
+        if c.is_integral and len(integers(c)) <= MAX_CASES:
             return _by_cases(lg, c, {i: g.combine([(i, x)]) for i in integers(c)}, node.span)
-    from .legalise import Unsupported
-
-    message = "a product of two values that are not constant and not bounded integers"
-    help = "this target has no gate; make one factor a constant, a boolean or a bounded integer"
-    raise Unsupported(message, help, node.span, "E802")
+    return squares.product(lg, a, b, node.span)
 
 
 def _by_steps(lg: Legaliser, c: Form, x: Form, span: Span | None) -> Form:
@@ -214,12 +203,12 @@ def _by_steps(lg: Legaliser, c: Form, x: Form, span: Span | None) -> Form:
 def _by_squares(lg: Legaliser, a: Form, b: Form, span: Span | None) -> Form:
     """((a + b)^2 - (a - b)^2) / 4, each square a table."""
     g = lg.atoms
-    squares = []
+    parts = []
     for sign in (1, -1):
         s = g.combine([(1, a), (sign, b)])
         values = [Fraction(i * i) for i in integers(s)]
-        squares.append((Fraction(sign, 4), tabulate(lg, s, values, integers(s)[0], span)))
-    return g.combine(squares)
+        parts.append((Fraction(sign, 4), tabulate(lg, s, values, integers(s)[0], span)))
+    return g.combine(parts)
 
 
 def _by_cases(lg: Legaliser, c: Form, cases: dict[int, Form], span: Span | None) -> Form:
@@ -229,7 +218,7 @@ def _by_cases(lg: Legaliser, c: Form, cases: dict[int, Form], span: Span | None)
     for i, form in cases.items():
         if not (form.is_const and form.const == 0):
             parts.append((1, lg.logic.gate(is_value(lg, c, i), form, span)))
-    g.exclude(f for _, f in parts)
+    lg.logic.exclude(f for _, f in parts)
     result = g.combine(parts)
     lows, highs = [f.lo for f in cases.values()], [f.hi for f in cases.values()]
     return tighten(result, min(lows), max(highs), None)
@@ -263,12 +252,23 @@ def quotient(lg: Legaliser, a: Form, b: Form, node: Node) -> Form:
     if a.is_const:
         table = [Fraction(a.const) / i if i else Fraction(0) for i in values]
         return tabulate(lg, b, table, values[0], node.span)
-    if len(values) > 4096:
+    if lg.logic.multiplies and 2 < len(values) <= MAX_CASES:
+        return g.product(a, _inverse(lg, b, node.span), node.span)
+    if len(values) > MAX_CASES:
         from .legalise import Unsupported
 
         message = f"a division by an integer of {len(values):,} values"
         raise Unsupported(message, "declare a smaller range for the divisor", node.span, "E802")
     return _by_cases(lg, b, {i: g.combine([(Fraction(1, i), a)]) for i in values if i}, node.span)
+
+
+def _inverse(lg: Legaliser, b: Form, span: Span | None) -> Form:
+    """1 / b for an integer b that is not 0 (where 0 lies in its range: 0)."""
+    values = integers(b)
+    table = [Fraction(1, i) if i else Fraction(0) for i in values]
+    if len(values) <= SHORT_TABLE:
+        return tabulate(lg, b, table, values[0], span)
+    return tighten(_by_indicators(lg, b, table, values[0]), -1.0, 1.0, None)
 
 
 def common_step(step: Fraction | None, value: int | Fraction) -> Fraction | None:

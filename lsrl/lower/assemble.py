@@ -13,8 +13,8 @@ Weights = dict[str, Any]
 
 def assemble(machine: Layered, dtype: str) -> Weights:
     """Weights by name, `layers.<i>.<name>`: A `[p, p]`, B `[p, n]`, b `[p]`, s0 `[p]`, C `[m, p]`,
-    D `[m, n]`, d `[m]`, for a layer of p state lanes, n inputs and m units. Empty ones are left
-    out.
+    D `[m, n]`, d `[m]`, for a layer of p state lanes, n inputs and m units that are no products; E,
+    F, e and G, H, g likewise for the two factors of its q products. Empty ones are left out.
     """
     weights: Weights = {}
     for i, layer in enumerate(machine.layers):
@@ -25,20 +25,33 @@ def assemble(machine: Layered, dtype: str) -> Weights:
 
 
 def _layer(layer: Layer) -> dict[str, Any]:
-    p, n, m = len(layer.lanes), len(layer.inputs), len(layer.units)
-    shapes = {"A": (p, p), "B": (p, n), "b": (p,), "s0": (p,), "C": (m, p), "D": (m, n), "d": (m,)}
-    arrays = {name: np.zeros(shape) for name, shape in shapes.items()}
+    p, n, q = len(layer.lanes), len(layer.inputs), layer.products
+    arrays = {name: np.zeros(s) for name, s in shapes(n, p, len(layer.units) - q, q).items()}
     for i, lane in enumerate(layer.lanes):
         for j, c in lane.row.items():
             arrays["A"][i, j] = float(c)
-        _fill(lane.added, arrays, i, "B", "b")
+        _fill(lane.added, arrays, i, ("", "B", "b"))
         arrays["s0"][i] = float(lane.init)
+    m = len(layer.units) - q
     for i, unit in enumerate(layer.units):
-        _fill(unit.affine, arrays, i, "D", "d")
+        if unit.factor is None:
+            _fill(unit.affine, arrays, i, ("C", "D", "d"))
+        else:
+            _fill(unit.affine, arrays, i - m, ("E", "F", "e"))
+            _fill(unit.factor, arrays, i - m, ("G", "H", "g"))
     return arrays
 
 
-def _fill(affine: Affine, arrays: dict[str, Any], i: int, matrix: str, bias: str) -> None:
+def shapes(n: int, p: int, m: int, q: int = 0) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of the weights of a layer, empty ones included."""
+    found: dict[str, tuple[int, ...]] = {"A": (p, p), "B": (p, n), "b": (p,), "s0": (p,)}
+    for names, rows in (("CDd", m), ("EFe", q), ("GHg", q)):
+        found |= {names[0]: (rows, p), names[1]: (rows, n), names[2]: (rows,)}
+    return found
+
+
+def _fill(affine: Affine, arrays: dict[str, Any], i: int, names: tuple[str, str, str]) -> None:
+    """Row i of the matrices that read s and x, and of the bias."""
     for (kind, j), c in affine.row.items():
-        arrays[matrix if kind == "x" else "C"][i, j] = float(c)
-    arrays[bias][i] = float(affine.const)
+        arrays[names[1] if kind == "x" else names[0]][i, j] = float(c)
+    arrays[names[2]][i] = float(affine.const)

@@ -71,6 +71,8 @@ class Atom:
     `fuzzy`: it follows a comparison of reals, and lies between its values inside the guard band.
     `index` is the column of an input. A unit of a gated machine applies `op` to the forms `args`,
     by role; a previous value is that of the atom `of`, one step ago.
+    `index` is the column of an input; `factor` what a product multiplies `form` by. A realisation
+    that only approximates what it stands for enters its error as `approximation`.
     """
 
     kind: AtomKind
@@ -88,6 +90,13 @@ class Atom:
     fuzzy: bool = False
     label: str = ""
     span: Span | None = field(default=None, compare=False, repr=False)
+    factor: Form | None = None
+    approximation: float = 0.0
+
+    @property
+    def operands(self) -> tuple[Form, ...]:
+        """The forms that a unit of a layer is computed from: of a ReLU one, of a product two."""
+        return tuple(f for f in (self.form, self.factor) if f is not None)
 
 
 @dataclass
@@ -128,6 +137,15 @@ class AtomGraph:
         self.cache: dict[Any, Any] = {}  # what booleans have been made into
         self._relus: dict[tuple[Any, ...], int] = {}
         self._known: dict[tuple[tuple[int, int], ...], tuple[float, float]] = {}
+
+    @property
+    def signature(self) -> tuple[Any, ...]:
+        """What identifies the graph: atoms by their operands, states by what they add, outputs."""
+        return (
+            *((a.kind, *(f.key for f in a.operands)) for a in self.atoms),
+            *(lane.added.key for group in self.groups for lane in group.lanes),
+            *(f.key for forms in self.outputs.values() for f in forms),
+        )
 
     # Ranges that are known of combinations of atoms
 
@@ -175,25 +193,48 @@ class AtomGraph:
         *,
         saturating: bool = False,
         boolean: bool = False,
+        fuzzy: bool = False,
+        kept: bool = False,
+        approximation: float = 0.0,
         span: Span | None = None,
     ) -> Form:
         """max(form, 0): the form itself or 0 where its range says so, else one atom.
 
         `saturating`: outside of the guard band errors of the form do not show in the result.
-        `boolean`: moreover the result is then 0 or 1.
+        `boolean`: moreover the result is then 0 or 1. `fuzzy`: it follows a comparison of reals.
+        `kept`: an atom in any case. `approximation`: how far the form may be from what it means.
         """
-        if form.lo >= 0:
+        if form.lo >= 0 and (form.is_const or not kept):
             return form
-        if form.hi <= 0:
+        if form.hi <= 0 and (form.is_const or not kept):
             return constant(0)
-        key = (*form.key, saturating, boolean)
+        key = (*form.key, saturating, boolean, fuzzy, approximation)
         if key not in self._relus:
             step = Fraction(1) if boolean else form.step
-            fuzzy = self.is_fuzzy(form) or (saturating and form.step is None)
-            hi = min(form.hi, 1.0) if boolean else form.hi
+            fuzzy |= self.is_fuzzy(form) or (saturating and form.step is None)
+            hi = min(form.hi, 1.0) if boolean else max(form.hi, 0.0)
             atom = Atom(
-                AtomKind.RELU, 0.0, hi, step, form, saturating=saturating, fuzzy=fuzzy, span=span
-            )
+                AtomKind.RELU, 0.0, hi, step, form, saturating=saturating, fuzzy=fuzzy, span=span,
+                approximation=approximation,
+            )  # fmt: skip
+            self._relus[key] = self.add(atom)
+        return self.atom_form(self._relus[key])
+
+    def product(self, a: Form, b: Form, span: Span | None = None) -> Form:
+        """a * b: linear where one is constant, else one atom."""
+        if a.is_const or b.is_const:
+            return self.combine([(a.const, b) if a.is_const else (b.const, a)])
+        a, b = sorted((a, b), key=lambda f: repr(f.key))
+        key = ("product", a.key, b.key)
+        if key not in self._relus:
+            ends = [x * y for x in (a.lo, a.hi) for y in (b.lo, b.hi)]
+            low = max(min(ends), 0.0) if a.key == b.key else min(ends)
+            step = None if a.step is None or b.step is None else gcd([a.step * b.step])
+            fuzzy = self.is_fuzzy(a) or self.is_fuzzy(b)
+            atom = Atom(
+                AtomKind.PRODUCT, low, max(ends), None if fuzzy else step, a,
+                fuzzy=fuzzy, span=span, factor=b,
+            )  # fmt: skip
             self._relus[key] = self.add(atom)
         return self.atom_form(self._relus[key])
 

@@ -4,6 +4,7 @@
 
 (Petrov et al. 2024, section 3: a linear RNN layer followed by a ReLU MLP; lanes without memory,
 whose rows of A are zero, enter through D instead of taking up state.) The last layer has no ReLU.
+Where the target has products, units of a layer after the ReLU units are products of two forms.
 A value that a later layer needs is carried through the layers between by a unit of its own: as it
 is where it is never negative, shifted by its lower bound otherwise. Where fewer combinations are
 needed later than they have parts, the combinations are carried.
@@ -21,6 +22,7 @@ from .atoms import AtomGraph, AtomKind, Coefficient, Form, exact_in, primitive
 from .schedule import Schedule
 
 NEGLIGIBLE = 2.0**-45
+_OPERANDS = ("relu", "factor")  # names of the readers of an atom's operands
 Source = tuple[str, int]  # ("x", column of the layer's input) or ("s", lane of the layer's state)
 Row = dict[Source, Coefficient]
 
@@ -35,7 +37,8 @@ class Affine:
 
 @dataclass(frozen=True)
 class Unit:
-    """One output of a layer: relu(affine) (the last layer: affine). `form` is its ideal value."""
+    """One output of a layer: relu(affine), or affine * factor where there is a factor (in the last
+    layer: affine). `form` is its ideal value."""
 
     affine: Affine
     form: Form
@@ -43,6 +46,7 @@ class Unit:
     saturating: bool = False
     span: Span | None = None
     atom: int = -1
+    factor: Affine | None = None
 
 
 @dataclass(frozen=True)
@@ -65,9 +69,14 @@ class Layer:
 
     @property
     def parameters(self) -> int:
-        """Entries of A, B, b, C, D, d and of the initial state."""
+        """Entries of A, B, b, C, D, d, of the initial state, and twice as many a product."""
         p, n, m = len(self.lanes), len(self.inputs), len(self.units)
-        return p * (p + n + 2) + m * (p + n + 1)
+        return p * (p + n + 2) + (m + self.products) * (p + n + 1)
+
+    @property
+    def products(self) -> int:
+        """How many units are products. They come last."""
+        return sum(unit.factor is not None for unit in self.units)
 
 
 @dataclass
@@ -150,9 +159,8 @@ class _Layout:
     def _readers(self) -> dict[tuple[str, int], _Reader]:
         result = {}
         for a, at in self.plan.relus.items():
-            form = self.graph.atoms[a].form
-            assert form is not None
-            result["relu", a] = self._reader(at, form)
+            for k, form in enumerate(self.graph.atoms[a].operands):
+                result[_OPERANDS[k], a] = self._reader(at, form)
         for g, at in self.plan.groups.items():
             for i in self.plan.lanes[g]:
                 form = self.graph.groups[g].lanes[i].added
@@ -257,20 +265,27 @@ class _Layout:
             layer.units.append(Unit(Affine(reader.known, reader.const), reader.form, name))
 
     def _units(self, layer: Layer, number: int) -> tuple[list[Form], dict[int, Row]]:
-        """ReLU atoms of this layer and carriers; returns the next layer's inputs."""
-        arrived: dict[int, Row] = {}
-        for a, at in self.plan.relus.items():
-            if at != number:
-                continue
-            reader = self.readers.pop(("relu", a))
-            assert not reader.pending
-            atom = self.graph.atoms[a]
-            arrived[a] = {("x", len(layer.units)): 1}
-            affine = Affine(reader.known, reader.const)
-            form = self.graph.atom_form(a)
-            layer.units.append(Unit(affine, form, atom.label, atom.saturating, atom.span, a))
+        """ReLU atoms of this layer, carriers, products; returns the next layer's inputs."""
+        units = [self._unit(a) for a, at in self.plan.relus.items() if at == number]
+        layer.units += [u for u in units if u.factor is None]
         self._carry(layer)
+        layer.units += [u for u in units if u.factor is not None]
+        arrived: dict[int, Row] = {
+            u.atom: {("x", i): 1} for i, u in enumerate(layer.units) if u.atom >= 0
+        }
         return [u.form for u in layer.units], arrived
+
+    def _unit(self, a: int) -> Unit:
+        """The unit of an atom whose operands can all be read."""
+        atom = self.graph.atoms[a]
+        operands = []
+        for name in _OPERANDS[: len(atom.operands)]:
+            reader = self.readers.pop((name, a))
+            assert not reader.pending
+            operands.append(Affine(reader.known, reader.const))
+        form = self.graph.atom_form(a)
+        factor = operands[1] if len(operands) > 1 else None
+        return Unit(operands[0], form, atom.label, atom.saturating, atom.span, a, factor)
 
     def _carry(self, layer: Layer) -> None:
         """Units for what later layers still need of this layer's sources."""

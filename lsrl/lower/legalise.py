@@ -29,10 +29,15 @@ Value = Form | Boolean
 
 @dataclass(frozen=True)
 class Options:
-    """What lowering depends on: binary digits of the dtype, and the guard band of comparisons."""
+    """What lowering depends on: binary digits of the dtype, the guard band of comparisons, how a
+    target makes its booleans and choices, and the error that an approximated value may have (None:
+    `precision` of its own range)."""
 
     digits: int = 24
     guard: Fraction = Fraction(1, 1000)
+    logic: Callable[[AtomGraph, Fraction], ReluLogic] = ReluLogic
+    error: float | None = None
+    precision: float = 1e-3 / 8
 
 
 class Unsupported(Exception):
@@ -60,7 +65,7 @@ class Legaliser:
     def machinery(self) -> tuple[AtomGraph, Logic]:
         """An empty graph, and the logic of the machine."""
         atoms = AtomGraph()
-        return atoms, ReluLogic(atoms, self.options.guard)
+        return atoms, self.options.logic(atoms, self.options.guard)
 
     def made_clocks(self) -> Clocks:
         return Clocks(self.graph, self.atoms)
@@ -321,7 +326,7 @@ def _select(lg: Legaliser, node: Node) -> list[Value]:
         sides = zip(conditions, lg.bools(node.args[1]), lg.bools(node.args[2]), strict=True)
         return [lg.logic.either(c, a, b) for c, a, b in sides]
     branches = zip(conditions, lg.forms(node.args[1]), lg.forms(node.args[2]), strict=True)
-    return [arithmetic.choose(lg, c, a, b, node.span) for c, a, b in branches]
+    return [lg.logic.choose(c, a, b, node.span) for c, a, b in branches]
 
 
 def _relu(lg: Legaliser, node: Node) -> list[Value]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Protocol
@@ -85,8 +85,16 @@ class Logic(Protocol):
     """How a machine makes booleans and what they switch. Its booleans are all of its own kind."""
 
     @property
+    def graph(self) -> AtomGraph: ...
+
+    @property
     def has_steps(self) -> bool:
         """Whether a step [x >= k] costs one unit, and so tables are best made of steps."""
+        ...
+
+    @property
+    def multiplies(self) -> bool:
+        """Whether a product of two forms is one atom."""
         ...
 
     def from_value(self, value: Form) -> Any: ...
@@ -98,8 +106,22 @@ class Logic(Protocol):
     def same(self, a: Any, b: Any) -> Any: ...
     def either(self, c: Any, a: Any, b: Any) -> Any: ...
     def gate(self, c: Any, a: Form, span: Span | None = None) -> Form: ...
+    def choose(self, c: Any, a: Form, b: Form, span: Span | None = None) -> Form: ...
+    def exclude(self, forms: Iterable[Form]) -> None: ...
     def relu(self, form: Form, span: Span | None = None) -> Form: ...
     def exact(self, c: Any) -> Form: ...
+
+
+def chosen(logic: Logic, c: Any, a: Form, b: Form, span: Span | None) -> Form:
+    """a where c holds, else b: b plus a gated difference; stays between them in the guard band."""
+    g = logic.graph
+    if b.is_const and b.const == 0:
+        return logic.gate(c, a, span)
+    if a.is_const and a.const == 0:
+        return logic.gate(c.negated(), b, span)
+    difference = g.combine([(1, a), (-1, b)])
+    result = g.combine([(1, b), (1, logic.gate(c, difference, span))])
+    return tighten(result, min(a.lo, b.lo), max(a.hi, b.hi), None)
 
 
 def saturated(g: AtomGraph, falsity: Form) -> Form:
@@ -111,6 +133,7 @@ class ReluLogic:
     """Booleans, and what they switch, made of ReLU atoms of a graph."""
 
     has_steps = False  # a comparison takes one or two atoms, a hinge of a table one
+    multiplies = False  # whether the machine has products
 
     def __init__(self, graph: AtomGraph, guard: Fraction) -> None:
         self.graph, self.guard = graph, guard
@@ -247,6 +270,13 @@ class ReluLogic:
             g.families.setdefault(atom, -1 - min(up.terms, default=0))
         return g.combine([(1, up), (-1, down)])
 
+    def choose(self, c: Bool, a: Form, b: Form, span: Span | None = None) -> Form:
+        return chosen(self, c, a, b, span)
+
+    def exclude(self, forms: Iterable[Form]) -> None:
+        """Note that of forms that this logic switches at most one is not 0 at a time."""
+        self.graph.exclude(forms)
+
     def _light(self, c: Bool, most: float) -> Form:
         """The falsity, made exactly 0 or 1 first where its multiple by `most` would lose digits."""
         g = self.graph
@@ -265,7 +295,7 @@ class ReluLogic:
         """r(a - M falsity), M at least `most` >= max a."""
         g = self.graph
         binary = a.step is not None and a.step.denominator & (a.step.denominator - 1) == 0
-        factor = Fraction(most) if binary else _raised(most)
+        factor = Fraction(most) if binary else raised(most)
         result = g.relu(g.combine([(1, a), (-factor, falsity)]), span=span)
         if len(result.terms) == 1 and g.atoms[min(result.terms)].kind in (
             AtomKind.RELU,
@@ -295,7 +325,7 @@ class ReluLogic:
         return len(opened) if all(lane < g.prefixes[min(clocks)] for lane in opened) else None
 
 
-def _raised(most: float) -> Fraction:
+def raised(most: float) -> Fraction:
     """A short binary number at least an eighth above."""
     exponent = 2.0**-8
     while exponent < most / 4:

@@ -7,7 +7,8 @@ additions, 1 for products (none if all weights are powers of two) and 1 for weig
 cannot hold (Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., section 3.1). Where
 all terms lie on one binary lattice and fit the digits of the dtype, nothing is rounded. ReLU does
 not increase errors; a saturating unit hides them; a state adds up |A^k| times what each step adds,
-over the length.
+over the length. A product of a and b, off by e and f, is off by |a| f + |b| e + e f and a rounding
+of itself. What a realisation only approximates adds its own error (`Atom.approximation`).
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from ..analysis.dependence import Row
 from ..analysis.lattice import gcd
 from ..analysis.linear import linear_ranges
 from ..source import Span
-from .atoms import AtomGraph, Coefficient, Form, fits, largest_partial_sum, representable
+from .atoms import Atom, AtomGraph, Coefficient, Form, fits, largest_partial_sum, representable
 from .layers import Affine, Layer, Layered, Source, StateLane, Unit
 
 DIGITS = {"float32": 24, "float64": 53}
@@ -76,12 +77,44 @@ class Analysis:
             errors["s", k] = bound
         result = []
         for unit in layer.units:
+            if unit.factor is not None:
+                result.append(self._product(unit, unit.factor, errors, forms))
+                continue
             affine = self.opened(unit, errors, forms)
             bound = self.affine(affine, errors, forms, unit.span, unit.label)
+            if unit.atom >= 0 and (own := self.graph.atoms[unit.atom].approximation):
+                bound = bound.plus(own, unit.span, unit.label)
             if unit.atom < 0 and not last and unit.form.lo < 0:
                 bound = bound.plus(-unit.form.lo, unit.span, unit.label)  # cut off by the ReLU
             result.append(self.saturated(unit, bound, errors) if unit.saturating else bound)
         return result
+
+    def _product(
+        self, unit: Unit, factor: Affine, errors: Mapping[Source, Bound],
+        forms: Mapping[Source, Form],
+    ) -> Bound:  # fmt: skip
+        """|a| f + |b| e + e f for factors a, b that are off by e, f; and the product's rounding:
+        none where a factor is exactly 0 or 1, or where all its multiples fit the digits."""
+        atom = self.graph.atoms[unit.atom]
+        a, b = atom.operands
+        e, f = (self.affine(x, errors, forms, unit.span, unit.label) for x in (unit.affine, factor))
+        high_a, high_b = (max(-x.lo, x.hi) for x in (a, b))
+        bounds = _scaled(e, high_b), _scaled(f, high_a)
+        worse = max(bounds, key=lambda x: x.worst)
+        result = Bound(bounds[0].error + bounds[1].error, worse.worst, worse.span, worse.label)
+        if e.error and f.error:
+            result = result.plus(e.error * f.error, unit.span, unit.label)
+        if self._is_exact_product(atom, e, f):
+            return result
+        most = (high_a + e.error) * (high_b + f.error)
+        return result.plus(self.unit_roundoff * most, unit.span, unit.label)
+
+    def _is_exact_product(self, atom: Atom, e: Bound, f: Bound) -> bool:
+        for x, error in zip(atom.operands, (e.error, f.error), strict=True):
+            if x.is_boolean and not error and not self.graph.is_fuzzy(x):
+                return True
+        most = max(-atom.lo, atom.hi)
+        return not e.error and not f.error and fits(atom.step, most, self.digits)
 
     def saturated(self, unit: Unit, bound: Bound, errors: Mapping[Source, Bound]) -> Bound:
         """What a saturating unit lets through. A comparison of reals has a margin on both sides.
@@ -189,7 +222,9 @@ class Analysis:
             own = abs(float(c)) * bound.error
             family = self._family(forms[source])
             counted = own
-            if family is not None:  # one is open; an inexact selector may half open its neighbour
+            if family is not None and math.isfinite(
+                own
+            ):  # one is open; an inexact selector may half open its neighbour
                 two = sorted([*families.get(family, []), own])[-2:]
                 counted = sum(two) - sum(families.get(family, []))
                 families[family] = two
@@ -246,6 +281,13 @@ class Analysis:
             return False
         ((_, c),) = affine.row.items()
         return is_power_of_two(c)
+
+
+def _scaled(bound: Bound, factor: float) -> Bound:
+    """The bound of a multiple; 0 of nothing, and of an unbounded error, is 0."""
+    if not factor or not bound.error:
+        return ZERO
+    return Bound(factor * bound.error, factor * bound.worst, bound.span, bound.label)
 
 
 def _before(form: Form, lane: StateLane) -> Form:

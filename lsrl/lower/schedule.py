@@ -1,8 +1,9 @@
 """Which layer each atom and each group of states is computed in.
 
 Layer l reads x_l (the outputs of layer l - 1; x_1 is the input), updates its states from it, and
-applies ReLUs to affine forms of both. So a ReLU atom comes at least one layer after the ReLU atoms
-of its form, and in the layer of its states at the earliest.
+applies ReLUs to affine forms of both, or multiplies two of them: a product is scheduled as a ReLU
+of two forms. So a ReLU atom comes at least one layer after the ReLU atoms of its form, and in the
+layer of its states at the earliest.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from .atoms import AtomGraph, AtomKind, Form
 
 @dataclass(frozen=True)
 class Schedule:
-    """Layers, counted from 1, of the live ReLU atoms and groups; the last one is the read-out."""
+    """Layers, counted from 1, of the live ReLU atoms (products among them) and groups; the last one
+    is the read-out."""
 
     relus: dict[int, int]
     groups: dict[int, int]
@@ -24,7 +26,7 @@ class Schedule:
 
 
 def live(graph: AtomGraph) -> tuple[set[int], dict[int, tuple[int, ...]]]:
-    """ReLU atoms and lanes that the outputs need."""
+    """ReLU and product atoms and lanes that the outputs need."""
     atoms: set[int] = set()
     lanes: set[tuple[int, int]] = set()
     work = [a for forms in graph.outputs.values() for f in forms for a in f.terms]
@@ -34,14 +36,13 @@ def live(graph: AtomGraph) -> tuple[set[int], dict[int, tuple[int, ...]]]:
             continue
         atoms.add(a)
         atom = graph.atoms[a]
-        if atom.form is not None:
-            work += atom.form.terms
+        work += [b for f in atom.operands for b in f.terms]
         if atom.kind is AtomKind.STATE:
             work += _lane_needs(graph, atom.group, atom.lane, lanes)
     by_group: dict[int, list[int]] = {}
     for g, i in sorted(lanes):
         by_group.setdefault(g, []).append(i)
-    relus = {a for a in atoms if graph.atoms[a].kind is AtomKind.RELU}
+    relus = {a for a in atoms if graph.atoms[a].operands}
     return relus, {g: tuple(found) for g, found in by_group.items()}
 
 
@@ -96,15 +97,14 @@ def _order(graph: AtomGraph, relus: set[int], lanes: dict[int, tuple[int, ...]])
 def _inputs(graph: AtomGraph, item: int, lanes: dict[int, tuple[int, ...]]) -> list[int]:
     """What a ReLU or a group reads, as items."""
     if item >= 0:
-        form = graph.atoms[item].form
-        terms: Iterable[int] = form.terms if form is not None else ()
+        terms: Iterable[int] = {a for f in graph.atoms[item].operands for a in f.terms}
     else:
         group = graph.groups[-1 - item]
         terms = {a for i in lanes[-1 - item] for a in group.lanes[i].added.terms}
     result = []
     for a in terms:
         atom = graph.atoms[a]
-        if atom.kind is AtomKind.RELU:
+        if atom.operands:
             result.append(a)
         elif atom.kind is AtomKind.STATE and -1 - atom.group != item:
             result.append(-1 - atom.group)
@@ -133,7 +133,7 @@ def _available(graph: AtomGraph, form: Form, relus: dict[int, int], groups: dict
     layers = [1]
     for a in form.terms:
         atom = graph.atoms[a]
-        if atom.kind is AtomKind.RELU:
+        if atom.operands:
             layers.append(relus[a] + 1)
         elif atom.kind is AtomKind.STATE:
             layers.append(groups[atom.group])

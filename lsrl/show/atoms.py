@@ -7,7 +7,7 @@ from typing import Any
 from ..ir.view import quote
 from ..lower.atoms import Atom, AtomGraph, AtomKind, Form, Group
 from ..lower.schedule import live
-from .words import affine, columns, exact, extent, form, form_data, place, place_data
+from .words import affine, columns, exact, extent, form, form_data, number, place, place_data
 
 
 def text(graph: AtomGraph) -> str:
@@ -43,9 +43,11 @@ def _used(graph: AtomGraph) -> set[int]:
 def _row(graph: AtomGraph, a: int, used: bool) -> list[str]:
     atom = graph.atoms[a]
     notes = [w for w in ("saturating", "fuzzy") if getattr(atom, w)] + ["unused"] * (not used)
-    meaning = f"relu({form(atom.form)})" if atom.form is not None else atom.kind.value
+    meaning = _meaning(atom) or atom.kind.value
     if atom.kind is AtomKind.STATE:
         meaning = f"lane {atom.lane} of group {atom.group}"
+    if atom.approximation:
+        notes.insert(0, f"approximate, {number(atom.approximation)}")
     size = extent(atom.lo, atom.hi, atom.step)
     return [f"a{a}", meaning, size, " ".join(notes), atom.label, place(atom.span)]
 
@@ -99,6 +101,10 @@ def _atom(a: int, atom: Atom, used: bool) -> dict[str, Any]:
     record["step"] = None if atom.step is None else exact(atom.step)
     if atom.form is not None:
         record["form"] = form_data(atom.form)
+    if atom.factor is not None:
+        record["factor"] = form_data(atom.factor)
+    if atom.approximation:
+        record["approximation"] = atom.approximation
     if atom.kind is AtomKind.STATE:
         record |= {"group": atom.group, "lane": atom.lane}
     record |= {"label": atom.label, "saturating": atom.saturating, "fuzzy": atom.fuzzy}
@@ -115,7 +121,8 @@ def dot(graph: AtomGraph) -> str:
         label = "\n".join(filter(None, [f"a{a} {atom.label}".strip(), _meaning(atom)]))
         lines.append(f"  a{a} [label={quote(label)}, shape={shape}];")
         if atom.form is not None:
-            lines += [f"  a{b} -> a{a};" for b in sorted(atom.form.terms)]
+            read = {b for f in atom.operands for b in f.terms}
+            lines += [f"  a{b} -> a{a};" for b in sorted(read)]
     for group in graph.groups:
         for lane in group.lanes:
             if lane.atom in used:
@@ -133,4 +140,6 @@ def dot(graph: AtomGraph) -> str:
 
 
 def _meaning(atom: Atom) -> str:
+    if atom.factor is not None:
+        return " * ".join(f"({form(f)})" for f in atom.operands)
     return f"relu({form(atom.form)})" if atom.form is not None else ""

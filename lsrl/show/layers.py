@@ -61,6 +61,8 @@ def _update(lane: StateLane) -> str:
 
 def _unit(unit: Unit, i: int, last: bool) -> list[str]:
     value = _affine(unit.affine) if last else f"relu({_affine(unit.affine)})"
+    if unit.factor is not None:
+        value = f"({_affine(unit.affine)}) * ({_affine(unit.factor)})"
     notes = " saturating" if unit.saturating else ""
     return [f"y{i}", f"= {value}", _extent(unit.form) + notes, _purpose(unit), place(unit.span)]
 
@@ -106,6 +108,7 @@ def _layer(compiled: Compiled, k: int) -> dict[str, Any]:
         "units": [
             {
                 "affine": _affine_data(u.affine),
+                **({} if u.factor is None else {"factor": _affine_data(u.factor)}),
                 "form": form_data(u.form),
                 "for": _purpose(u),
                 "saturating": u.saturating,
@@ -146,4 +149,5 @@ def _edges(layer: Layer, k: int) -> Iterator[str]:
         yield from (f"  s{k + 1}_{j} -> s{k + 1}_{i} [style=dashed];" for j in sorted(lane.row))
         yield from (f"  {source(*s)} -> s{k + 1}_{i};" for s in sorted(lane.added.row))
     for i, unit in enumerate(layer.units):
-        yield from (f"  {source(*s)} -> y{k + 1}_{i};" for s in sorted(unit.affine.row))
+        read = {*unit.affine.row, *(unit.factor.row if unit.factor is not None else ())}
+        yield from (f"  {source(*s)} -> y{k + 1}_{i};" for s in sorted(read))

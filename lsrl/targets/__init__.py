@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from ..errors import OptionError, suggest
 from .base import Target
+from .gated_linear_rnn import GatedLinearRNN
 from .gru import GRU
 from .linear_rnn import LinearRNN
 from .lstm import LSTM
 from .rnn import RNN
 
 TARGETS: dict[str, Target] = {
-    t.name: t for t in (LinearRNN(), LSTM(), GRU(), RNN("relu"), RNN("tanh"))
+    t.name: t for t in (LinearRNN(), GatedLinearRNN(), LSTM(), GRU(), RNN("relu"), RNN("tanh"))
 }
 
 

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Protocol
 
 from ..analysis.ranges import Fact
+from ..encoding import output_columns
 from ..errors import LsrlError
 from ..ir.nodes import Graph
+from ..ir.types import Kind
 from ..lower.atoms import AtomGraph
 from ..lower.rounding import Bound
 from ..source import Span
 from .cell import Cell
+
+INTEGER_TOLERANCE = 0.25
+REAL_TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True)
@@ -54,6 +60,22 @@ class Support:
     error: LsrlError | None = None
 
 
+def tolerances(
+    graph: Graph, facts: Sequence[Fact], tolerance: float | None, encoding: str = "number"
+) -> list[float]:
+    """The error allowed in each column of the output: 0.25 for what is rounded and for logits, else
+    `tolerance`, by default 1e-3 of the output's range. An infinite one allows any error."""
+    result = []
+    columns = output_columns(graph, facts, encoding)
+    for output, of_output in zip(graph.outputs, columns, strict=True):
+        fact, allowed = facts[output.node], INTEGER_TOLERANCE
+        if of_output.kind is Kind.REAL:
+            extent = fact.high - fact.low or abs(fact.high)  # of a constant, its magnitude
+            allowed = tolerance if tolerance is not None else REAL_TOLERANCE * extent
+        result += [math.inf if tolerance == math.inf else allowed] * of_output.width
+    return result
+
+
 class Target(Protocol):
     """One architecture: how programs are compiled for it and how its equations run."""
 
@@ -63,6 +85,11 @@ class Target(Protocol):
     @property
     def published(self) -> str:
         """The published thing that it is."""
+        ...
+
+    @property
+    def class_name(self) -> str:
+        """The class in emitted code."""
         ...
 
     @property

@@ -42,7 +42,22 @@ class Relu:
     value: Expr
 
 
-Expr = Linear | Bias | Sum | Relu
+@dataclass(frozen=True)
+class Product:
+    """Elementwise."""
+
+    left: Expr
+    right: Expr
+
+
+@dataclass(frozen=True)
+class Concat:
+    """One after the other, along the last axis."""
+
+    parts: tuple[Expr, ...]
+
+
+Expr = Linear | Bias | Sum | Relu | Product | Concat
 
 
 @dataclass(frozen=True)
@@ -54,8 +69,9 @@ class Cell:
     out: Expr
 
     def without_activation(self) -> Cell:
-        """The same layer as a read-out."""
-        return Cell(self.next, self.out.value if isinstance(self.out, Relu) else self.out)
+        """The same layer as a read-out: its ReLU branch without the ReLU, and no other branch."""
+        out = self.out.parts[0] if isinstance(self.out, Concat) else self.out
+        return Cell(self.next, out.value if isinstance(out, Relu) else out)
 
 
 def weights_of(e: Expr) -> list[str]:
@@ -64,9 +80,15 @@ def weights_of(e: Expr) -> list[str]:
         return [e.weight]
     if isinstance(e, Bias):
         return [e.name]
-    if isinstance(e, Sum):
-        return [w for t in e.terms for w in weights_of(t)]
-    return weights_of(e.value)
+    if isinstance(e, Relu):
+        return weights_of(e.value)
+    return [w for t in _terms(e) for w in weights_of(t)]
+
+
+def _terms(e: Sum | Product | Concat) -> tuple[Expr, ...]:
+    if isinstance(e, Product):
+        return e.left, e.right
+    return e.terms if isinstance(e, Sum) else e.parts
 
 
 def evaluate(e: Expr, weights: Mapping[str, Any], values: Mapping[str, Any]) -> Any:
@@ -79,15 +101,26 @@ def evaluate(e: Expr, weights: Mapping[str, Any], values: Mapping[str, Any]) -> 
         return weights.get(e.name, 0.0)
     if isinstance(e, Relu):
         return np.maximum(evaluate(e.value, weights, values), 0)
+    if isinstance(e, Product):
+        return evaluate(e.left, weights, values) * evaluate(e.right, weights, values)
+    if isinstance(e, Concat):
+        parts = [p for p in e.parts if any(w in weights for w in weights_of(p))]
+        arrays = [evaluate(p, weights, values) for p in parts]
+        axes = np.broadcast_shapes(*(a.shape[:-1] for a in arrays))
+        return np.concatenate([np.broadcast_to(a, (*axes, a.shape[-1])) for a in arrays], axis=-1)
     return sum(evaluate(t, weights, values) for t in e.terms)
 
 
 def render(e: Expr, has: Callable[[str], bool], linear: str, relu: str) -> str:
-    """An expression as source text; `linear` and `relu` are formats of the framework's calls."""
+    """An expression as source text, parts of a `Concat` separated by commas; `linear` and `relu`
+    are formats of the framework's calls."""
     if isinstance(e, Linear):
         return linear.format(value=e.value.name, weight=e.weight)
     if isinstance(e, Bias):
         return f"self.{e.name}"
     if isinstance(e, Relu):
         return relu.format(render(e.value, has, linear, relu))
-    return " + ".join(render(t, has, linear, relu) for t in e.terms if all(map(has, weights_of(t))))
+    texts = [render(t, has, linear, relu) for t in _terms(e) if all(map(has, weights_of(t)))]
+    if isinstance(e, Product):
+        return " * ".join(f"({t})" for t in texts)
+    return (", " if isinstance(e, Concat) else " + ").join(texts)

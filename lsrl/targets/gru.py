@@ -226,6 +226,7 @@ class GRU(Stacked):
     """See the module."""
 
     name = "gru"
+    class_name = "CompiledGRU"
     published = "torch.nn.GRU with a linear head (Cho et al. 2014)"
     equations = EQUATIONS
     machine = MACHINE

@@ -5,7 +5,9 @@ Capabilities: constant, dense transition; ReLU output map; sees the current elem
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -14,11 +16,14 @@ from ..analysis.ranges import Fact
 from ..errors import OptionError, UnsupportedError
 from ..ir.nodes import Graph
 from ..lower.assemble import assemble
-from ..lower.layers import lay_out
+from ..lower.atoms import AtomGraph
+from ..lower.conditional import CONSTANTS, VARIANTS, Conditionals
+from ..lower.layers import Layer, lay_out
 from ..lower.legalise import Legaliser, Options
+from ..lower.logic import ReluLogic
 from ..lower.rounding import DIGITS, certify
 from ..lower.schedule import schedule
-from .base import Compiled, CompileOptions, Support
+from .base import REAL_TOLERANCE, Compiled, CompileOptions, Support, tolerances
 from .cell import Bias, Cell, Linear, Relu, Sum, Var, evaluate
 
 S, X = Var("s"), Var("x")
@@ -28,6 +33,11 @@ CELL = Cell(
 )
 
 
+# The parts of the tolerance that one approximation may use up, as denominators, tried in turn.
+FINENESS = (8, 64, 512, 4096)
+MakeLogic = Callable[[AtomGraph, Fraction], ReluLogic]
+
+
 class LinearRNN:
     """s_t = A s_{t-1} + B x_t + b, y_t = relu(C s_t + D x_t + d), layer on layer; the last is
     linear.
@@ -35,20 +45,73 @@ class LinearRNN:
 
     name = "linear-rnn"
     published = "the linear RNN of Petrov et al. 2024: a constant linear recurrence and a ReLU MLP"
+    class_name = "LinearRNN"
     cell = CELL
+    multiplies = False  # whether the output map has products
 
     def compile(self, graph: Graph, facts: Sequence[Fact], options: CompileOptions) -> Compiled:
-        """Legalise, schedule, assemble. Raises `UnsupportedError`, `OptionError`."""
+        """Legalise, schedule, assemble; of several ways that reach the tolerance the smallest.
+
+        Approximations are refined while the certificate does not reach the tolerance. Raises
+        `UnsupportedError`, `OptionError`.
+        """
         self._check(options)
-        digits = DIGITS[options.dtype]
-        atoms = Legaliser(graph, facts, Options(digits, options.guard)).run()
+        best: Compiled | None = None
+        for fineness in FINENESS:
+            try:
+                found = self._builds(graph, facts, options, fineness)
+            except UnsupportedError:
+                if best is None:
+                    raise
+                break  # it cannot be finer
+            allowed = tolerances(graph, facts, options.tolerance)
+            best = min(found, key=lambda c: (not _reaches(c, allowed), c.machine.parameters))
+            if _reaches(best, allowed) or not any(a.approximation for a in best.atoms.atoms):
+                break
+        assert best is not None
+        return best
+
+    def _builds(
+        self, graph: Graph, facts: Sequence[Fact], options: CompileOptions, fineness: int
+    ) -> list[Compiled]:
+        """What each way to lower the program gives, where it is another one."""
+        graphs: dict[tuple[Any, ...], AtomGraph] = {}
+        for lowering in self._lowerings(options, fineness):
+            atoms = Legaliser(graph, facts, lowering).run()
+            graphs.setdefault(atoms.signature, atoms)
+        return [self._build(atoms, graph.length, options.dtype) for atoms in graphs.values()]
+
+    def _build(self, atoms: AtomGraph, length: int, dtype: str) -> Compiled:
+        digits = DIGITS[dtype]
         machines = [lay_out(atoms, plan, digits) for plan in schedule(atoms)]
         machine = min(machines, key=lambda m: m.parameters)
-        bounds = certify(atoms, machine, digits, graph.length)
-        layers = [[len(x.inputs), len(x.lanes), len(x.units)] for x in machine.layers]
-        return Compiled(
-            atoms, machine, assemble(machine, options.dtype), bounds, {"layers": layers}
-        )
+        bounds = certify(atoms, machine, digits, length)
+        shape = {"layers": [self.layer_sizes(layer) for layer in machine.layers]}
+        return Compiled(atoms, machine, assemble(machine, dtype), bounds, shape)
+
+    def layer_sizes(self, layer: Layer) -> list[int]:
+        """Inputs, states and units of a layer, as config.json lists them."""
+        return [len(layer.inputs), len(layer.lanes), len(layer.units)]
+
+    def _lowerings(self, options: CompileOptions, fineness: int) -> list[Options]:
+        """The ways to lower a program; an approximation may have that part of the tolerance."""
+        own = options.tolerance is not None and options.tolerance < math.inf
+        error = options.tolerance / fineness if own and options.tolerance else None
+        digits, precision = DIGITS[options.dtype], REAL_TOLERANCE / fineness
+        return [
+            Options(digits, options.guard, logic, error, precision)
+            for logic in self._logics(options, digits)
+        ]
+
+    def _logics(self, options: CompileOptions, digits: int) -> list[MakeLogic]:
+        if options.conditional is None and options.constants == "range":
+            return self.own_logics(digits)
+        variant = options.conditional or ("multiplicative_" * self.multiplies + "optimized")
+        return [Conditionals(variant, options.constants, digits, self.multiplies)]
+
+    def own_logics(self, digits: int) -> list[MakeLogic]:
+        """The ways to make booleans and choices without a named variant."""
+        return [ReluLogic]
 
     def _check(self, options: CompileOptions) -> None:
         if options.dtype not in DIGITS:
@@ -62,11 +125,21 @@ class LinearRNN:
         if options.profile != "exact":
             message = f"`{self.name}` has no profile `{options.profile}`"
             raise OptionError.at("E023", None, message, "it has `exact`")
+        variants = [v for v in VARIANTS if self.multiplies or not v.startswith("multiplicative")]
+        for what, chosen, all in (
+            ("conditional", options.conditional or variants[0], variants),
+            ("constants", options.constants, CONSTANTS),
+        ):
+            if chosen not in all:
+                message = f"`{self.name}` has no {what} `{chosen}`"
+                help = f"it has {', '.join(f'`{v}`' for v in all)}"
+                raise OptionError.at("E028", None, message, help)
 
     def support(self, graph: Graph, facts: Sequence[Fact], options: CompileOptions) -> Support:
         """Whether this target can hold the program."""
         try:
-            atoms = Legaliser(graph, facts, Options(DIGITS[options.dtype], options.guard)).run()
+            lowering = self._lowerings(options, FINENESS[0])[0]
+            atoms = Legaliser(graph, facts, lowering).run()
         except UnsupportedError as e:
             return Support("unsupported", e.diagnostics[0].message, e.span, e)
         if any(a.step is None for a in atoms.atoms):
@@ -78,7 +151,7 @@ class LinearRNN:
 
     def sizes(self, shape: Mapping[str, Any]) -> tuple[int, int]:
         """Layers with a ReLU, and lanes of state."""
-        return len(shape["layers"]) - 1, sum(p for _, p, _ in shape["layers"])
+        return len(shape["layers"]) - 1, sum(size[1] for size in shape["layers"])
 
     # The equations in NumPy
 
@@ -104,12 +177,16 @@ class LinearRNN:
         layers = _by_layer(weights)
         states = list(state or self.initial(weights, x.shape[0]))
         for i, w in enumerate(layers):
-            cell = CELL if i + 1 < len(layers) else CELL.without_activation()
+            cell = self.cell if i + 1 < len(layers) else self.cell.without_activation()
             s, states[i] = _recurrence(w, x, states[i])
             x = evaluate(cell.out, w, {"s": s, "x": x})
             if x.ndim < 3:  # a layer without inputs: the same output at every step
                 x = np.broadcast_to(x, (*s.shape[:2], np.shape(x)[-1]))
         return x, states
+
+
+def _reaches(compiled: Compiled, allowed: Sequence[float]) -> bool:
+    return all(b.error <= most for b, most in zip(compiled.bounds, allowed, strict=True))
 
 
 def _forgets(lanes: Sequence[Any]) -> bool:

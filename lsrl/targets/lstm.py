@@ -151,6 +151,7 @@ class LSTM(Stacked):
     """See the module."""
 
     name = "lstm"
+    class_name = "CompiledLSTM"
     published = "torch.nn.LSTM with a linear head (Hochreiter and Schmidhuber 1997)"
     equations = EQUATIONS
     machine = MACHINE

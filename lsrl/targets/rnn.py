@@ -145,6 +145,7 @@ class RNN(Stacked):
     def __init__(self, nonlinearity: str) -> None:
         self.nonlinearity = nonlinearity
         self.name = "rnn" if nonlinearity == "relu" else "rnn-tanh"
+        self.class_name = "CompiledRNN"
         self.published = f"torch.nn.RNN ({nonlinearity}) with a linear head (Elman 1990)"
         function = relu if nonlinearity == "relu" else tanh
         h: Expr = function(gate("h"))

@@ -60,6 +60,7 @@ class Stacked(ABC):
     equations: Equations
     machine: Machine
     cell: Any = None
+    class_name: str
 
     @abstractmethod
     def scale(self, unit: LayerUnit, digits: int) -> float:

@@ -44,7 +44,7 @@ COMMANDS = [
     ("compile {p} -t linear-rnn -o {d}/new --encoding morse", "no encoding `morse`"),
     ("compile {p} -t linear-rnn -o {d}/new --profile tall", "no profile `tall`"),
     ("compile {p} -t linear-rnn -o {d}/new --tolerance 0", "--tolerance"),
-    ("compile {p} -t linear-rnn -o {d}/new --tolerance inf", "--tolerance"),
+    ("compile {p} -t linear-rnn -o {d}/new --tolerance nan", "--tolerance"),
     ("compile {p} -t linear-rnn -o {d}", "exists already"),
     ("compile {p} -t linear-rnn -o {d} --force", "holds other files"),
     ("compile {p} -t linear-rnn -o {p} --force", "is not a folder"),

@@ -31,6 +31,24 @@ def test_compile_json_and_options(lsrl: Any, program: Path, tmp_path: Path) -> N
     assert (config["length"], config["guard"]) == (32, 0.01)
 
 
+def test_compile_with_a_conditional_of_the_paper(lsrl: Any, tmp_path: Path) -> None:
+    path = tmp_path / "choice.lsrl"
+    path.write_text("input b: bool\ninput x: int in -7..8\noutput if b then x else 2 * x - 3\n")
+    args = ["compile", path, "-t", "linear-rnn", "-o", tmp_path / "new", "--constants", "paper"]
+    refused = lsrl(*args)
+    assert (refused.exit_code, "error[E804]" in refused.stderr) == (1, True)
+    assert (
+        lsrl(*args, "--conditional", "direct", "--tolerance", "inf", "--no-verify").exit_code == 0
+    )
+    config = json.loads((tmp_path / "new" / "config.json").read_text())
+    assert (config["conditional"], config["constants"]) == ("direct", "paper")
+    assert config["tolerance"] == "inf"
+    failed = lsrl("verify", tmp_path / "new", "--samples", 5)  # 1e10 + x has no digits for x
+    assert (failed.exit_code, "FAILED" in failed.stdout) == (1, True)
+    wrong = lsrl(*args, "--conditional", "multiplicative", "--force")
+    assert (wrong.exit_code, "error[E028]" in wrong.stderr) == (2, True)
+
+
 def test_compile_replaces_a_checkpoint_only_with_force(
     lsrl: Any, program: Path, checkpoint: Path, unchanged: Any
 ) -> None:

@@ -37,6 +37,22 @@ def test_dot(lsrl: Any, program: Path, stage: str) -> None:
     assert data["dot"] == result.stdout
 
 
+def test_products_and_conditionals(lsrl: Any, tmp_path: Path) -> None:
+    path = tmp_path / "choice.lsrl"
+    path.write_text("input b: bool\ninput r: real in -7..8\noutput if b then r else 0\n")
+    args = ["show", path, "--target", "gated-linear-rnn", "--stage"]
+    for stage, product in (("atoms", "(a0) * (a1)"), ("layers", "(x0) * (x1)")):
+        assert product in lsrl(*args, stage).stdout
+        assert "*" not in lsrl(*args, stage, "--conditional", "direct").stdout
+        data = json.loads(lsrl(*args, stage, "--format", "json").stdout)
+        assert "factor" in json.dumps(data)
+        assert lsrl(*args, stage, "--format", "dot").stdout.count("->") >= 2
+    assert (
+        "10000000000"
+        in lsrl(*args, "atoms", "--constants", "paper", "--conditional", "direct").stdout
+    )
+
+
 def test_the_ir_reads_back(lsrl: Any, program: Path) -> None:
     graph = from_text(lsrl("show", program, "--stage", "optimised").stdout)
     assert [o.name for o in graph.outputs] == ["ones", "majority"]

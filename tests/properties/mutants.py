@@ -18,7 +18,8 @@ from cases import case, model_problem
 
 import lsrl
 from lsrl.errors import LsrlError
-from lsrl.lower import arithmetic, atoms, clock, layers, legalise, logic, states
+from lsrl.lower import arithmetic, atoms, clock, layers, legalise, states
+from lsrl.lower.logic import ReluLogic
 from lsrl.targets import linear_rnn
 
 PROGRAMS = 500
@@ -77,32 +78,32 @@ def _at_least(f: Any) -> Any:
 
 
 def _equals_zero(f: Any) -> Any:
-    return lambda g, d: f(g, g.combine([(1, d)], -(d.step or 1)))
+    return lambda self, d: f(self, self.graph.combine([(1, d)], -(d.step or 1)))
 
 
 def _above(f: Any) -> Any:
-    return lambda g, d, guard: f(g, g.combine([(-1, d)]), guard)
+    return lambda self, d: f(self, self.graph.combine([(-1, d)]))
 
 
 def _gate_sign(f: Any) -> Any:
-    def gate(g: Any, c: Any, a: Any, span: Any = None) -> Any:
+    def gate(self: Any, c: Any, a: Any, span: Any = None) -> Any:
         if a.hi <= 0 and not a.is_const:
-            return f(g, c, g.combine([(-1, a)]), span)
-        return f(g, c, a, span)
+            return f(self, c, self.graph.combine([(-1, a)]), span)
+        return f(self, c, a, span)
 
     return gate
 
 
 def _switch_too_weak(f: Any) -> Any:
-    return lambda g, a, falsity, most, span: f(g, a, falsity, most / 2, span)
+    return lambda self, a, falsity, most, span: f(self, a, falsity, most / 2, span)
 
 
 def _conjunction(f: Any) -> Any:
-    return lambda g, parts: f(g, parts[:-1] if len(parts) > 1 else parts)
+    return lambda self, parts: f(self, parts[:-1] if len(parts) > 1 else parts)
 
 
 def _three_way_disjunction(f: Any) -> Any:
-    return lambda g, parts: f(g, parts[:2])
+    return lambda self, parts: f(self, parts[:2])
 
 
 def _late_clock(f: Any) -> Any:
@@ -169,8 +170,8 @@ def _last_largest(f: Any) -> Any:
 
 
 def _branches(f: Any) -> Any:
-    def choose(lg: Any, c: Any, a: Any, b: Any, span: Any) -> Any:
-        return f(lg, c, b, a, span) if a.is_const and b.is_const else f(lg, c, a, b, span)
+    def choose(self: Any, c: Any, a: Any, b: Any, span: Any = None) -> Any:
+        return f(self, c, b, a, span) if a.is_const and b.is_const else f(self, c, a, b, span)
 
     return choose
 
@@ -222,13 +223,13 @@ def _dead_constant(f: Any) -> Any:
 
 
 MUTANTS: list[Mutant] = [
-    Mutant("comparison off by one", logic, "at_least", _at_least),
-    Mutant("equality off by one", logic, "equals_zero", _equals_zero),
-    Mutant("comparison of reals turned round", logic, "above", _above),
-    Mutant("sign of a gate of negative values", logic, "gate", _gate_sign),
-    Mutant("switching constant half of what it must be", logic, "_switched", _switch_too_weak),
-    Mutant("last part of a conjunction dropped", logic, "conjunction", _conjunction),
-    Mutant("third part of a disjunction dropped", logic, "disjunction", _three_way_disjunction),
+    Mutant("comparison off by one", ReluLogic, "at_least", _at_least),
+    Mutant("equality off by one", ReluLogic, "equals_zero", _equals_zero),
+    Mutant("comparison of reals turned round", ReluLogic, "above", _above),
+    Mutant("sign of a gate of negative values", ReluLogic, "gate", _gate_sign),
+    Mutant("switching constant half of what it must be", ReluLogic, "_switched", _switch_too_weak),
+    Mutant("last part of a conjunction dropped", ReluLogic, "conjunction", _conjunction),
+    Mutant("third part of a disjunction dropped", ReluLogic, "disjunction", _three_way_disjunction),
     Mutant("clock one step late", clock, "_unrolled", _late_clock),
     Mutant("clock without its prefix", clock, "_lasso", _clock_forgets),
     Mutant("delay starts from zero", states, "delayed", _delay_from_zero),
@@ -240,7 +241,7 @@ MUTANTS: list[Mutant] = [
     Mutant("signs of a carried combination lost", layers, "_normal", _signs_lost),
     Mutant("min is max", arithmetic, "larger", _minimum),
     Mutant("argmax takes the last", arithmetic, "argmax", _last_largest),
-    Mutant("branches of constants swapped", arithmetic, "choose", _branches),
+    Mutant("branches of constants swapped", ReluLogic, "choose", _branches),
     Mutant("last case of a product missing", arithmetic, "_by_cases", _last_case),
     Mutant("div does not round", legalise.RULES, "floordiv", _quotient),
     Mutant("signs of a transition lost", linear_rnn, "lay_out", _lanes(_negative_rows)),

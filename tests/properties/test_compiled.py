@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import cases
 import pytest
 from cases import Case, case, compiled, model_problem, stream_problem
@@ -9,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 
 import lsrl
 from lsrl.errors import LsrlError
+from lsrl.lower.conditional import VARIANTS
 from lsrl.testing import Generated, programs
 
 CHUNK = 100
@@ -16,9 +20,9 @@ SEEDS = range(0, 1000, CHUNK)
 TORCH = 40
 
 
-def _agrees(c: Case, dtype: str, backend: str = "numpy") -> bool:
+def _agrees(c: Case, dtype: str, backend: str = "numpy", **options: Any) -> bool:
     """Whether the program compiles; then it must agree."""
-    model = compiled(c, dtype)
+    model = compiled(c, dtype, **options)
     if isinstance(model, LsrlError):
         return False
     for problem in (model_problem(c, model, backend), stream_problem(c, model, backend)):
@@ -44,6 +48,23 @@ def test_programs_of_all_kinds() -> None:
     held = [_agrees(case(seed), "float32") for seed in range(CHUNK)]
     assert any(held)
     assert not all(held)
+
+
+def test_gated_linear_rnn() -> None:
+    """Whatever `linear-rnn` holds, and products."""
+    kinds = [case(seed, linear_rnn=True) for seed in range(CHUNK)]
+    held = [_agrees(c, "float32", target="gated-linear-rnn") for c in kinds]
+    assert sum(held) >= 0.8 * CHUNK
+    assert any(_agrees(case(s), "float64", target="gated-linear-rnn") for s in range(CHUNK))
+
+
+@pytest.mark.parametrize("constants", ["range", "paper"])
+def test_conditionals_of_the_paper(constants: str) -> None:
+    """Each variant on programs of its own, on the target that has them all."""
+    for seed in range(60):
+        chosen = {"conditional": VARIANTS[seed % len(VARIANTS)], "constants": constants}
+        chosen |= {"target": "gated-linear-rnn", "tolerance": math.inf}
+        assert _agrees(case(seed, linear_rnn=True), "float64", **chosen)
 
 
 def test_torch() -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
 import pytest
+from agreement import compare
 from table import CASES, Case
 
 import lsrl
@@ -13,25 +15,6 @@ from lsrl.sampling import Sampler
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.lsrl"))
 HELD = [c for c in CASES if c.linear_rnn]
-
-
-def compare(program: lsrl.Program, dtype: str, steps: int = 24, batch: int = 20) -> None:
-    """The model against the interpreter, within its certificate, in three ways."""
-    model = lsrl.compile(program, dtype=dtype, verify=False)
-    data = Sampler(program, seed=1).draw(batch, min(steps, program.length))
-    meant = program.interpreter.run(data)
-    kept = ~meant.mattered
-    for backend in ("numpy", "torch"):
-        raw = model.runner(backend).run(program.stacked(data).astype(dtype))
-        for name, y in program.split(raw).items():
-            bound = model.certificate["bound"][name]
-            error = np.abs(y.astype(np.float64) - meant.outputs[name])[kept]
-            assert error.max(initial=0.0) <= bound, (backend, name)
-        rounded = program.rounded(program.split(raw))
-        for name, y in rounded.items():
-            if y.dtype != np.float64 and y.dtype != np.float32:
-                assert np.array_equal(y[kept], meant.outputs[name][kept]), (backend, name)
-    assert kept.any()
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -84,12 +67,59 @@ def test_a_stream_ends_at_the_length() -> None:
         stream.step(1)
 
 
-def test_a_product_of_reals_is_refused() -> None:
-    text = "input r: real in 0..1\ninput q: real in 0..1\noutput r * q"
+REALS = "input r: real in -2..3\ninput q: real in 0..1\noutput y = r * q"
+
+
+def test_a_product_of_reals_is_approximated_as_closely_as_asked() -> None:
+    sizes = []
+    for tolerance in (1e-1, 1e-2, 1e-3):
+        model = compare(lsrl.parse(REALS), "float64", tolerance=tolerance)
+        assert tolerance / 100 < model.certificate["bound"]["y"] <= tolerance
+        sizes.append(model.report.parameters)
+    assert sizes == sorted(set(sizes))
+
+
+def test_approximations_are_refined_until_their_sum_reaches_the_tolerance() -> None:
+    text = "length <= 40\n" + REALS.replace("r * q", "accumulate(r * q)")
+    model = compare(lsrl.parse(text), "float64", tolerance=0.1)
+    assert model.certificate["bound"]["y"] <= 0.1
+
+
+def test_approximations_are_refined_until_a_comparison_can_be_sure() -> None:
+    text = (
+        "input r: real in 10..12\ninput q: real in 0..50\noutput y = if r * q > 0.1 then r else q"
+    )
+    program = lsrl.parse(text)
+    compare(program, "float64")
+    with pytest.raises(lsrl.UnsupportedError, match="can reach inf"):
+        lsrl.compile(program)  # too many terms for float32
+    model = compare(program, "float32", tolerance=math.inf)
+    assert model.certificate["bound"] == {"y": math.inf}
+
+
+def test_the_error_of_an_approximation_is_certified_where_it_is_largest() -> None:
+    """Halfway between two nodes of both squares the certificate is nearly reached."""
+    model = lsrl.compile(lsrl.parse(REALS), dtype="float64", tolerance=0.5, verify=False)
+    grid = np.meshgrid(np.linspace(-2, 3, 401), np.linspace(0, 1, 401))
+    r, q = (x.reshape(-1, 1) for x in grid)
+    error = np.abs(model.run_batch({"r": r, "q": q}, raw=True) - r * q).max()
+    bound = model.certificate["bound"]["y"]
+    assert 0.8 * bound < error <= bound
+
+
+def test_a_square_of_a_real_is_one_table() -> None:
+    square = "input r: real in -2..3\noutput y = r * r"
+    other = "input r: real in -2..3\ninput q: real in -2..3\noutput y = r * q"
+    sizes = [lsrl.compile(lsrl.parse(t)).shape["layers"][0][2] for t in (square, other)]
+    assert sizes[0] < sizes[1]
+
+
+def test_too_fine_a_product_of_reals_is_refused() -> None:
     with pytest.raises(lsrl.UnsupportedError) as caught:
-        lsrl.compile(lsrl.parse(text))
+        lsrl.compile(lsrl.parse(REALS), dtype="float64", tolerance=1e-8)
     assert caught.value.code == "E802"
-    assert (caught.value.span.line, caught.value.span.column) == (3, 8)
+    assert "segments" in caught.value.diagnostics[0].message
+    assert (caught.value.span.line, caught.value.span.column) == (3, 12)
 
 
 def test_all_refusals_are_reported_at_once() -> None:
@@ -116,6 +146,9 @@ def test_what_float32_cannot_hold_is_refused_with_the_operation() -> None:
         ({"encoding": "onehot"}, "E022"),
         ({"profile": "robust"}, "E023"),
         ({"guard": 0.0}, "E024"),
+        ({"conditional": "fastest"}, "E028"),
+        ({"conditional": "multiplicative"}, "E028"),
+        ({"constants": "large"}, "E028"),
     ],
 )
 def test_unknown_options_are_refused(options: dict[str, object], code: str) -> None:

@@ -129,6 +129,7 @@ class _UnitAnalysis(Analysis):
         if op.saturates:
             return self._saturating(unit, total, known)
         own = self.approximation(unit, self.digits) + self._kept_rounding(unit)
+        own += self.graph.atoms[unit.atom].approximation if unit.atom >= 0 else 0.0
         return total.plus(own, unit.span, unit.label) if own else total
 
     def _opened_part(

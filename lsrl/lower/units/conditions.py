@@ -9,14 +9,14 @@ values already merge with another one by adding a multiple that outweighs it.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from ...source import Span
 from ..atoms import Form, constant, tighten
-from ..logic import Boolean
+from ..logic import Boolean, chosen
 
 if TYPE_CHECKING:
     from .legalise import UnitLegaliser
@@ -65,6 +65,7 @@ class GateLogic:
     """Booleans as margins. `lg` realises what must become units."""
 
     has_steps = True
+    multiplies = False
 
     def __init__(self, lg: UnitLegaliser, guard: Fraction) -> None:
         self.lg, self.graph, self.guard = lg, lg.graph_of_units, guard
@@ -220,6 +221,12 @@ class GateLogic:
             rest = g.combine([(1, a), (-1, self.gate(c.negated(), a, span))])
             return tighten(rest, min(a.lo, 0.0), max(a.hi, 0.0), a.step)
         return self.lg.select(c, a, span)
+
+    def choose(self, c: Condition, a: Form, b: Form, span: Span | None = None) -> Form:
+        return chosen(self, c, a, b, span)
+
+    def exclude(self, forms: Iterable[Form]) -> None:
+        self.graph.exclude(forms)
 
     def relu(self, form: Form, span: Span | None = None) -> Form:
         """max(form, 0)."""

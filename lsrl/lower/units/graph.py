@@ -63,18 +63,25 @@ class UnitGraph(AtomGraph):
         *,
         saturating: bool = False,
         boolean: bool = False,
+        fuzzy: bool = False,
+        kept: bool = False,
+        approximation: float = 0.0,
         span: Span | None = None,
     ) -> Form:
         """max(form, 0) as a unit of a ReLU machine; see `AtomGraph.relu`."""
-        if form.lo >= 0:
+        if form.lo >= 0 and (form.is_const or not kept):
             return form
-        if form.hi <= 0:
+        if form.hi <= 0 and (form.is_const or not kept):
             return constant(0)
-        ends = 0.0, min(form.hi, 1.0) if boolean else form.hi
+        ends = 0.0, min(form.hi, 1.0) if boolean else max(form.hi, 0.0)
         step = Fraction(1) if boolean else form.step
         op = "truth" if boolean else "ramp" if saturating else "relu"
-        fuzzy = saturating and form.step is None
-        return self.unit(op, {"a": form}, ends, step, fuzzy=fuzzy, span=span)
+        fuzzy |= saturating and form.step is None
+        made = self.unit(op, {"a": form}, ends, step, fuzzy=fuzzy, span=span)
+        if approximation:
+            (a,) = made.terms
+            self.atoms[a] = replace(self.atoms[a], approximation=approximation)
+        return made
 
     def _new(self, atom: Atom) -> int:
         index = self.add(atom)

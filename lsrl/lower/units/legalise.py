@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from ...analysis.ranges import Fact
-from ...encoding import one_hot_values
+from ...encoding import one_hot_values, output_values
 from ...ir.components import Component
 from ...ir.nodes import Field, Graph, Node
 from ...ir.types import Kind
@@ -84,23 +84,17 @@ class UnitLegaliser(Legaliser):
         for output in self.graph.outputs:
             fact, kind = self.facts[output.node], self.graph.nodes[output.node].type.kind
             forms: list[Form] = []
-            for i, value in enumerate(self.values[output.node]):
+            values = (
+                (0, 0) if kind is Kind.REAL else output_values(self.graph, self.facts, output.node)
+            )
+            for i, value in enumerate(self.values[n]):
                 lo, hi = float(fact.lo.reshape(-1)[i]), float(fact.hi.reshape(-1)[i])
-                if self.onehot and one_hot_values(kind, *self.whole(output.node)):
-                    forms += self._logits(value, *self.whole(output.node))
+                if self.onehot and one_hot_values(kind, *values):
+                    forms += self._logits(value, *values)
                 else:
                     form = value.value if isinstance(value, Boolean) else value
                     forms.append(tighten(form, lo, hi, None))
             self.atoms.outputs[output.name] = [self.readable(f) for f in forms]
-
-    def whole(self, n: int) -> tuple[int, int]:
-        """The values of an output: those of its type, or else of its range."""
-        type = self.graph.nodes[n].type
-        if type.kind is Kind.BOOL:
-            return 0, 1
-        if type.kind is Kind.ENUM:
-            return 0, len(type.members) - 1
-        return math.ceil(self.facts[n].low), math.floor(self.facts[n].high)
 
     def _logits(self, value: Value, lo: int, hi: int) -> list[Form]:
         """Of a boolean 0 and twice its margin; of an integer v for each k 2 k v - k^2, counted from
