@@ -39,11 +39,6 @@ class DType:
         return self.name == self.numpy
 
     @property
-    def bytes(self) -> int:
-        """Of one stored number."""
-        return int(np.dtype(self.numpy).itemsize) if self.in_numpy else 2
-
-    @property
     def unit_roundoff(self) -> float:
         """The largest relative error of rounding to nearest, in the normal range."""
         return 2.0**-self.digits

@@ -16,6 +16,10 @@ from .targets.base import Compiled, CompileOptions, Support
 
 INTEGER_TOLERANCE = 0.25
 REAL_TOLERANCE = 1e-3
+WIDER = {
+    d: f"--dtype {w}, "
+    for d, w in (("float32", "float64"), ("float16", "float32"), ("bfloat16", "float32"))
+}
 
 
 def compile(
@@ -38,6 +42,7 @@ def compile(
 
     `guard` is the half-width of the band around equality in which a comparison of reals is
     undetermined; `tolerance` the error allowed in real outputs (default: 1e-3 of their range).
+    A model of more than `max_parameters` is refused before it takes up memory.
     Raises `UnsupportedError` for what the target cannot hold or not precisely enough, `OptionError`
     for options that it does not have, `VerificationError` should the model be wrong.
     """
@@ -45,7 +50,7 @@ def compile(
     chosen = target_named(target)
     options = CompileOptions(
         dtype, _guard(guard), _tolerance(tolerance), encoding, profile, conditional, constants,
-        hidden_size, layers, max_parameters,
+        hidden_size, layers, _max_parameters(max_parameters),
     )  # fmt: skip
     graph, facts = program.graph, program.facts
     compiled = chosen.compile(graph, facts, options)
@@ -86,6 +91,13 @@ def _tolerance(tolerance: float | None) -> float | None:
     return tolerance
 
 
+def _max_parameters(most: int | None) -> int | None:
+    if most is not None and (isinstance(most, bool) or not isinstance(most, int) or most < 1):
+        message = f"the largest number of parameters {most!r} is not a positive integer"
+        raise OptionError.at("E024", None, message, "by default there is none")
+    return most
+
+
 def support(program: Program) -> dict[str, Support]:
     """For each target whether it can hold the program, and why not."""
     options = CompileOptions()
@@ -121,7 +133,7 @@ def check_precision(program: Program, compiled: Compiled, options: CompileOption
                 f"in {options.dtype} the error of `{name}` can reach {bound.error:.2g}, more than "
             )
             message += f"the tolerance {most:.2g}; most of it arises here"
-            wider = "" if options.dtype == "float64" else "--dtype float64, "
+            wider = WIDER.get(options.dtype, "")
             help = f"use {wider}a larger --tolerance, a shorter --length or narrower bounds"
             problems.append(Diagnostic("E804", message, bound.span, help))
     if problems:
@@ -145,7 +157,7 @@ def certificate(program: Program, compiled: Compiled, options: CompileOptions) -
             "inputs of the declared types that meet every assume and break no declared bound",
             f"at most {program.length} steps",
             "no undetermined comparison that matters",
-            "any order of summation, fused multiply-add allowed, no TF32",
+            "any order of summation, fused multiply-add and wider sums allowed, no TF32",
         ],
     }
 

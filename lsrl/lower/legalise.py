@@ -51,7 +51,7 @@ class Legaliser:
         self.facts = facts
         self.options = options
         self.atoms = AtomGraph()
-        self.logic = ReluLogic(self.atoms, options.guard)
+        self.logic = ReluLogic(self.atoms, options.guard, options.digits)
         self.values: dict[int, list[Value]] = {}
         self.problems: list[Diagnostic] = []
         self.clocks = Clocks(graph, self.atoms)

@@ -11,14 +11,15 @@ from typing import Any
 import numpy as np
 
 from ..analysis.ranges import Fact
+from ..dtypes import NAMES, dtype
 from ..errors import OptionError, UnsupportedError
 from ..ir.nodes import Graph
 from ..lower.assemble import assemble
 from ..lower.layers import lay_out
 from ..lower.legalise import Legaliser, Options
-from ..lower.rounding import DIGITS, certify
+from ..lower.rounding import certify
 from ..lower.schedule import schedule
-from .base import Compiled, CompileOptions, Support
+from .base import Compiled, CompileOptions, Support, check_dtype, check_parameters
 from .cell import Bias, Cell, Linear, Relu, Sum, Var, evaluate
 
 S, X = Var("s"), Var("x")
@@ -40,10 +41,11 @@ class LinearRNN:
     def compile(self, graph: Graph, facts: Sequence[Fact], options: CompileOptions) -> Compiled:
         """Legalise, schedule, assemble. Raises `UnsupportedError`, `OptionError`."""
         self._check(options)
-        digits = DIGITS[options.dtype]
+        digits = dtype(options.dtype).digits
         atoms = Legaliser(graph, facts, Options(digits, options.guard)).run()
         machines = [lay_out(atoms, plan, digits) for plan in schedule(atoms)]
         machine = min(machines, key=lambda m: m.parameters)
+        check_parameters(self.name, machine.parameters, options)
         bounds = certify(atoms, machine, digits, graph.length)
         layers = [[len(x.inputs), len(x.lanes), len(x.units)] for x in machine.layers]
         return Compiled(
@@ -51,11 +53,7 @@ class LinearRNN:
         )
 
     def _check(self, options: CompileOptions) -> None:
-        if options.dtype not in DIGITS:
-            help = f"it has {' and '.join(DIGITS)}"
-            raise OptionError.at(
-                "E021", None, f"`{self.name}` has no dtype `{options.dtype}`", help
-            )
+        check_dtype(self.name, options, NAMES)
         if options.encoding != "number":
             message = f"`{self.name}` has no encoding `{options.encoding}`"
             raise OptionError.at("E022", None, message, "it has `number`")
@@ -66,7 +64,9 @@ class LinearRNN:
     def support(self, graph: Graph, facts: Sequence[Fact], options: CompileOptions) -> Support:
         """Whether this target can hold the program."""
         try:
-            atoms = Legaliser(graph, facts, Options(DIGITS[options.dtype], options.guard)).run()
+            atoms = Legaliser(
+                graph, facts, Options(dtype(options.dtype).digits, options.guard)
+            ).run()
         except UnsupportedError as e:
             return Support("unsupported", e.diagnostics[0].message, e.span, e)
         if any(a.step is None for a in atoms.atoms):

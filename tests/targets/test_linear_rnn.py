@@ -22,7 +22,7 @@ def compare(program: lsrl.Program, dtype: str, steps: int = 24, batch: int = 20)
     meant = program.interpreter.run(data)
     kept = ~meant.mattered
     for backend in ("numpy", "torch"):
-        raw = model.runner(backend).run(program.stacked(data).astype(dtype))
+        raw = model.runner(backend).run(model.dtype.round(program.stacked(data)))
         for name, y in program.split(raw).items():
             bound = model.certificate["bound"][name]
             error = np.abs(y.astype(np.float64) - meant.outputs[name])[kept]
