@@ -6,9 +6,8 @@ arithmetic (float16's too, for speed) is that of float32, rounded after every op
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -62,11 +61,9 @@ class DType:
 
     def working(self, a: Array) -> Array:
         """An array of this format's numbers whose arithmetic is rounded to it."""
-        if self.digits >= 24:
+        if self.name not in NARROW:
             return a
-        narrow = np.asarray(a).astype(np.float32).view(Narrow)
-        narrow.rounded = self.round
-        return narrow
+        return np.asarray(a).astype(np.float32).view(NARROW[self.name])
 
     def plain(self, a: Array) -> Array:
         """The array without that arithmetic, in the NumPy dtype `numpy`."""
@@ -108,17 +105,15 @@ def _round_to_bfloat16(a: Array) -> Array:
 
 
 class Narrow(np.ndarray[Any, Any]):
-    """float32 arrays of a narrower format's numbers.
+    """float32 arrays of a narrower format's numbers; each format has a class of its own.
 
     Every operation, matrix products among them, is computed in float32 and then rounded, so that
     equations written for NumPy run in the format as they are. Where one operand is narrow, so is
     the result.
     """
 
-    rounded: Callable[[Array], Array]
-
-    def __array_finalize__(self, made_from: Any) -> None:
-        self.rounded = getattr(made_from, "rounded", _unrounded)
+    format: ClassVar[str]
+    __array_priority__ = 1  # what is joined to one is narrow
 
     def __array_ufunc__(
         self, ufunc: Any, method: str, *inputs: Any, out: Any = None, **options: Any
@@ -126,21 +121,27 @@ class Narrow(np.ndarray[Any, Any]):
         wide = [np.asarray(a) if isinstance(a, Narrow) else a for a in inputs]
         result = getattr(ufunc, method)(*wide, **options)
         if getattr(result, "dtype", None) in (np.float16, np.float32, np.float64):
-            result = np.asarray(self.rounded(np.asarray(result)), dtype=np.float32)
+            result = DTYPES[self.format].round(np.asarray(result)).astype(np.float32)
+            result = result.view(type(self))
         if out is not None:
             out[0][...] = result
             return out[0]
-        return self._wrap(result) if getattr(result, "dtype", None) == np.float32 else result
-
-    def _wrap(self, result: Array) -> Array:
-        narrow = np.asarray(result).view(Narrow)
-        narrow.rounded = self.rounded
-        return narrow
+        return result
 
 
-def _unrounded(a: Array) -> Array:
-    return a
+class NarrowBFloat16(Narrow):
+    """bfloat16's."""
 
+    format = "bfloat16"
+
+
+class NarrowFloat16(Narrow):
+    """float16's."""
+
+    format = "float16"
+
+
+NARROW: dict[str, type[Narrow]] = {c.format: c for c in (NarrowBFloat16, NarrowFloat16)}
 
 FLOAT64 = DType(
     "float64", 53, float(np.finfo(np.float64).max), 2.0**-1022, 2.0**-1074, "F64", "float64"

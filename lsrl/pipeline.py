@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 from typing import Any
 
 from .analysis.ranges import Fact
 from .errors import Diagnostic, OptionError, UnsupportedError
 from .ir.types import Kind
+from .lower.rounding import Bound
 from .model import CompiledModel
 from .program import GUARD, Program
 from .targets import TARGETS
@@ -16,10 +18,7 @@ from .targets.base import Compiled, CompileOptions, Support
 
 INTEGER_TOLERANCE = 0.25
 REAL_TOLERANCE = 1e-3
-WIDER = {
-    d: f"--dtype {w}, "
-    for d, w in (("float32", "float64"), ("float16", "float32"), ("bfloat16", "float32"))
-}
+WIDER = {"float32": "float64", "float16": "float32", "bfloat16": "float32"}
 
 
 def compile(
@@ -129,15 +128,22 @@ def check_precision(program: Program, compiled: Compiled, options: CompileOption
     allowed = tolerances(program, options.tolerance)
     for bound, most, name in zip(compiled.bounds, allowed, compiled.machine.outputs, strict=True):
         if not bound.error <= max(most, 0.0):
-            message = (
-                f"in {options.dtype} the error of `{name}` can reach {bound.error:.2g}, more than "
-            )
-            message += f"the tolerance {most:.2g}; most of it arises here"
-            wider = WIDER.get(options.dtype, "")
-            help = f"use {wider}a larger --tolerance, a shorter --length or narrower bounds"
-            problems.append(Diagnostic("E804", message, bound.span, help))
+            problems.append(_too_imprecise(name, bound, most, options))
     if problems:
         raise UnsupportedError(problems[:1])
+
+
+def _too_imprecise(name: str, bound: Bound, most: float, options: CompileOptions) -> Diagnostic:
+    limit = "a larger --tolerance"
+    message = f"in {options.dtype} the error of `{name}` can reach {bound.error:.2g}, more than "
+    message += f"the tolerance {most:.2g}"
+    if not math.isfinite(bound.error):  # an error beyond what a comparison or a gate stands
+        limit = "a larger --guard"
+        message = f"in {options.dtype} nothing bounds the error of `{name}`"
+    message += "; most of it arises here" if bound.span is not None else ""
+    wider = f"--dtype {WIDER[options.dtype]}, " if options.dtype in WIDER else ""
+    help = f"use {wider}{limit}, a shorter --length or narrower bounds"
+    return Diagnostic("E804", message, bound.span, help)
 
 
 def certificate(program: Program, compiled: Compiled, options: CompileOptions) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from ..analysis.lattice import gcd
 from ..dtypes import DType
 from ..errors import UnsupportedError
 from ..source import Span
-from .atoms import AtomGraph, Coefficient, Form, fits, largest_partial_sum, representable
+from .atoms import AtomGraph, Coefficient, Form, fits, largest_partial_sum, magnitude, representable
 from .layers import Affine, Source
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ class Precision:
         total = float(not self.holds(affine.const))
         for source, c in affine.row.items():
             if errors[source].error or not self._is_normal(c, forms[source].step):
-                if not self.dtype.flushes and _is_power_of_two(c) and abs(c) >= 1:
+                if not self.dtype.flushes and _is_power_of_two(c) and magnitude(c) >= 1:
                     continue
                 form = forms[source]
                 total += 1 + abs(float(c)) + max(abs(form.lo), abs(form.hi))

@@ -107,7 +107,7 @@ class _Analysis:
         r(1 - falsity) has none where it is 1, but there all falsities are 0 and nothing is
         rounded: only the errors that they bring show."""
         if not bound.error < SATURATION_MARGIN:
-            return bound.plus(math.inf, unit.span, "")
+            return bound.plus(math.inf, unit.span or bound.span, "")
         brought = any(errors[source].error for source in unit.affine.row)
         is_boolean = self.graph.atoms[unit.atom].step is not None
         return bound if is_boolean and brought else ZERO
@@ -262,6 +262,8 @@ class _Analysis:
             bound = errors[source]
             if not bound.error:
                 continue
+            if not math.isfinite(bound.error):
+                return bound
             exact = False
             own = abs(float(c)) * bound.error
             family = self.precision.family(forms[source])

@@ -115,7 +115,7 @@ def check_parameters(target: str, estimate: int, options: CompileOptions) -> Non
     To be called with the number of entries of all weights, before they are made."""
     most = options.max_parameters
     if most is not None and estimate > most:
-        message = f"as `{target}` the program takes {estimate:,} parameters, more than the "
-        message += f"{most:,} that --max-parameters allows"
-        help = "allow more, set smaller parameters or ranges, or use another target"
+        message = f"as `{target}` the program takes {estimate:,} parameters, more than the limit "
+        message += f"of {most:,}"
+        help = "raise --max-parameters, choose smaller ranges, or use another target"
         raise UnsupportedError.at("E806", None, message, help)
