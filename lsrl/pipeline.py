@@ -134,16 +134,15 @@ def check_precision(program: Program, compiled: Compiled, options: CompileOption
 
 
 def _too_imprecise(name: str, bound: Bound, most: float, options: CompileOptions) -> Diagnostic:
-    limit = "a larger --tolerance"
+    limits = "a larger --tolerance, a shorter --length or narrower bounds"
     message = f"in {options.dtype} the error of `{name}` can reach {bound.error:.2g}, more than "
     message += f"the tolerance {most:.2g}"
     if not math.isfinite(bound.error):  # an error beyond what a comparison or a gate stands
-        limit = "a larger --guard"
+        limits = "a shorter --length, narrower bounds or a larger --guard"
         message = f"in {options.dtype} nothing bounds the error of `{name}`"
     message += "; most of it arises here" if bound.span is not None else ""
     wider = f"--dtype {WIDER[options.dtype]}, " if options.dtype in WIDER else ""
-    help = f"use {wider}{limit}, a shorter --length or narrower bounds"
-    return Diagnostic("E804", message, bound.span, help)
+    return Diagnostic("E804", message, bound.span, f"use {wider}{limits}")
 
 
 def certificate(program: Program, compiled: Compiled, options: CompileOptions) -> dict[str, Any]:

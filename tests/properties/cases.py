@@ -212,10 +212,14 @@ def exact_problem(c: Case) -> str | None:
 # Compiled models
 
 
-def compiled(c: Case, dtype: str = "float32") -> lsrl.CompiledModel | LsrlError:
+def compiled(
+    c: Case, dtype: str = "float32", tolerance: float | None = None
+) -> lsrl.CompiledModel | LsrlError:
     """The model, or why there is none."""
     try:
-        return lsrl.compile(c.program, target="linear-rnn", dtype=dtype, verify=False)
+        return lsrl.compile(
+            c.program, target="linear-rnn", dtype=dtype, tolerance=tolerance, verify=False
+        )
     except LsrlError as problem:
         return problem
 

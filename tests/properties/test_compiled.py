@@ -16,9 +16,9 @@ SEEDS = range(0, 1000, CHUNK)
 TORCH = 40
 
 
-def _agrees(c: Case, dtype: str, backend: str = "numpy") -> bool:
+def _agrees(c: Case, dtype: str, backend: str = "numpy", tolerance: float | None = None) -> bool:
     """Whether the program compiles; then it must agree."""
-    model = compiled(c, dtype)
+    model = compiled(c, dtype, tolerance)
     if isinstance(model, LsrlError):
         return False
     for problem in (model_problem(c, model, backend), stream_problem(c, model, backend)):
@@ -37,6 +37,16 @@ def test_float32(first: int) -> None:
 def test_float64(first: int) -> None:
     held = [_agrees(case(seed, linear_rnn=True), "float64") for seed in range(first, first + CHUNK)]
     assert sum(held) >= 0.8 * CHUNK
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+@pytest.mark.parametrize("backend", ["numpy", "torch"])
+def test_low_precision(dtype: str, backend: str) -> None:
+    """Refused, or exact for integers and booleans and within the certificate for reals."""
+    for seed in range(CHUNK):
+        _agrees(case(seed, linear_rnn=True), dtype, backend)
+    loose = [_agrees(case(s, linear_rnn=True), dtype, backend, 1e30) for s in range(CHUNK)]
+    assert 0.5 * CHUNK <= sum(loose) < CHUNK
 
 
 def test_programs_of_all_kinds() -> None:
