@@ -36,8 +36,8 @@ class Edit:
 
 @dataclass(frozen=True)
 class Comparison:
-    """`edits` by the name of the weight; `certificate`: it is not the compiler's. Where nothing
-    could be compared `reason` says why."""
+    """`edits` by the name of the weight; `certificate`: it is not the compiler's, or the program
+    has none. Where nothing could be compared `reason` says why."""
 
     edits: Mapping[str, Edit]
     certificate: bool = False
@@ -77,7 +77,7 @@ def compare(model: CompiledModel, version: str) -> Comparison:
         fresh = compile(model.program, model.target, **_keywords(model.options), verify=False)
     except LsrlError as e:
         reason = f"its program does not compile: {e.diagnostics[0].message}"
-        return Comparison({}, reason=reason)
+        return Comparison({}, certificate=True, reason=reason)
     names = dict.fromkeys([*fresh.weights, *model.weights])
     edits = {n: _edit(model.weights.get(n), fresh.weights.get(n)) for n in names}
     certificate = bool(model.certificate != fresh.certificate)

@@ -72,6 +72,15 @@ def test_an_edited_certificate(lsrl: Any, checkpoint: Path) -> None:
     assert "certificate.json is not the one that the compiler gives" in result.stdout
 
 
+def test_an_edited_program_that_does_not_compile(lsrl: Any, checkpoint: Path) -> None:
+    path = checkpoint / "program.lsrl"
+    gated = path.read_text().replace("ones + bit", "if bit == 1 then ones + 1 else 0")
+    path.write_text(gated)
+    result = lsrl("verify", checkpoint, "--samples", 5)
+    assert result.exit_code == 1
+    assert "not compared with the compiler's: its program does not compile" in result.stdout
+
+
 def test_an_untouched_checkpoint_has_no_edits(lsrl: Any, checkpoint: Path) -> None:
     data = json.loads(lsrl("verify", checkpoint, "--samples", 5, "--json").stdout)
     assert data["passed"] is True
@@ -99,7 +108,7 @@ def test_another_compiler_is_not_compared_with(lsrl: Any, checkpoint: Path) -> N
     result = lsrl("verify", checkpoint, "--samples", 5)
     assert result.exit_code == 0, result.stdout
     reason = f"it was compiled by LSRL 0.0.1, and this is {__version__}"
-    note = f"  weights and code are not compared with the compiler's: {reason}"
+    note = f"  the weights are not compared with the compiler's: {reason}"
     assert result.stdout.splitlines()[-1] == note
     edit(checkpoint, "layers.0.B", 0, 0.75)  # the runs are compared all the same
     result = lsrl("verify", checkpoint, "--samples", 5)
