@@ -15,6 +15,7 @@ from typing import Any
 
 from .backends import emitter, emitters
 from .card import model_card
+from .dtypes import DTYPES
 from .elaborate.modules import load_imports
 from .errors import CheckpointError, Diagnostic, LsrlError
 from .files import new_folder, write_all
@@ -26,17 +27,15 @@ from .program import Program, load
 from .settle import settled_source
 from .targets import TARGETS
 from .targets.base import CompileOptions
+from .tensors import dump, read
 from .version import __version__
 
 FORMAT = 1
 INFINITE = "inf"  # a bound or a tolerance without end
-DTYPES = {"float32": "<f4", "float64": "<f8"}
 
 
 def save(model: CompiledModel, folder: Path, *, force: bool = False) -> None:
     """Write a checkpoint folder, whole or not at all."""
-    from safetensors.numpy import save_file
-
     with new_folder(folder, force=force) as place:
         texts = {
             "config.json": _json(config(model)),
@@ -48,8 +47,7 @@ def save(model: CompiledModel, folder: Path, *, force: bool = False) -> None:
         for name in emitters():
             texts |= emitter(name).emit(model)
         write_all(place, texts)
-        save_file(dict(model.weights), place / "model.safetensors")
-        (place / "model.safetensors").chmod(0o644)
+        (place / "model.safetensors").write_bytes(dump(model.weights, model.dtype))
 
 
 def _json(data: Any) -> str:
@@ -206,6 +204,11 @@ def _belong_together(model: CompiledModel, manifest: dict[str, Any]) -> bool:
     )
 
 
+def written_by(folder: str | Path) -> str:
+    """The version of LSRL that wrote a folder, as its config.json says."""
+    return str(_read_json(Path(folder), "config.json").get("lsrl_version"))
+
+
 def check_emitted(model: CompiledModel, folder: str | Path) -> None:
     """Raises `CheckpointError` if the code in a folder is not what is emitted for its model."""
     place = Path(folder)
@@ -234,29 +237,29 @@ def _read_json(place: Path, name: str) -> Any:
 def _read_weights(place: Path, manifest: dict[str, Any]) -> dict[str, Any]:
     """Weights, each of the shape that config.json says."""
     from safetensors import SafetensorError
-    from safetensors.numpy import load_file
 
     path = place / "model.safetensors"
     if not path.is_file():
         raise _problem(place, "model.safetensors is missing", "compile the program again")
     try:
-        found = load_file(path)
+        found = read(path)
     except (SafetensorError, OSError, ValueError):
         raise _problem(place, "model.safetensors is damaged", "compile the program again") from None
     wanted = expected_shapes(manifest["layers"])
     for name, shape in wanted.items():
-        if name not in found or found[name].shape != shape:
-            raise _problem(
-                place, f"the weight `{name}` is missing or has another shape", "compile again"
-            )
-        if found[name].dtype != manifest["dtype"]:
+        dtype, array = found.get(name, ("", None))
+        if name in found and dtype != manifest["dtype"]:
             raise _problem(
                 place, f"the weight `{name}` is not {manifest['dtype']}", "compile again"
+            )
+        if array is None or array.shape != shape:
+            raise _problem(
+                place, f"the weight `{name}` is missing or has another shape", "compile again"
             )
     extra = set(found) - set(wanted)
     if extra:
         raise _problem(place, f"the weight `{min(extra)}` does not belong there", "compile again")
-    return {name: found[name] for name in wanted}
+    return {name: found[name][1] for name in wanted}
 
 
 def expected_shapes(layers: list[list[int]]) -> dict[str, tuple[int, ...]]:

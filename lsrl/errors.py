@@ -107,6 +107,10 @@ class CheckpointError(LsrlError):
     """A checkpoint folder that is damaged, incomplete or of another version."""
 
 
+class LengthWarning(UserWarning):
+    """A model was run past the length that its certificate is about."""
+
+
 class VerificationError(LsrlError):
     """A compiled model that does not do what its program means."""
 

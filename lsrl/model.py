@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,13 +11,17 @@ from typing import Any
 import numpy as np
 
 from .backends import Runner, backend, default_backend
+from .dtypes import DType
+from .dtypes import dtype as dtype_named
 from .encoding import Columns, errors, input_columns, output_columns
-from .errors import InputError
+from .errors import LengthWarning
 from .program import Program, one_or_named
 from .targets import target
 from .targets.base import CompileOptions
 
-LONGER = "compile again with `--length N`"
+LONGER = (
+    "the sequence has {} steps, but the certificate holds for {}: compile again with `--length N`"
+)
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,11 @@ class CompiledModel:
     symbols: dict[str, Any]
 
     @property
+    def dtype(self) -> DType:
+        """The number format of weights, inputs and outputs."""
+        return dtype_named(self.options.dtype)
+
+    @property
     def input_size(self) -> int:
         return sum(c.width for c in input_columns(self.program.graph, self.options.encoding))
 
@@ -88,22 +98,26 @@ class CompiledModel:
         """Outputs of one sequence, `[T]` or `[T, d]`, by name if there are several.
 
         Integers, enumerations and booleans are rounded, unless `raw` asks for the model's numbers.
+        A sequence longer than the program's length is run all the same, with a `LengthWarning`.
         """
         batch = self.batch(data, batched=False)
+        self._check_length(batch)
         return one_or_named({n: y[0] for n, y in self._run(batch, raw, backend).items()})
 
     def run_batch(self, data: Any, *, raw: bool = False, backend: str | None = None) -> Any:
         """Outputs of a batch, `[B, T]` or `[B, T, d]`, by name if there are several."""
-        return one_or_named(self._run(self.batch(data, batched=True), raw, backend))
+        batch = self.batch(data, batched=True)
+        self._check_length(batch)
+        return one_or_named(self._run(batch, raw, backend))
 
     def batch(self, data: Any, *, batched: bool) -> dict[str, Any]:
-        """As `Program.batch`, but a model's length is that of its compilation."""
-        try:
-            return self.program.batch(data, batched=batched)
-        except InputError as e:
-            if e.code != "E716":
-                raise
-            raise InputError.at("E716", e.span, e.diagnostics[0].message, LONGER) from None
+        """As `Program.batch`, but of any length."""
+        return self.program.batch(data, batched=batched, any_length=True)
+
+    def _check_length(self, batch: Mapping[str, Any]) -> None:
+        steps = next(iter(batch.values())).shape[1]
+        if steps > self.program.length:
+            _warn_of_length(steps, self.program.length, 2)
 
     def _run(self, batch: Mapping[str, Any], raw: bool, backend: str | None) -> dict[str, Any]:
         outputs = self.split(self.runner(backend).run(self.stacked(batch)))
@@ -111,7 +125,7 @@ class CompiledModel:
 
     def stacked(self, batch: Mapping[str, Any]) -> Any:
         """Fields as the model reads them: `[B, T, input size]`, in its dtype."""
-        return self.program.stacked(batch, self.options.encoding).astype(self.options.dtype)
+        return self.dtype.round(self.program.stacked(batch, self.options.encoding))
 
     def split(self, y: Any) -> dict[str, Any]:
         """The model's numbers by output; logits of one-hot outputs along one more axis."""
@@ -138,7 +152,7 @@ class CompiledModel:
 
     def equations(self, x: Any) -> Any:
         """The target's equations in NumPy, in the model's dtype: x `[B, T, n]` to y `[B, T, m]`."""
-        return NumpyRunner(self).run(np.asarray(x).astype(self.options.dtype))
+        return NumpyRunner(self).run(self.dtype.round(x))
 
     def stream(self, *, raw: bool = False, backend: str | None = None) -> Stream:
         """The model one element at a time, in constant memory."""
@@ -164,25 +178,31 @@ class CompiledModel:
         )
 
 
+def _warn_of_length(steps: int, length: int, callers: int) -> None:
+    """Warn where the method of a model or a stream was called, so many calls away."""
+    warnings.warn(LONGER.format(steps, length), LengthWarning, stacklevel=callers + 2)
+
+
 class NumpyRunner:
     """The target's equations as a backend."""
 
     def __init__(self, model: CompiledModel) -> None:
         self.target = target(model.target)
-        self.weights = model.weights
+        self.dtype = model.dtype
+        self.weights = {name: self.dtype.working(w) for name, w in model.weights.items()}
         self.module = None
 
     def run(self, x: Any) -> Any:
         """x `[B, T, n]` to y `[B, T, m]`."""
-        return self.target.run(self.weights, x)[0]
+        return self.dtype.plain(self.target.run(self.weights, self.dtype.working(x))[0])
 
     def initial(self, batch: int) -> Any:
         return self.target.initial(self.weights, batch)
 
     def step(self, x: Any, state: Any) -> tuple[Any, Any]:
         """x `[B, n]` and the state to y `[B, m]` and the next state."""
-        y, state = self.target.run(self.weights, x[:, None], state)
-        return y[:, 0], state
+        y, state = self.target.run(self.weights, self.dtype.working(x[:, None]), state)
+        return self.dtype.plain(y[:, 0]), state
 
 
 class Stream:
@@ -196,14 +216,14 @@ class Stream:
     def step(self, element: Any) -> Any:
         """Outputs at this step: a scalar or an array `[d]`, by name if there are several.
 
-        Raises `InputError` past the program's length.
+        The first step past the program's length emits a `LengthWarning`.
         """
         program = self.model.program
-        if self.steps >= program.length:
-            message = f"the stream is past the length of {program.length} steps"
-            raise InputError.at("E716", None, message, LONGER)
         data = {n: [v] for n, v in element.items()} if isinstance(element, Mapping) else [element]
-        x = self.model.stacked(program.batch(data, batched=False))[:, 0]
+        arrays = program.batch(data, batched=False)
+        if self.steps == program.length:
+            _warn_of_length(self.steps + 1, program.length, 1)
+        x = self.model.stacked(arrays)[:, 0]
         y, self.state = self.runner.step(x, self.state)
         self.steps += 1
         outputs = self.model.split(y)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 from typing import Any
 
 from .errors import Diagnostic, OptionError, UnsupportedError
+from .lower.rounding import Bound
 from .model import CompiledModel
 from .program import GUARD, Program
 from .targets import TARGETS
 from .targets import target as target_named
 from .targets.base import Compiled, CompileOptions, Support, tolerances
+
+WIDER = {"float32": "float64", "float16": "float32", "bfloat16": "float32"}
 
 
 def compile(
@@ -36,6 +40,7 @@ def compile(
     an infinite one lifts the limit of 0.25 of the others too. `conditional` is one of the paper's
     five ways to make choices (default: the smallest that the target has), `constants` whether
     their constants follow from the ranges ("range") or are the paper's ("paper").
+    A model of more than `max_parameters` is refused before it takes up memory.
     Raises `UnsupportedError` for what the target cannot hold or not precisely enough, `OptionError`
     for options that it does not have, `VerificationError` should the model be wrong.
     """
@@ -43,7 +48,7 @@ def compile(
     chosen = target_named(target)
     options = CompileOptions(
         dtype, _guard(guard), _tolerance(tolerance), encoding, profile, conditional, constants,
-        hidden_size, layers, max_parameters,
+        hidden_size, layers, _max_parameters(max_parameters),
     )  # fmt: skip
     graph, facts = program.graph, program.facts
     compiled = chosen.compile(graph, facts, options)
@@ -84,6 +89,13 @@ def _tolerance(tolerance: float | None) -> float | None:
     return tolerance
 
 
+def _max_parameters(most: int | None) -> int | None:
+    if most is not None and (isinstance(most, bool) or not isinstance(most, int) or most < 1):
+        message = f"the largest number of parameters {most!r} is not a positive integer"
+        raise OptionError.at("E024", None, message, "by default there is none")
+    return most
+
+
 def support(program: Program) -> dict[str, Support]:
     """For each target whether it can hold the program, and why not."""
     options = CompileOptions()
@@ -96,16 +108,21 @@ def check_precision(program: Program, compiled: Compiled, options: CompileOption
     allowed = tolerances(program.graph, program.facts, options.tolerance, options.encoding)
     for bound, most, name in zip(compiled.bounds, allowed, compiled.machine.outputs, strict=True):
         if not bound.error <= max(most, 0.0):
-            message = (
-                f"in {options.dtype} the error of `{name}` can reach {bound.error:.2g}, more than "
-            )
-            message += f"the tolerance {most:.2g}; most of it arises here"
-            wider = "" if options.dtype == "float64" else "--dtype float64, "
-            wider += "--constants range, " * (options.constants == "paper")
-            help = f"use {wider}a larger --tolerance, a shorter --length or narrower bounds"
-            problems.append(Diagnostic("E804", message, bound.span, help))
+            problems.append(_too_imprecise(name, bound, most, options))
     if problems:
         raise UnsupportedError(problems[:1])
+
+
+def _too_imprecise(name: str, bound: Bound, most: float, options: CompileOptions) -> Diagnostic:
+    limits = "a larger --tolerance, a shorter --length or narrower bounds"
+    message = f"in {options.dtype} the error of `{name}` can reach {bound.error:.2g}, more than "
+    message += f"the tolerance {most:.2g}"
+    if not math.isfinite(bound.error):  # an error beyond what a comparison or a gate stands
+        limits = "a shorter --length, narrower bounds or a larger --guard"
+        message = f"in {options.dtype} nothing bounds the error of `{name}`"
+    message += "; most of it arises here" if bound.span is not None else ""
+    wider = f"--dtype {WIDER[options.dtype]}, " if options.dtype in WIDER else ""
+    return Diagnostic("E804", message, bound.span, f"use {wider}{limits}")
 
 
 def certificate(program: Program, compiled: Compiled, options: CompileOptions) -> dict[str, Any]:
@@ -125,7 +142,7 @@ def certificate(program: Program, compiled: Compiled, options: CompileOptions) -
             "inputs of the declared types that meet every assume and break no declared bound",
             f"at most {program.length} steps",
             "no undetermined comparison that matters",
-            "any order of summation, fused multiply-add allowed, no TF32",
+            "any order of summation, fused multiply-add and wider sums allowed, no TF32",
         ],
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -80,12 +81,13 @@ class Program:
         exact = exact_comparisons(self.graph, self.facts)
         return Interpreter(self.graph, guard, ranges=ranges, exact_comparisons=exact)
 
-    def batch(self, data: Any, *, batched: bool, exact: bool = False) -> dict[str, Any]:
+    def batch(
+        self, data: Any, *, batched: bool, exact: bool = False, any_length: bool = False
+    ) -> dict[str, Any]:
         """What a user passes as validated arrays `[B, T]` or `[B, T, d]` by field."""
         members = self.elaborated.members
-        return batch_of(
-            self.inputs, members, data, batched=batched, length=self.length, exact=exact
-        )
+        length = sys.maxsize if any_length else self.length
+        return batch_of(self.inputs, members, data, batched=batched, length=length, exact=exact)
 
     def evaluate(self, data: Any, *, batched: bool = True, exact: bool = False) -> Result:
         """Run and return everything known about the run (outputs, margins)."""

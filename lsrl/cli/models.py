@@ -12,6 +12,7 @@ from . import options
 from .output import Reply, Table, progress
 
 if TYPE_CHECKING:
+    from ..edited import Comparison
     from ..model import CompiledModel
     from ..verify import Report
 
@@ -43,6 +44,12 @@ if TYPE_CHECKING:
     show_default=True,
     metavar="NAME",
     help="Of the weights: exact.",
+)
+@click.option(
+    "--max-parameters",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Refuse a model of more parameters, before it takes up memory.",
 )
 @click.option("--no-verify", is_flag=True, help="Do not check the model before writing it.")
 @options.conditional
@@ -96,18 +103,25 @@ def verify_command(folder: str, samples: int, seed: int) -> Reply:
     """Compare a checkpoint with its program.
 
     Inputs are random ones, mutated examples, extremes, and what a search finds that makes every
-    condition of the program both true and false.
+    condition of the program both true and false. The program is also compiled again: weights that
+    are not the compiler's are named.
     """
     from .. import load_model, verify
-    from ..checkpoint import check_emitted
+    from ..checkpoint import check_emitted, written_by
+    from ..edited import compare
+    from ..version import __version__
 
     _check_is_folder(folder)
     model = load_model(folder)
     with progress(f"verifying {folder}"):
-        check_emitted(model, folder)
+        version = written_by(folder)
+        if version == __version__:
+            check_emitted(model, folder)
+        compared = compare(model, version)
         report = verify(model, samples, seed)
-    data = report.as_json()
-    return Reply(data, [_verdict(folder, report)], failed=not report.passed)
+    passed = report.passed and not compared.differs
+    data = {**report.as_json(), "passed": passed, "weights": compared.as_json()}
+    return Reply(data, [_verdict(folder, report, compared)], failed=not passed)
 
 
 def _check_is_folder(folder: str) -> None:
@@ -120,10 +134,11 @@ def _check_is_folder(folder: str) -> None:
         raise CheckpointError.at("E040", None, message, help)
 
 
-def _verdict(folder: str, report: Report) -> str:
+def _verdict(folder: str, report: Report, compared: Comparison) -> str:
+    passed = report.passed and not compared.differs
     undetermined = f", {report.undetermined:,} of them undetermined" * bool(report.undetermined)
     lines = [
-        f"{folder}: {'passed' if report.passed else 'FAILED'}",
+        f"{folder}: {'passed' if passed else 'FAILED'}",
         f"  sequences      {report.checked:,}{undetermined}",
         f"  models         {', '.join(report.runners)}",
         "  largest error  of the model's own numbers, and what its certificate allows",
@@ -134,8 +149,21 @@ def _verdict(folder: str, report: Report) -> str:
     f = report.failure
     if f is not None:
         lines.append(f"  `{f.output}` is {f.got}, not {f.expected}, at step {f.step} ({f.runner})")
+        lines.append(f"  it is off by {f.error:.3g}, and may be by {f.bound:.3g}")
         lines.append(f"  for the input {json.dumps(f.input, ensure_ascii=False)}")
-    return "\n".join(lines)
+    return "\n".join(lines + _edits(compared))
+
+
+def _edits(compared: Comparison) -> list[str]:
+    """Weights that are not the compiler's."""
+    if compared.reason:
+        return [f"  the weights are not compared with the compiler's: {compared.reason}"]
+    lines = [f"    {name}: {edit}" for name, edit in compared.edits.items()]
+    if lines:
+        lines.insert(0, "  edited weights, against those that the compiler gives")
+    if compared.certificate:
+        lines.append("  certificate.json is not the one that the compiler gives")
+    return lines
 
 
 @options.command("targets")

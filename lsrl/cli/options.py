@@ -135,7 +135,7 @@ def dtype(function: Function) -> Function:
     """`--dtype`."""
     return click.option(
         "--dtype", default="float32", show_default=True, metavar="TYPE",
-        help="Of the weights: float32 or float64.",
+        help="Of the weights: float64, float32, bfloat16 or float16.",
     )(function)  # fmt: skip
 
 

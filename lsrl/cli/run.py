@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from warnings import catch_warnings, simplefilter
 
 import click
 
-from ..errors import Diagnostic
+from ..errors import Diagnostic, LengthWarning
 from . import options
 from .output import Reply
 
@@ -107,10 +108,20 @@ def _run_checkpoint(path: str, given: str | None, backend: str | None, raw: bool
     model = load_model(path)
     program = model.program
     inputs = model.batch(options.read_data(given), batched=False)
-    result = model.run_batch(inputs, raw=raw, backend=backend)
+    with catch_warnings():
+        simplefilter("ignore", LengthWarning)  # said in our own words
+        result = model.run_batch(inputs, raw=raw, backend=backend)
     outs = output_types(program, raw=raw)
     by_name = result if len(outs) > 1 else {next(iter(outs)): result}
     before = {name: a[0] for name, a in inputs.items()}
     after = {name: a[0] for name, a in by_name.items()}
-    data = {"steps": len(next(iter(after.values()))), "outputs": as_data(after, outs)}
-    return Reply(data, [steps_table(before, input_types(program), after, outs)])
+    steps = len(next(iter(after.values())))
+    data = {"steps": steps, "outputs": as_data(after, outs)}
+    table = steps_table(before, input_types(program), after, outs)
+    return Reply(data, [table], warnings=_too_long(steps, program.length))
+
+
+def _too_long(steps: int, length: int) -> list[Diagnostic]:
+    from ..model import LONGER
+
+    return [Diagnostic("W702", LONGER.format(steps, length))] * (steps > length)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..dtypes import dtype as dtype_named
 from .layers import Affine, Layer, Layered
 
 Weights = dict[str, Any]
@@ -16,11 +17,12 @@ def assemble(machine: Layered, dtype: str) -> Weights:
     D `[m, n]`, d `[m]`, for a layer of p state lanes, n inputs and m units that are no products; E,
     F, e and G, H, g likewise for the two factors of its q products. Empty ones are left out.
     """
+    rounded = dtype_named(dtype).round
     weights: Weights = {}
     for i, layer in enumerate(machine.layers):
         for name, array in _layer(layer).items():
             if array.size:
-                weights[f"layers.{i}.{name}"] = array.astype(dtype)
+                weights[f"layers.{i}.{name}"] = rounded(array)
     return weights
 
 

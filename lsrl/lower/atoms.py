@@ -133,6 +133,8 @@ class AtomGraph:
         self.switches: dict[
             int, frozenset[int]
         ] = {}  # of a gate: atoms that are 0 while it is open
+        # of a gate r(a - M f): M, the most of a, and whether f is an integer
+        self.margins: dict[int, tuple[float, float, bool]] = {}
         self.families: dict[int, int] = {}  # units of which at most one is not 0 at a time
         self.cache: dict[Any, Any] = {}  # what booleans have been made into
         self._relus: dict[tuple[Any, ...], int] = {}

@@ -50,7 +50,7 @@ class Conditionals:
     digits: int
     multiplies: bool
 
-    def __call__(self, graph: AtomGraph, guard: Fraction) -> ReluLogic:
+    def __call__(self, graph: AtomGraph, guard: Fraction, digits: int) -> ReluLogic:
         made = PaperLogic if self.constants == "paper" else VariantLogic
         return made(graph, guard, self)
 
@@ -59,7 +59,7 @@ class VariantLogic(ReluLogic):
     """Choices in the shape of a variant, constants from the ranges."""
 
     def __init__(self, graph: AtomGraph, guard: Fraction, settings: Conditionals) -> None:
-        super().__init__(graph, guard)
+        super().__init__(graph, guard, settings.digits)
         self.digits, self.multiplies = settings.digits, settings.multiplies
         self.branch = _BRANCHES[settings.variant]
         self.merges = settings.variant == "multiplicative_optimized"

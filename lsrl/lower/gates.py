@@ -23,7 +23,7 @@ class GateLogic(ReluLogic):
     multiplies = True
 
     def __init__(self, graph: AtomGraph, guard: Fraction, digits: int, mode: str) -> None:
-        super().__init__(graph, guard)
+        super().__init__(graph, guard, digits)
         self.digits, self.mode = digits, mode
 
     def gate(self, c: Bool, a: Form, span: Span | None = None) -> Form:
@@ -57,5 +57,5 @@ class Gates:
     digits: int
     mode: str
 
-    def __call__(self, graph: AtomGraph, guard: Fraction) -> ReluLogic:
-        return GateLogic(graph, guard, self.digits, self.mode)
+    def __call__(self, graph: AtomGraph, guard: Fraction, digits: int) -> ReluLogic:
+        return GateLogic(graph, guard, digits, self.mode)

@@ -35,7 +35,7 @@ class Options:
 
     digits: int = 24
     guard: Fraction = Fraction(1, 1000)
-    logic: Callable[[AtomGraph, Fraction], ReluLogic] = ReluLogic
+    logic: Callable[[AtomGraph, Fraction, int], ReluLogic] = ReluLogic
     error: float | None = None
     precision: float = 1e-3 / 8
 
@@ -65,7 +65,8 @@ class Legaliser:
     def machinery(self) -> tuple[AtomGraph, Logic]:
         """An empty graph, and the logic of the machine."""
         atoms = AtomGraph()
-        return atoms, self.options.logic(atoms, self.options.guard)
+        logic = self.options.logic(atoms, self.options.guard, self.options.digits)
+        return atoms, logic
 
     def made_clocks(self) -> Clocks:
         return Clocks(self.graph, self.atoms)

@@ -19,7 +19,7 @@ from ..source import Span
 from .atoms import AtomGraph, AtomKind, Form, constant, largest_partial_sum, tighten
 
 Make = Callable[[], Form]
-MAX_SWITCH = 2.0**23  # beyond, partial sums of a gate could leave the digits of float32
+MAX_SWITCH = 2.0**23  # beyond, partial sums of a gate could leave the digits (float32 and wider)
 MAX_FALSITY = 2.0**16  # beyond, 0/1 is made first, so that switching constants stay small
 
 
@@ -135,8 +135,9 @@ class ReluLogic:
     has_steps = False  # a comparison takes one or two atoms, a hinge of a table one
     multiplies = False  # whether the machine has products
 
-    def __init__(self, graph: AtomGraph, guard: Fraction) -> None:
+    def __init__(self, graph: AtomGraph, guard: Fraction, digits: int = 24) -> None:
         self.graph, self.guard = graph, guard
+        self.max_switch = min(MAX_SWITCH, 2.0 ** (digits - 1))
 
     def exact(self, c: Bool) -> Form:
         """A boolean as a 0 or 1 of few digits."""
@@ -285,7 +286,7 @@ class ReluLogic:
             (float(c) * g.atoms[a].lo, float(c) * g.atoms[a].hi) for a, c in falsity.terms.items()
         ]
         weight = largest_partial_sum([*terms, (float(falsity.const),) * 2])
-        if weight <= 1 or (falsity.hi <= MAX_FALSITY and weight * most < MAX_SWITCH):
+        if weight <= 1 or (falsity.hi <= MAX_FALSITY and weight * most < self.max_switch):
             return falsity
         if falsity.hi > 1:
             return g.combine([(-1, saturated(g, falsity))], 1)
@@ -307,6 +308,7 @@ class ReluLogic:
                 g.openings[atom] = times
             if self._is_nonnegative(falsity) and not falsity.terms.keys() & a.terms.keys():
                 g.switches[atom] = frozenset(falsity.terms)
+                g.margins[atom] = float(factor), a.hi, falsity.is_integral
         hi = min(result.hi, max(a.hi, 0.0))
         return Form(result.terms, result.const, max(result.lo, 0.0), hi, result.step)
 

@@ -8,7 +8,10 @@ cannot hold (Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., se
 all terms lie on one binary lattice and fit the digits of the dtype, nothing is rounded. ReLU does
 not increase errors; a saturating unit hides them; a state adds up |A^k| times what each step adds,
 over the length. A product of a and b, off by e and f, is off by |a| f + |b| e + e f and a rounding
-of itself. What a realisation only approximates adds its own error (`Atom.approximation`).
+of itself. What a realisation only approximates adds its own error (`Atom.approximation`). Numbers
+below the normal range add a fixed error an operation; a sum that can pass the largest number of the
+dtype is refused. Sums that are kept in a wider format, as bfloat16's often are, and rounded at the
+end are nearer than what is bounded here.
 """
 
 from __future__ import annotations
@@ -21,11 +24,13 @@ from fractions import Fraction
 from ..analysis.dependence import Row
 from ..analysis.lattice import gcd
 from ..analysis.linear import linear_ranges
+from ..dtypes import of_digits
 from ..source import Span
-from .atoms import Atom, AtomGraph, Coefficient, Form, fits, largest_partial_sum, representable
+from .atoms import Atom, AtomGraph, Coefficient, Form
 from .layers import Affine, Layer, Layered, Source, StateLane, Unit
+from .precision import Precision
 
-DIGITS = {"float32": 24, "float64": 53}
+ROUNDS, SLACK = 20, 1.01  # of the search for errors of states that imply themselves
 SATURATION_MARGIN = 1.0  # the error of its argument that a saturating unit hides (logic.above: 1.5)
 
 
@@ -48,7 +53,8 @@ ZERO = Bound(0.0)
 
 
 def certify(graph: AtomGraph, machine: Layered, digits: int, length: int) -> list[Bound]:
-    """Error bounds of the outputs, in the order of the last layer's units."""
+    """Error bounds of the outputs, in the order of the last layer's units, in the dtype of so many
+    digits. Raises `UnsupportedError` E805 where its range is too small."""
     analysis = Analysis(graph, digits, length)
     bounds = [analysis.input(form) for form in machine.layers[0].inputs]
     for layer in machine.layers:
@@ -61,20 +67,31 @@ class Analysis:
 
     def __init__(self, graph: AtomGraph, digits: int, length: int) -> None:
         self.graph, self.digits, self.length = graph, digits, length
-        self.unit_roundoff = 2.0**-digits
+        self.precision = Precision(graph, of_digits(digits))
+        self.dtype = self.precision.dtype
 
     def input(self, form: Form) -> Bound:
         """Inputs are rounded to the dtype: reals, and integers of too many digits."""
         most = max(abs(form.lo), abs(form.hi))
-        return ZERO if fits(form.step, most, self.digits) else Bound(self.unit_roundoff * most)
+        if not most <= self.dtype.largest:
+            (atom,) = form.terms
+            self.precision.overflow(f"the input `{self.graph.atoms[atom].label}`", None)
+        if self.precision.on_lattice(form.step, most):
+            return ZERO
+        return Bound(self.dtype.unit_roundoff * most + self.dtype.underflow)
 
     def layer(self, layer: Layer, inputs: list[Bound], last: bool) -> list[Bound]:
         errors: dict[Source, Bound] = {("x", i): b for i, b in enumerate(inputs)}
         forms: dict[Source, Form] = {("x", i): f for i, f in enumerate(layer.inputs)}
         for k, lane in enumerate(layer.lanes):
             forms["s", k] = self.graph.atom_form(lane.atom)
-        for k, bound in enumerate(self._states(layer, errors, forms)):
+        before = dict(forms)
+        for k, lane in enumerate(layer.lanes):
+            before["s", k] = _before(forms["s", k], lane)
+        for k, bound in enumerate(self._states(layer, errors, forms, before)):
             errors["s", k] = bound
+        for lane in layer.lanes:
+            self.precision.check_range(_whole(lane), errors, before, self._span(lane), lane.init)
         result = []
         for unit in layer.units:
             if unit.factor is not None:
@@ -82,8 +99,12 @@ class Analysis:
                 continue
             affine = self.opened(unit, errors, forms)
             bound = self.affine(affine, errors, forms, unit.span, unit.label)
+            self.precision.check_range(unit.affine, errors, forms, unit.span)
             if unit.atom >= 0 and (own := self.graph.atoms[unit.atom].approximation):
                 bound = bound.plus(own, unit.span, unit.label)
+            leak = self.leak(unit, affine, errors, forms)
+            if leak > bound.error:
+                bound = bound.plus(leak - bound.error, unit.span, unit.label)
             if unit.atom < 0 and not last and unit.form.lo < 0:
                 bound = bound.plus(-unit.form.lo, unit.span, unit.label)  # cut off by the ReLU
             result.append(self.saturated(unit, bound, errors) if unit.saturating else bound)
@@ -98,6 +119,8 @@ class Analysis:
         atom = self.graph.atoms[unit.atom]
         a, b = atom.operands
         e, f = (self.affine(x, errors, forms, unit.span, unit.label) for x in (unit.affine, factor))
+        for x in (unit.affine, factor):
+            self.precision.check_range(x, errors, forms, unit.span)
         high_a, high_b = (max(-x.lo, x.hi) for x in (a, b))
         bounds = _scaled(e, high_b), _scaled(f, high_a)
         worse = max(bounds, key=lambda x: x.worst)
@@ -107,21 +130,23 @@ class Analysis:
         if self._is_exact_product(atom, e, f):
             return result
         most = (high_a + e.error) * (high_b + f.error)
-        return result.plus(self.unit_roundoff * most, unit.span, unit.label)
+        return result.plus(
+            self.dtype.unit_roundoff * most + self.dtype.underflow, unit.span, unit.label
+        )
 
     def _is_exact_product(self, atom: Atom, e: Bound, f: Bound) -> bool:
         for x, error in zip(atom.operands, (e.error, f.error), strict=True):
             if x.is_boolean and not error and not self.graph.is_fuzzy(x):
                 return True
         most = max(-atom.lo, atom.hi)
-        return not e.error and not f.error and fits(atom.step, most, self.digits)
+        return not e.error and not f.error and self.precision.on_lattice(atom.step, most)
 
     def saturated(self, unit: Unit, bound: Bound, errors: Mapping[Source, Bound]) -> Bound:
         """What a saturating unit lets through. A comparison of reals has a margin on both sides.
         r(1 - falsity) has none where it is 1, but there all falsities are 0 and nothing is
         rounded: only the errors that they bring show."""
         if not bound.error < SATURATION_MARGIN:
-            return bound.plus(math.inf, unit.span, "")
+            return bound.plus(math.inf, unit.span or bound.span, "")
         brought = any(errors[source].error for source in unit.affine.row)
         is_boolean = self.graph.atoms[unit.atom].step is not None
         return bound if is_boolean and brought else ZERO
@@ -129,9 +154,7 @@ class Analysis:
     def opened(
         self, unit: Unit, errors: Mapping[Source, Bound], forms: Mapping[Source, Form]
     ) -> Affine:
-        """A gate r(a - M falsity) without its falsity: while it is open that is exactly 0, and when
-        it is closed the argument is so far below 0 (M exceeds a by an eighth) that no rounding
-        opens it."""
+        """A gate r(a - M falsity) without its falsity: while it is open that is exactly 0."""
         switch = self.graph.switches.get(unit.atom)
         if switch is None:
             return unit.affine
@@ -144,52 +167,113 @@ class Analysis:
         }
         return Affine(kept, unit.affine.const)
 
+    def leak(
+        self,
+        unit: Unit,
+        opened: Affine,
+        errors: Mapping[Source, Bound],
+        forms: Mapping[Source, Form],
+    ) -> float:
+        """What a closed gate r(a - M falsity) can let through, a <= high and falsity 1 or more.
+
+        It is most where the falsity is 1: the error of a, less M - high, and rounding. Nothing is
+        rounded there if all lies on a lattice, and at 2 or more M alone outweighs the rounding.
+        """
+        if unit.affine.row.keys() == opened.row.keys():
+            return 0.0
+        most, high, whole = self.graph.margins[unit.atom]
+        own = self.precision.magnitude(opened, forms)
+        brought = sum(abs(float(c)) * errors[source].error for source, c in opened.row.items())
+        gamma = self.precision.gamma(unit.affine, forms, errors)
+        if gamma >= 1 or not math.isfinite(brought):
+            return math.inf
+        step = self.precision.lattice(unit.affine, forms)
+        if whole and not brought and self.precision.on_lattice(step, own + most):
+            return max(0.0, high - 2 * most + gamma * (own + 2 * most))
+        return brought + high - most + gamma * (own + brought + most)
+
     def _states(
-        self, layer: Layer, errors: Mapping[Source, Bound], forms: Mapping[Source, Form]
+        self,
+        layer: Layer,
+        errors: Mapping[Source, Bound],
+        forms: Mapping[Source, Form],
+        before: Mapping[Source, Form],
     ) -> list[Bound]:
         """|A^k| times the error of each step, summed over the length."""
         if not layer.lanes:
             return []
-        before = dict(forms)
-        for k, lane in enumerate(layer.lanes):
-            before["s", k] = _before(forms["s", k], lane)
-        added, times = [], []
+        added, times, gammas = [], [], []
         for lane in layer.lanes:
-            row = {**lane.added.row, **{("s", j): c for j, c in lane.row.items()}}
             known = {**errors, **{("s", j): ZERO for j in lane.row}}
-            atom = self.graph.atoms[lane.atom]
-            affine = Affine(row, lane.added.const)
-            added.append(self.affine(affine, known, before, atom.span, atom.label))
+            affine, label = _whole(lane), self.graph.atoms[lane.atom].label
+            added.append(self.affine(affine, known, before, self._span(lane), label))
             times.append(self._openings(lane, forms))
+            gammas.append(self.precision.gamma(affine, before, known))
         unbounded = [b for b in added if not math.isfinite(b.error)]
         if unbounded:
             return unbounded[:1] * len(added)
         starts = [self._start(lane.init) for lane in layer.lanes]
         if not any(b.error for b in added) and not any(high for _, high in starts):
             return added
+        totals = self._accumulated(layer, added, times, gammas, starts)
+        return [
+            Bound(total, b.worst * (total / b.error if b.error else 1), b.span, b.label)
+            for total, b in zip(totals, added, strict=True)
+        ]
+
+    def _accumulated(
+        self,
+        layer: Layer,
+        added: list[Bound],
+        times: list[int | None],
+        gammas: list[float],
+        starts: list[tuple[float, float]],
+    ) -> list[float]:
+        """Errors of the lanes after the last step.
+
+        A step rounds the state with its error, not the ideal one. So errors are assumed, a little
+        larger than those of the round before, until what follows from them is no larger: then, by
+        induction over the steps, they hold.
+        """
+        errors = self._grown(layer, [b.error for b in added], times, starts)
+        for _ in range(ROUNDS):
+            assumed = [e * SLACK for e in errors]
+            steps = [
+                b.error + gamma * sum(abs(float(c)) * assumed[j] for j, c in lane.row.items())
+                for b, gamma, lane in zip(added, gammas, layer.lanes, strict=True)
+            ]
+            errors = self._grown(layer, steps, times, starts)
+            if all(e <= a for e, a in zip(errors, assumed, strict=True)):
+                return errors
+        return [math.inf] * len(added)
+
+    def _grown(
+        self,
+        layer: Layer,
+        steps: list[float],
+        times: list[int | None],
+        starts: list[tuple[float, float]],
+    ) -> list[float]:
+        """The sum of |A^k| times the error of each step."""
+        if not all(map(math.isfinite, steps)):
+            return [math.inf] * len(steps)
         lanes = [(0, k) for k in range(len(layer.lanes))]
         signed: list[Row] = [{(0, j): c for j, c in lane.row.items()} for lane in layer.lanes]
-        steps = [(-b.error, b.error) for b in added]
-        grown = linear_ranges(lanes, signed, starts, steps, self.length)
+        grown = linear_ranges(lanes, signed, starts, [(-e, e) for e in steps], self.length)
+        totals = [max(-low, high) for low, high in grown]
         for k, most in enumerate(times):
             if most is not None and signed[k] == {(0, k): 1}:  # nothing is added at other steps
-                total = starts[k][1] + most * added[k].error
-                grown[k] = -total, total
-        return [
-            Bound(
-                max(-low, high),
-                b.worst * (max(-low, high) / b.error if b.error else 1),
-                b.span,
-                b.label,
-            )
-            for (low, high), b in zip(grown, added, strict=True)
-        ]
+                totals[k] = starts[k][1] + most * steps[k]
+        return totals
+
+    def _span(self, lane: StateLane) -> Span | None:
+        return self.graph.atoms[lane.atom].span
 
     def _start(self, init: Coefficient) -> tuple[float, float]:
         """The rounding of an initial value."""
-        if representable(init, self.digits):
+        if self.precision.holds(init):
             return 0.0, 0.0
-        most = abs(float(init)) * self.unit_roundoff
+        most = abs(float(init)) * self.dtype.unit_roundoff + self.dtype.underflow
         return -most, most
 
     def _openings(self, lane: StateLane, forms: Mapping[Source, Form]) -> int | None:
@@ -218,13 +302,13 @@ class Analysis:
             bound = errors[source]
             if not bound.error:
                 continue
+            if not math.isfinite(bound.error):
+                return bound
             exact = False
             own = abs(float(c)) * bound.error
-            family = self._family(forms[source])
+            family = self.precision.family(forms[source])
             counted = own
-            if family is not None and math.isfinite(
-                own
-            ):  # one is open; an inexact selector may half open its neighbour
+            if family is not None:  # one is open; an inexact selector may half open its neighbour
                 two = sorted([*families.get(family, []), own])[-2:]
                 counted = sum(two) - sum(families.get(family, []))
                 families[family] = two
@@ -234,53 +318,10 @@ class Analysis:
                 result = Bound(total, worst, bound.span, bound.label)
             else:
                 result = Bound(total, result.worst, result.span, result.label)
-        own = self._rounding(affine, forms, exact, result.error)
+        if exact and self.precision.is_exact(affine, forms):
+            return result
+        own = self.precision.rounding(affine, forms, errors, result.error)
         return result.plus(own, span, label) if own else result
-
-    def _family(self, form: Form) -> int | None:
-        """The family of exclusive units that a carried value belongs to."""
-        if len(form.terms) != 1 or form.const != 0:
-            return None
-        (atom,) = form.terms
-        return self.graph.families.get(atom)
-
-    def _rounding(
-        self, affine: Affine, forms: Mapping[Source, Form], exact: bool, brought: float
-    ) -> float:
-        """What computing a form adds to the error `brought` by its terms (0 if `exact`)."""
-        if self.is_copy(affine, forms) or (
-            not affine.row and representable(affine.const, self.digits)
-        ):
-            return 0.0
-        steps: list[Fraction | None] = [abs(Fraction(affine.const))]
-        ends: dict[Source | int, tuple[float, float]] = {}  # of each term, or family of terms
-        coefficients = [*affine.row.values(), affine.const]
-        count = int(affine.const != 0) - 1
-        count += not all(representable(c, self.digits) for c in coefficients)
-        count += not all(is_power_of_two(c) for c in affine.row.values())
-        for source, c in affine.row.items():
-            form = forms[source]
-            steps.append(None if form.step is None else form.step * abs(Fraction(c)))
-            exact = exact and representable(c, self.digits)
-            low, high = sorted((float(c) * form.lo, float(c) * form.hi))
-            family = self._family(form)
-            key = source if family is None else family
-            before = ends.get(key, (0.0, 0.0))
-            ends[key] = min(low, before[0]), max(high, before[1])
-        const = float(affine.const)
-        largest = largest_partial_sum([(const, const), *ends.values()])
-        if exact and fits(gcd(steps), largest, self.digits):
-            return 0.0
-        total = abs(const) + sum(max(-low, high) for low, high in ends.values())
-        n = (count + len(ends)) * self.unit_roundoff
-        return n / (1 - n) * (total + brought)
-
-    def is_copy(self, affine: Affine, forms: Mapping[Source, Form]) -> bool:
-        """A single term times a power of two, without a bias: never rounded."""
-        if len(affine.row) != 1 or affine.const != 0:
-            return False
-        ((_, c),) = affine.row.items()
-        return is_power_of_two(c)
 
 
 def _scaled(bound: Bound, factor: float) -> Bound:
@@ -290,13 +331,14 @@ def _scaled(bound: Bound, factor: float) -> Bound:
     return Bound(factor * bound.error, factor * bound.worst, bound.span, bound.label)
 
 
+def _whole(lane: StateLane) -> Affine:
+    """The next value of a lane as one form."""
+    row: dict[Source, Coefficient] = {("s", j): c for j, c in lane.row.items()}
+    return Affine({**lane.added.row, **row}, lane.added.const)
+
+
 def _before(form: Form, lane: StateLane) -> Form:
     """What is known of a lane one step ago: its initial value is not among the emitted ones."""
     init = float(lane.init)
     step = gcd([form.step, abs(Fraction(lane.init))])
     return replace(form, lo=min(form.lo, init), hi=max(form.hi, init), step=step)
-
-
-def is_power_of_two(c: Coefficient) -> bool:
-    value = abs(Fraction(c))
-    return all(k & (k - 1) == 0 for k in (value.numerator, value.denominator))

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from ..dtypes import dtype
 from ..errors import OptionError, suggest
 from ..program import Program
 from ..targets import target as find_target
@@ -64,4 +65,6 @@ def _value(program: Program, stage: str, target: str, options: CompileOptions) -
     if stage == "optimised":
         return program.graph
     compiled: Compiled = find_target(target).compile(program.graph, program.facts, options)
+    if stage == "weights":
+        return dtype(options.dtype), compiled.weights
     return compiled if stage == "layers" else getattr(compiled, stage)

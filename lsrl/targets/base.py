@@ -9,8 +9,9 @@ from fractions import Fraction
 from typing import Any, Protocol
 
 from ..analysis.ranges import Fact
+from ..dtypes import DTYPES
 from ..encoding import output_columns
-from ..errors import LsrlError
+from ..errors import LsrlError, OptionError, UnsupportedError
 from ..ir.nodes import Graph
 from ..ir.types import Kind
 from ..lower.atoms import AtomGraph
@@ -116,3 +117,35 @@ class Target(Protocol):
         step.
         """
         ...
+
+
+# Checks for every target
+
+
+def check_dtype(
+    target: str,
+    options: CompileOptions,
+    carried: Sequence[str],
+    reason: str = "its values need more digits",
+) -> None:
+    """Raises `OptionError` E021 for a dtype that there is not, or that the target's encoding does
+    not carry, for that `reason`."""
+    if options.dtype in carried:
+        return
+    message = f"`{target}` has no dtype `{options.dtype}`"
+    if options.dtype in DTYPES:
+        message = f"`{target}` does not carry {options.dtype}: {reason}"
+    *most, last = carried
+    help = f"it has {', '.join(most)} and {last}" if most else f"it has {last}"
+    raise OptionError.at("E021", None, message, help)
+
+
+def check_parameters(target: str, estimate: int, options: CompileOptions) -> None:
+    """Raises `UnsupportedError` E806 if a model would have more than `options.max_parameters`.
+    To be called with the number of entries of all weights, before they are made."""
+    most = options.max_parameters
+    if most is not None and estimate > most:
+        message = f"as `{target}` the program takes {estimate:,} parameters, more than the limit "
+        message += f"of {most:,}"
+        help = "raise --max-parameters, choose smaller ranges, or use another target"
+        raise UnsupportedError.at("E806", None, message, help)

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 
 from ..analysis.ranges import Fact
+from ..dtypes import NAMES
+from ..dtypes import dtype as dtype_named
 from ..errors import OptionError, UnsupportedError
 from ..ir.nodes import Graph
 from ..lower.assemble import assemble
@@ -21,9 +23,17 @@ from ..lower.conditional import CONSTANTS, VARIANTS, Conditionals
 from ..lower.layers import Layer, lay_out
 from ..lower.legalise import Legaliser, Options
 from ..lower.logic import ReluLogic
-from ..lower.rounding import DIGITS, certify
+from ..lower.rounding import certify
 from ..lower.schedule import schedule
-from .base import REAL_TOLERANCE, Compiled, CompileOptions, Support, tolerances
+from .base import (
+    REAL_TOLERANCE,
+    Compiled,
+    CompileOptions,
+    Support,
+    check_dtype,
+    check_parameters,
+    tolerances,
+)
 from .cell import Bias, Cell, Linear, Relu, Sum, Var, evaluate
 
 S, X = Var("s"), Var("x")
@@ -35,7 +45,7 @@ CELL = Cell(
 
 # The parts of the tolerance that one approximation may use up, as denominators, tried in turn.
 FINENESS = (8, 64, 512, 4096)
-MakeLogic = Callable[[AtomGraph, Fraction], ReluLogic]
+MakeLogic = Callable[[AtomGraph, Fraction, int], ReluLogic]
 
 
 class LinearRNN:
@@ -79,15 +89,16 @@ class LinearRNN:
         for lowering in self._lowerings(options, fineness):
             atoms = Legaliser(graph, facts, lowering).run()
             graphs.setdefault(atoms.signature, atoms)
-        return [self._build(atoms, graph.length, options.dtype) for atoms in graphs.values()]
+        return [self._build(atoms, graph.length, options) for atoms in graphs.values()]
 
-    def _build(self, atoms: AtomGraph, length: int, dtype: str) -> Compiled:
-        digits = DIGITS[dtype]
+    def _build(self, atoms: AtomGraph, length: int, options: CompileOptions) -> Compiled:
+        digits = dtype_named(options.dtype).digits
         machines = [lay_out(atoms, plan, digits) for plan in schedule(atoms)]
         machine = min(machines, key=lambda m: m.parameters)
+        check_parameters(self.name, machine.parameters, options)
         bounds = certify(atoms, machine, digits, length)
         shape = {"layers": [self.layer_sizes(layer) for layer in machine.layers]}
-        return Compiled(atoms, machine, assemble(machine, dtype), bounds, shape)
+        return Compiled(atoms, machine, assemble(machine, options.dtype), bounds, shape)
 
     def layer_sizes(self, layer: Layer) -> list[int]:
         """Inputs, states and units of a layer, as config.json lists them."""
@@ -97,7 +108,7 @@ class LinearRNN:
         """The ways to lower a program; an approximation may have that part of the tolerance."""
         own = options.tolerance is not None and options.tolerance < math.inf
         error = options.tolerance / fineness if own and options.tolerance else None
-        digits, precision = DIGITS[options.dtype], REAL_TOLERANCE / fineness
+        digits, precision = dtype_named(options.dtype).digits, REAL_TOLERANCE / fineness
         return [
             Options(digits, options.guard, logic, error, precision)
             for logic in self._logics(options, digits)
@@ -114,11 +125,7 @@ class LinearRNN:
         return [ReluLogic]
 
     def _check(self, options: CompileOptions) -> None:
-        if options.dtype not in DIGITS:
-            help = f"it has {' and '.join(DIGITS)}"
-            raise OptionError.at(
-                "E021", None, f"`{self.name}` has no dtype `{options.dtype}`", help
-            )
+        check_dtype(self.name, options, NAMES)
         if options.encoding != "number":
             message = f"`{self.name}` has no encoding `{options.encoding}`"
             raise OptionError.at("E022", None, message, "it has `number`")

@@ -13,6 +13,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any
 
+from ..dtypes import NAMES
 from ..ir.components import Component
 from ..lower.atoms import AtomKind, Form, tighten
 from ..lower.units.conditions import Condition
@@ -147,6 +148,8 @@ class RNN(Stacked):
         self.name = "rnn" if nonlinearity == "relu" else "rnn-tanh"
         self.class_name = "CompiledRNN"
         self.published = f"torch.nn.RNN ({nonlinearity}) with a linear head (Elman 1990)"
+        if nonlinearity == "relu":
+            self.dtypes = NAMES
         function = relu if nonlinearity == "relu" else tanh
         h: Expr = function(gate("h"))
         self.equations = Equations(gates=("h",), states=("h",), values=(("h", h),))

@@ -9,19 +9,19 @@ from typing import Any
 import numpy as np
 
 from ..analysis.ranges import Fact
+from ..dtypes import dtype as dtype_named
 from ..errors import OptionError, UnsupportedError
 from ..ir.nodes import Graph
 from ..lower.atoms import AtomKind, Form
 from ..lower.layers import Affine
 from ..lower.legalise import Options
-from ..lower.rounding import DIGITS
 from ..lower.units.certify import certify
 from ..lower.units.layout import LayerUnit, UnitLayer, UnitMachine, lay_out
 from ..lower.units.legalise import UnitLegaliser
 from ..lower.units.machine import Machine
 from ..lower.units.rewrites import rewrites
 from ..lower.units.schedule import live, placements
-from .base import Compiled, CompileOptions, Support
+from .base import Compiled, CompileOptions, Support, check_dtype, check_parameters
 from .gates import Equations, run_layer
 
 ENCODINGS = ("number", "onehot")
@@ -61,6 +61,7 @@ class Stacked(ABC):
     machine: Machine
     cell: Any = None
     class_name: str
+    dtypes: tuple[str, ...] = ("float64", "float32")
 
     @abstractmethod
     def scale(self, unit: LayerUnit, digits: int) -> float:
@@ -82,7 +83,7 @@ class Stacked(ABC):
 
     def lower(self, graph: Graph, facts: Sequence[Fact], options: CompileOptions) -> UnitLegaliser:
         """Units of this machine. Raises `UnsupportedError`."""
-        lowering = Options(DIGITS[options.dtype], options.guard)
+        lowering = Options(dtype_named(options.dtype).digits, options.guard)
         onehot = options.encoding == "onehot"
         lg = UnitLegaliser(graph, facts, lowering, self.machine, onehot)
         lg.run()
@@ -91,7 +92,7 @@ class Stacked(ABC):
     def compile(self, graph: Graph, facts: Sequence[Fact], options: CompileOptions) -> Compiled:
         """Legalise, place, lay out, assemble. Raises `UnsupportedError`, `OptionError`."""
         self.check(options)
-        digits = DIGITS[options.dtype]
+        digits = dtype_named(options.dtype).digits
         atoms = self.lower(graph, facts, options).graph_of_units
         machines = [
             lay_out(atoms, plan, digits, self.carriers)
@@ -99,16 +100,14 @@ class Stacked(ABC):
             for plan in placements(atoms)
         ]
         machine = min(machines, key=lambda m: self.parameters(m))
+        check_parameters(self.name, self.parameters(machine), options)
         bounds = certify(atoms, machine, digits, graph.length, self.approximation)
         weights = self.assemble(machine, digits, options.dtype)
         return Compiled(atoms, machine, weights, bounds, self.shape(machine))
 
     def check(self, options: CompileOptions) -> None:
         """Raises `OptionError` for what this target does not have."""
-        if options.dtype not in DIGITS:
-            help = f"it has {' and '.join(DIGITS)}"
-            message = f"`{self.name}` has no dtype `{options.dtype}`"
-            raise OptionError.at("E021", None, message, help)
+        check_dtype(self.name, options, self.dtypes, "tanh is exact for few of its digits")
         if options.encoding not in ENCODINGS:
             message = f"`{self.name}` has no encoding `{options.encoding}`"
             raise OptionError.at("E022", None, message, f"it has {' and '.join(ENCODINGS)}")
@@ -144,7 +143,7 @@ class Stacked(ABC):
                 head[i, j] = float(c) / below[j]
             bias[i] = float(affine.const)
         weights |= {"head.weight": head, "head.bias": bias}
-        return {k: a.astype(dtype) for k, a in weights.items()}
+        return {k: dtype_named(dtype).round(a) for k, a in weights.items()}
 
     def _layer(
         self, layer: UnitLayer, below: Any, size: int, digits: int

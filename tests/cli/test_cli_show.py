@@ -83,6 +83,8 @@ def test_parameters_reach_the_stages(lsrl: Any, program: Path) -> None:
     assert "length 7\n" in lsrl(*args, "--length", 7).stdout
     double = lsrl("show", program, "--stage", "weights", "--dtype", "float64").stdout
     assert "float64" in double
+    brain = lsrl("show", program, "--stage", "weights", "--dtype", "bfloat16").stdout
+    assert "bfloat16" in brain and "float32" not in brain
 
 
 @pytest.mark.parametrize("name", ["dictionary", "vector", "traffic_light", "dyck1_valid"])

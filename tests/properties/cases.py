@@ -232,7 +232,7 @@ def model_problem(c: Case, model: lsrl.CompiledModel, backend: str = "numpy") ->
 def stream_problem(c: Case, model: lsrl.CompiledModel, backend: str = "numpy") -> str | None:
     """A model fed step by step gives what it gives for a batch."""
     runner = model.runner(backend)
-    x = c.program.stacked(c.inputs).astype(model.options.dtype)
+    x = model.dtype.round(c.program.stacked(c.inputs))
     state, rows = runner.initial(len(x)), []
     for t in range(x.shape[1]):
         y, state = runner.step(x[:, t], state)

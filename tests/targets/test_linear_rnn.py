@@ -59,12 +59,38 @@ def test_stream_and_batch_and_single_runs_agree(case: Case) -> None:
         np.testing.assert_allclose(step_y, single_y, rtol=1e-5, atol=1e-5)
 
 
-def test_a_stream_ends_at_the_length() -> None:
-    stream = lsrl.compile(lsrl.parse("length <= 2\ninput x: int in 0..1\noutput x")).stream()
-    stream.step(1)
-    stream.step(0)
-    with pytest.raises(lsrl.InputError, match="past the length of 2 steps"):
-        stream.step(1)
+LONGER = r"has 3 steps, but the certificate holds for 2: compile again with `--length N`$"
+
+
+def counter() -> lsrl.CompiledModel:
+    text = "length <= 2\ninput x: int in 0..1\nstate n = 0 then n + x\noutput n"
+    return lsrl.compile(lsrl.parse(text))
+
+
+def test_a_stream_warns_once_past_the_length_and_goes_on() -> None:
+    stream = counter().stream()
+    assert [stream.step(1), stream.step(0)] == [1, 1]
+    with pytest.warns(lsrl.LengthWarning, match=LONGER) as warned:
+        assert stream.step(1) == 2
+        assert [stream.step(x) for x in (1, 0)] == [3, 3]
+    assert [Path(w.filename).name for w in warned] == ["test_linear_rnn.py"]
+
+
+@pytest.mark.parametrize("backend", ["numpy", "torch"])
+def test_a_model_warns_once_a_call_past_the_length_and_goes_on(backend: str) -> None:
+    model = counter()
+    assert model.run([1, 1], backend=backend).tolist() == [1, 2]
+    with pytest.warns(lsrl.LengthWarning, match=LONGER) as warned:
+        assert model.run([1, 1, 1], backend=backend).tolist() == [1, 2, 3]
+        assert model.run_batch([[1, 0, 1], [0, 0, 1]], backend=backend)[:, -1].tolist() == [2, 1]
+    assert [Path(w.filename).name for w in warned] == ["test_linear_rnn.py"] * 2
+    assert issubclass(lsrl.LengthWarning, UserWarning)
+
+
+def test_a_program_ends_at_its_length() -> None:
+    with pytest.raises(lsrl.InputError) as caught:
+        counter().program.run([1, 1, 1])
+    assert caught.value.code == "E716"
 
 
 REALS = "input r: real in -2..3\ninput q: real in 0..1\noutput y = r * q"

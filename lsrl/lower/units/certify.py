@@ -15,17 +15,18 @@ from fractions import Fraction
 
 from ...analysis.dependence import Row as LinearRow
 from ...analysis.linear import linear_ranges
+from ...dtypes import DType
 from ...ir.components import tarjan
 from ...source import Span
-from ..atoms import Form, fits
+from ..atoms import Form
 from ..layers import Affine, Source, Unit
-from ..rounding import ZERO, Analysis, Bound, is_power_of_two
+from ..precision import Precision, is_power_of_two
+from ..rounding import ROUNDS, SLACK, ZERO, Analysis, Bound
 from .graph import UnitGraph
 from .layout import LayerUnit, UnitLayer, UnitMachine
 from .ops import OPS
 
 QUARTER = 0.25
-SECOND_ORDER = 1.001  # rounding of errors
 Approximation = Callable[[LayerUnit, int], float]
 
 
@@ -44,13 +45,31 @@ def certify(
     return [analysis.affine(row, errors, forms, None, name) for row, name in names]
 
 
+class _UnitPrecision(Precision):
+    """Of sources that include pairs of saturated units."""
+
+    def __init__(self, graph: UnitGraph, dtype: DType) -> None:
+        super().__init__(graph, dtype)
+        self.twins = graph.twins
+
+    def is_copy(self, affine: Affine, forms: Mapping[Source, Form]) -> bool:
+        """Moreover the sum of a pair of saturated units: twice the same number, or 1 - 1."""
+        if super().is_copy(affine, forms):
+            return True
+        if len(affine.row) != 2 or affine.const != 0 or len(set(affine.row.values())) != 1:
+            return False
+        atoms = [next(iter(forms[source].terms), -1) for source in affine.row]
+        (c,) = set(affine.row.values())
+        return is_power_of_two(c) and frozenset(atoms) in self.twins
+
+
 class _UnitAnalysis(Analysis):
     def __init__(
         self, graph: UnitGraph, digits: int, length: int, approximation: Approximation
     ) -> None:
         super().__init__(graph, digits, length)
         self.approximation = approximation
-        self.twins = graph.twins
+        self.precision = _UnitPrecision(graph, self.dtype)
         self.own_pairs: dict[Source, Source] = {}  # units that hold a value's two signs
         self.pairs: dict[Source, Source] = {}
 
@@ -100,16 +119,6 @@ class _UnitAnalysis(Analysis):
                 self._check_gates(group)
         return [self.errors["h", k] for k in range(len(layer.units))]
 
-    def is_copy(self, affine: Affine, forms: Mapping[Source, Form]) -> bool:
-        """Moreover the sum of a pair of saturated units: twice the same number, or 1 - 1."""
-        if super().is_copy(affine, forms):
-            return True
-        if len(affine.row) != 2 or affine.const != 0 or len(set(affine.row.values())) != 1:
-            return False
-        atoms = [next(iter(forms[source].terms), -1) for source in affine.row]
-        (c,) = set(affine.row.values())
-        return is_power_of_two(c) and frozenset(atoms) in self.twins
-
     # One unit
 
     def _local(
@@ -120,25 +129,27 @@ class _UnitAnalysis(Analysis):
         op = OPS[unit.op]
         known = {**self.errors, **inside}
         total = ZERO
+        for affine in unit.args.values():
+            self.precision.check_range(affine, known, self.forms, unit.span)
         steep = ("s",) if "closed" in unit.args else ()  # what shuts it may see another error
         for role in (*op.values, *steep):
             if role in unit.args:
-                affine = self._opened_part(unit, unit.args[role], known)
-                bound = self.affine(affine, known, self.forms, unit.span, unit.label)
-                total = _joined(total, bound)
+                total = _joined(total, self._value(unit, unit.args[role], known))
         if op.saturates:
             return self._saturating(unit, total, known)
         own = self.approximation(unit, self.digits) + self._kept_rounding(unit)
         own += self.graph.atoms[unit.atom].approximation if unit.atom >= 0 else 0.0
         return total.plus(own, unit.span, unit.label) if own else total
 
-    def _opened_part(
-        self, unit: LayerUnit, affine: Affine, known: Mapping[Source, Bound]
-    ) -> Affine:
+    def _value(self, unit: LayerUnit, affine: Affine, known: Mapping[Source, Bound]) -> Bound:
+        """The error of a form that enters a value; a ReLU that is a gate is open or closed."""
         if unit.atom < 0 or unit.atom not in self.graph.switches:
-            return affine
+            return self.affine(affine, known, self.forms, unit.span, unit.label)
         plain = Unit(affine, unit.form, unit.label, False, unit.span, unit.atom)
-        return self.opened(plain, known, self.forms)
+        opened = self.opened(plain, known, self.forms)
+        bound = self.affine(opened, known, self.forms, unit.span, unit.label)
+        leak = self.leak(plain, opened, known, self.forms)
+        return bound.plus(max(0.0, leak - bound.error), unit.span, unit.label)
 
     def _saturating(self, unit: LayerUnit, bound: Bound, known: Mapping[Source, Bound]) -> Bound:
         plain = Unit(unit.args["a"], unit.form, unit.label, True, unit.span, unit.atom)
@@ -149,9 +160,9 @@ class _UnitAnalysis(Analysis):
         if not _is_kept(unit):
             return 0.0
         most = max(abs(unit.form.lo), abs(unit.form.hi))
-        if fits(unit.form.step, 2 * most, self.digits) or _excludes(unit):
+        if self.precision.on_lattice(unit.form.step, 2 * most) or _excludes(unit):
             return 0.0
-        return 2 * self.unit_roundoff * most
+        return float(2 * self.dtype.unit_roundoff * most)
 
     def _check_gates(self, group: Mapping[int, LayerUnit]) -> None:
         """A gate whose margin may be off by a quarter promises nothing."""
@@ -173,7 +184,7 @@ class _UnitAnalysis(Analysis):
         zero: dict[Source, Bound] = {("h", k): ZERO for k in group}
         added = {k: self._local(k, group, zero) for k in group}
         wrong = any(b.error for b in added.values())
-        grown = self._grown(group, added) if wrong else added
+        grown = self._over_time(group, added) if wrong else added
         for k, bound in grown.items():
             self.errors["h", k] = bound
         self._check_gates(group)
@@ -182,7 +193,7 @@ class _UnitAnalysis(Analysis):
             for k in group:
                 self.errors["h", k] = self.errors["h", worst]
 
-    def _grown(
+    def _over_time(
         self, group: Mapping[int, LayerUnit], added: Mapping[int, Bound]
     ) -> dict[int, Bound]:
         """|A^k| times the error of each step, summed over the length."""
@@ -192,20 +203,47 @@ class _UnitAnalysis(Analysis):
         keys = [k for k in group if k not in partners]
         linear = all(self._is_linear(k, group) for k in group)
         rows = [self._gains(k, group, signed=linear) for k in keys]
-        starts = [(0.0, 0.0)] * len(keys)
-        steps = [(-added[k].error, added[k].error) for k in keys]
-        lanes = [(0, k) for k in keys]
-        grown = linear_ranges(lanes, rows, starts, steps, self.length)
+        grown = self._settled(keys, rows, group, added)
         result = {}
-        for k, (low, high) in zip(keys, grown, strict=True):
+        for k, error in zip(keys, grown, strict=True):
             b = added[k]
             if _excludes(group[k]) and not self._values_read(k, group):
                 result[k] = b  # what is kept has the error that it was written with
                 continue
-            error = SECOND_ORDER * max(-low, high)
             ratio = error / b.error if b.error else 1.0
             result[k] = Bound(error, b.worst * ratio, b.span, b.label)
         return result | {n: result[p] for n, p in partners.items()}
+
+    def _settled(
+        self,
+        keys: list[int],
+        rows: Sequence[LinearRow],
+        group: Mapping[int, LayerUnit],
+        added: Mapping[int, Bound],
+    ) -> list[float]:
+        """Errors after the last step. A step rounds what the group was with its errors: they are
+        assumed, a little larger than before, until what follows from them is no larger."""
+        lanes = [(0, k) for k in keys]
+        starts = [(0.0, 0.0)] * len(keys)
+        gammas = [self._gamma(group[k]) for k in keys]
+        steps = [added[k].error for k in keys]
+        errors = [0.0] * len(keys)
+        for _ in range(ROUNDS):
+            assumed = [e * SLACK for e in errors]
+            place = dict(zip(keys, assumed, strict=True))
+            own = [
+                b + g * _sum_of(row, place) for b, g, row in zip(steps, gammas, rows, strict=True)
+            ]
+            ends = linear_ranges(lanes, rows, starts, [(-e, e) for e in own], self.length)
+            errors = [max(-low, high) for low, high in ends]
+            if all(e <= a for e, a in zip(errors, assumed, strict=True)):
+                return errors
+        return [math.inf] * len(keys)
+
+    def _gamma(self, unit: LayerUnit) -> float:
+        """The relative error of computing a unit's forms."""
+        forms = (unit.args[role] for role in OPS[unit.op].values if role in unit.args)
+        return sum(self.precision.gamma(form, self.forms, self.errors) for form in forms)
 
     def _is_linear(self, k: int, group: Mapping[int, LayerUnit]) -> bool:
         """Whether a unit, or its pair, is a linear function of what the group was."""
@@ -241,6 +279,11 @@ class _UnitAnalysis(Analysis):
             own = read.get(k, Fraction(0))
             read[k] = max(own, Fraction(1)) if _excludes(group[k]) else own + 1
         return {(0, j): c for j, c in read.items()}
+
+
+def _sum_of(row: LinearRow, errors: Mapping[int, float]) -> float:
+    """The errors that a row reads, weighted."""
+    return sum(abs(float(c)) * errors[j] for (_, j), c in (row or {}).items())  # type: ignore[arg-type]
 
 
 def _pairs(units: Sequence[LayerUnit]) -> dict[Source, Source]:

@@ -28,6 +28,7 @@ class UnitGraph(AtomGraph):
         self.families = Undo()
         self.switches = Undo()
         self.openings = Undo()
+        self.margins = Undo()
         self.cache = Undo()  # what is made once from other things, by what it is made from
         self.level = Undo()  # layers that a unit stands on, itself included
         self.twins = Undo()  # pairs of units whose sum is exact in a row of their own

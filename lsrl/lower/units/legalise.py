@@ -48,7 +48,9 @@ class UnitLegaliser(Legaliser):
         self.graph_of_units = UnitGraph()
         if self.machine.has_steps:
             return self.graph_of_units, GateLogic(self, self.options.guard)
-        return self.graph_of_units, ReluLogic(self.graph_of_units, self.options.guard)
+        return self.graph_of_units, ReluLogic(
+            self.graph_of_units, self.options.guard, self.options.digits
+        )
 
     def made_clocks(self) -> Clocks:
         return Clocks(self.graph, self.atoms, partial(unit_ring, self), MOST_LANES)
@@ -82,11 +84,9 @@ class UnitLegaliser(Legaliser):
     def _finish(self) -> None:
         super()._finish()
         for output in self.graph.outputs:
-            fact, kind = self.facts[output.node], self.graph.nodes[output.node].type.kind
-            forms: list[Form] = []
-            values = (
-                (0, 0) if kind is Kind.REAL else output_values(self.graph, self.facts, output.node)
-            )
+            n, forms = output.node, list[Form]()
+            fact, kind = self.facts[n], self.graph.nodes[n].type.kind
+            values = (0, 0) if kind is Kind.REAL else output_values(self.graph, self.facts, n)
             for i, value in enumerate(self.values[n]):
                 lo, hi = float(fact.lo.reshape(-1)[i]), float(fact.hi.reshape(-1)[i])
                 if self.onehot and one_hot_values(kind, *values):
