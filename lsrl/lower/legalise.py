@@ -19,7 +19,7 @@ from ..ir.components import Component, components
 from ..ir.nodes import Field, Graph, Node
 from ..ir.types import Kind
 from ..source import Span
-from . import arithmetic
+from . import arithmetic, squares
 from .atoms import AtomGraph, Form, constant, tighten
 from .clock import Clocks
 from .logic import Boolean, Logic, ReluLogic
@@ -184,6 +184,12 @@ class Legaliser:
 
     def product(self, a: Form, b: Form, node: Node) -> Form:
         return arithmetic.product(self, a, b, node)
+
+    def approximated(
+        self, value: Form, low: float, high: float, error: float, span: Span | None
+    ) -> Form:
+        """A unit of its own for a value in low..high that is only approximated, up to an error."""
+        return squares.materialised(self, value, low, high, error, span)
 
     def difference(self, a: Form, b: Form) -> Form:
         return self.atoms.combine([(1, a), (-1, b)])

@@ -48,7 +48,7 @@ def product(lg: Legaliser, a: Form, b: Form, span: Span | None) -> Form:
         parts, h = _difference(lg, g.combine([(s, own_a)]), own_b, s, allowed, span)
         shift, error = Fraction(0), h * h / (16 * s)
     value = g.combine([*linear, *parts], shift - Fraction(middle_a) * Fraction(middle_b))
-    return _materialised(lg, value, low, high, float(error), span)
+    return lg.approximated(value, low, high, float(error), span)
 
 
 def _difference(
@@ -82,12 +82,12 @@ def _square(lg: Legaliser, z: Form, step: float, span: Span | None) -> tuple[Par
     parts: Parts = []
     for side in (1, -1):
         for i in range(wanted // 2):
-            hinge = g.relu(g.combine([(side, z)], -i * h), span=span)
+            hinge = lg.logic.relu(g.combine([(side, z)], -i * h), span)
             parts.append((2 * h if i else h, hinge))
     return parts, h
 
 
-def _materialised(
+def materialised(
     lg: Legaliser, value: Form, low: float, high: float, error: float, span: Span | None
 ) -> Form:
     """A unit that holds the value, which is in low..high up to the error."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Protocol
@@ -75,6 +75,46 @@ def tolerances(
             allowed = tolerance if tolerance is not None else REAL_TOLERANCE * extent
         result += [math.inf if tolerance == math.inf else allowed] * of_output.width
     return result
+
+
+# The parts of the tolerance that one approximation may use up, as denominators, tried in turn.
+FINENESS = (8, 64, 512, 4096)
+
+
+def allowed_error(options: CompileOptions, fineness: int) -> tuple[float | None, float]:
+    """The error that one approximation may have, if the tolerance says; else a part of its range."""
+    tolerance = options.tolerance
+    own = tolerance / fineness if tolerance and tolerance < math.inf else None
+    return own, REAL_TOLERANCE / fineness
+
+
+def refined(
+    build: Callable[[int], list[Compiled]],
+    graph: Graph,
+    facts: Sequence[Fact],
+    options: CompileOptions,
+    size: Callable[[Compiled], int],
+) -> Compiled:
+    """Of several ways to build a model the smallest that reaches the tolerance; approximations are
+    refined while none does. Raises `UnsupportedError`."""
+    allowed = tolerances(graph, facts, options.tolerance, options.encoding)
+    best: Compiled | None = None
+    for fineness in FINENESS:
+        try:
+            found = build(fineness)
+        except UnsupportedError:
+            if best is None:
+                raise
+            break  # it cannot be finer
+        best = min(found, key=lambda c: (not _reaches(c, allowed), size(c)))
+        if _reaches(best, allowed) or not any(a.approximation for a in best.atoms.atoms):
+            break
+    assert best is not None
+    return best
+
+
+def _reaches(compiled: Compiled, allowed: Sequence[float]) -> bool:
+    return all(b.error <= most for b, most in zip(compiled.bounds, allowed, strict=True))
 
 
 class Target(Protocol):

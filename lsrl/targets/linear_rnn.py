@@ -5,7 +5,6 @@ Capabilities: constant, dense transition; ReLU output map; sees the current elem
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
@@ -26,13 +25,11 @@ from ..lower.logic import ReluLogic
 from ..lower.rounding import certify
 from ..lower.schedule import schedule
 from .base import (
-    REAL_TOLERANCE,
     Compiled,
     CompileOptions,
     Support,
     check_dtype,
     check_parameters,
-    tolerances,
 )
 from .cell import Bias, Cell, Linear, Relu, Sum, Var, evaluate
 
@@ -43,8 +40,6 @@ CELL = Cell(
 )
 
 
-# The parts of the tolerance that one approximation may use up, as denominators, tried in turn.
-FINENESS = (8, 64, 512, 4096)
 MakeLogic = Callable[[AtomGraph, Fraction, int], ReluLogic]
 
 
@@ -66,20 +61,8 @@ class LinearRNN:
         `UnsupportedError`, `OptionError`.
         """
         self._check(options)
-        best: Compiled | None = None
-        for fineness in FINENESS:
-            try:
-                found = self._builds(graph, facts, options, fineness)
-            except UnsupportedError:
-                if best is None:
-                    raise
-                break  # it cannot be finer
-            allowed = tolerances(graph, facts, options.tolerance)
-            best = min(found, key=lambda c: (not _reaches(c, allowed), c.machine.parameters))
-            if _reaches(best, allowed) or not any(a.approximation for a in best.atoms.atoms):
-                break
-        assert best is not None
-        return best
+        build = lambda fineness: self._builds(graph, facts, options, fineness)
+        return refined(build, graph, facts, options, lambda c: c.machine.parameters)
 
     def _builds(
         self, graph: Graph, facts: Sequence[Fact], options: CompileOptions, fineness: int
@@ -106,9 +89,8 @@ class LinearRNN:
 
     def _lowerings(self, options: CompileOptions, fineness: int) -> list[Options]:
         """The ways to lower a program; an approximation may have that part of the tolerance."""
-        own = options.tolerance is not None and options.tolerance < math.inf
-        error = options.tolerance / fineness if own and options.tolerance else None
-        digits, precision = dtype_named(options.dtype).digits, REAL_TOLERANCE / fineness
+        digits = dtype_named(options.dtype).digits
+        error, precision = allowed_error(options, fineness)
         return [
             Options(digits, options.guard, logic, error, precision)
             for logic in self._logics(options, digits)
@@ -190,10 +172,6 @@ class LinearRNN:
             if x.ndim < 3:  # a layer without inputs: the same output at every step
                 x = np.broadcast_to(x, (*s.shape[:2], np.shape(x)[-1]))
         return x, states
-
-
-def _reaches(compiled: Compiled, allowed: Sequence[float]) -> bool:
-    return all(b.error <= most for b, most in zip(compiled.bounds, allowed, strict=True))
 
 
 def _forgets(lanes: Sequence[Any]) -> bool:

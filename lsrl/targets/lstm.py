@@ -24,6 +24,7 @@ from ..lower.units.modular import modular_sum
 from ..lower.units.patterns import AUTOMATON, CLOSING, HOLD, select_ends
 from ..lower.units.patterns import RELU as INTEGER_RELU
 from ..lower.units.scale import GAIN, STEEP, linear_scale
+from ..lower.units.soft import product as soft_product
 from ..lower.units.states import (
     Lane,
     initial,
@@ -129,6 +130,7 @@ MACHINE = Machine(
         Pattern("select", "select", select, "h = [p] [q] a"),
         INTEGER_RELU,
         Pattern("real relu", "relu", real_relu, "h = sigma(2^40 a) a"),
+        Pattern("soft product", "product", soft_product, "(sigma(w x) - sigma(-w x)) y, in pairs"),
         Pattern("cells", "group", cells, "c = [f] c + [i] g"),
         Pattern("counter", "group", counter, "(c + x) mod m"),
         AUTOMATON,
@@ -163,6 +165,12 @@ class LSTM(Stacked):
     def rows(self, unit: LayerUnit, rows: Rows, scale: float) -> None:
         """g in the linear regime; gates open, shut or as a margin says."""
         value = unit.args["a" if unit.op in ("pass", "relu") else "g"]
+        if unit.op == "soft":
+            rows.add("g", value, scale)
+            rows.add("o", unit.args["s"], 1.0)
+            rows.constant("i", GAIN / 2)
+            rows.constant("f", -GAIN / 2)
+            return
         rows.add("g", value, scale)
         margins = dict(unit.args)
         for k, open_ in (("f", False), ("i", True), ("o", True)):

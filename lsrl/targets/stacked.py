@@ -16,12 +16,22 @@ from ..lower.atoms import AtomKind, Form
 from ..lower.layers import Affine
 from ..lower.legalise import Options
 from ..lower.units.certify import certify
+from ..lower.units.graph import UnitGraph
 from ..lower.units.layout import LayerUnit, UnitLayer, UnitMachine, lay_out
 from ..lower.units.legalise import UnitLegaliser
 from ..lower.units.machine import Machine
 from ..lower.units.rewrites import rewrites
 from ..lower.units.schedule import live, placements
-from .base import Compiled, CompileOptions, Support, check_dtype, check_parameters
+from .base import (
+    FINENESS,
+    Compiled,
+    CompileOptions,
+    Support,
+    allowed_error,
+    check_dtype,
+    check_parameters,
+    refined,
+)
 from .gates import Equations, run_layer
 
 ENCODINGS = ("number", "onehot")
@@ -81,19 +91,32 @@ class Stacked(ABC):
 
     # Compiling
 
-    def lower(self, graph: Graph, facts: Sequence[Fact], options: CompileOptions) -> UnitLegaliser:
+    def lower(
+        self,
+        graph: Graph,
+        facts: Sequence[Fact],
+        options: CompileOptions,
+        fineness: int = FINENESS[0],
+    ) -> UnitGraph:
         """Units of this machine. Raises `UnsupportedError`."""
-        lowering = Options(dtype_named(options.dtype).digits, options.guard)
-        onehot = options.encoding == "onehot"
-        lg = UnitLegaliser(graph, facts, lowering, self.machine, onehot)
+        digits = dtype_named(options.dtype).digits
+        error, precision = allowed_error(options, fineness)
+        lowering = Options(digits, options.guard, error=error, precision=precision)
+        lg = UnitLegaliser(graph, facts, lowering, self.machine, options.encoding == "onehot")
         lg.run()
-        return lg
+        return lg.graph_of_units
 
     def compile(self, graph: Graph, facts: Sequence[Fact], options: CompileOptions) -> Compiled:
         """Legalise, place, lay out, assemble. Raises `UnsupportedError`, `OptionError`."""
         self.check(options)
+        build = lambda fineness: [self._build(graph, facts, options, fineness)]
+        return refined(build, graph, facts, options, lambda c: self.parameters(c.machine))
+
+    def _build(
+        self, graph: Graph, facts: Sequence[Fact], options: CompileOptions, fineness: int
+    ) -> Compiled:
         digits = dtype_named(options.dtype).digits
-        atoms = self.lower(graph, facts, options).graph_of_units
+        atoms = self.lower(graph, facts, options, fineness)
         machines = [
             lay_out(atoms, plan, digits, self.carriers)
             for _ in rewrites(atoms, self.machine)
@@ -168,7 +191,7 @@ class Stacked(ABC):
     def support(self, graph: Graph, facts: Sequence[Fact], options: CompileOptions) -> Support:
         """Whether this target can hold the program."""
         try:
-            atoms = self.lower(graph, facts, options).graph_of_units
+            atoms = self.lower(graph, facts, options)
         except UnsupportedError as e:
             return Support("unsupported", e.diagnostics[0].message, e.span, e)
         units = live(atoms)

@@ -27,6 +27,7 @@ from .layout import LayerUnit, UnitLayer, UnitMachine
 from .ops import OPS
 
 QUARTER = 0.25
+SOFT = 8  # roundings of a gate that is not saturated, and of its product
 Approximation = Callable[[LayerUnit, int], float]
 
 
@@ -70,6 +71,8 @@ class _UnitAnalysis(Analysis):
         super().__init__(graph, digits, length)
         self.approximation = approximation
         self.precision = _UnitPrecision(graph, self.dtype)
+        self.products = graph.products
+        self.brought: dict[int, tuple[Bound, ...]] = {}  # by soft unit: of its gate, of its factor
         self.own_pairs: dict[Source, Source] = {}  # units that hold a value's two signs
         self.pairs: dict[Source, Source] = {}
 
@@ -131,6 +134,8 @@ class _UnitAnalysis(Analysis):
         total = ZERO
         for affine in unit.args.values():
             self.precision.check_range(affine, known, self.forms, unit.span)
+        if unit.op == "soft":
+            return self._soft(unit, known)
         steep = ("s",) if "closed" in unit.args else ()  # what shuts it may see another error
         for role in (*op.values, *steep):
             if role in unit.args:
@@ -139,7 +144,28 @@ class _UnitAnalysis(Analysis):
             return self._saturating(unit, total, known)
         own = self.approximation(unit, self.digits) + self._kept_rounding(unit)
         own += self.graph.atoms[unit.atom].approximation if unit.atom >= 0 else 0.0
+        if unit.atom in self.products:
+            total = self._of_factors(unit, total)
         return total.plus(own, unit.span, unit.label) if own else total
+
+    def _soft(self, unit: LayerUnit, known: Mapping[Source, Bound]) -> Bound:
+        """The rounding alone of sigma(s) y: what the factors bring is that of the product."""
+        own = (
+            self.affine(unit.args[role], known, self.forms, unit.span, unit.label)
+            for role in ("s", "g")
+        )
+        self.brought[unit.atom] = tuple(own)
+        most = max(-unit.form.lo, unit.form.hi)
+        return Bound(SOFT * self.dtype.unit_roundoff * most, span=unit.span)
+
+    def _of_factors(self, unit: LayerUnit, total: Bound) -> Bound:
+        """|x| f + |y| e + e f of factors that are off by e and f."""
+        soft, w, most_x, most_y = self.products[unit.atom]
+        gate, factor = self.brought[soft]
+        e, f = gate.error / w, factor.error
+        worse = gate if e * most_y >= f * most_x else factor
+        own = e * most_y + f * most_x + e * f
+        return total.plus(own, worse.span or unit.span, worse.label) if own else total
 
     def _value(self, unit: LayerUnit, affine: Affine, known: Mapping[Source, Bound]) -> Bound:
         """The error of a form that enters a value; a ReLU that is a gate is open or closed."""
@@ -283,7 +309,8 @@ class _UnitAnalysis(Analysis):
 
 def _sum_of(row: LinearRow, errors: Mapping[int, float]) -> float:
     """The errors that a row reads, weighted."""
-    return sum(abs(float(c)) * errors[j] for (_, j), c in (row or {}).items())  # type: ignore[arg-type]
+    weights = {j: abs(float(c)) for (_, j), c in (row or {}).items()}  # type: ignore[arg-type]
+    return sum(weight * errors[j] for j, weight in weights.items())
 
 
 def _pairs(units: Sequence[LayerUnit]) -> dict[Source, Source]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from functools import partial
 from typing import Any, TypeVar
@@ -15,7 +16,7 @@ from ...ir.nodes import Field, Graph, Node
 from ...ir.types import Kind
 from ...source import Span
 from .. import arithmetic
-from ..arithmetic import common_step
+from ..arithmetic import MAX_CASES, common_step, integers
 from ..atoms import AtomGraph, AtomKind, Coefficient, Form, constant, tighten
 from ..clock import Clocks
 from ..legalise import Legaliser, Options, Unsupported, Value
@@ -224,10 +225,21 @@ class UnitLegaliser(Legaliser):
         return self.choose("relu", form, span, span=span)  # type: ignore[no-any-return]
 
     def product(self, a: Form, b: Form, node: Node) -> Form:
-        real = not a.is_const and not b.is_const and a.step is None and b.step is None
-        if real and self.machine.of("product"):
+        plain = any(f.is_const or (f.is_integral and len(integers(f)) <= MAX_CASES) for f in (a, b))
+        if not plain and self.machine.of("product"):
             return self.choose("product", a, b, node.span, span=node.span)  # type: ignore[no-any-return]
         return arithmetic.product(self, a, b, node)
+
+    def approximated(
+        self, value: Form, low: float, high: float, error: float, span: Span | None
+    ) -> Form:
+        if not self.machine.has_steps:
+            return super().approximated(value, low, high, error, span)
+        g = self.graph_of_units
+        held = self.hold_alone(tighten(value, low - error, high + error, None))
+        (atom,) = held.terms
+        g.atoms[atom] = replace(g.atoms[atom], approximation=error, span=span)
+        return tighten(held, low, high, None)
 
     def hold(self, form: Form, zero: Coefficient) -> Form:
         """The form as units that are all 0 where it has the value `zero`."""

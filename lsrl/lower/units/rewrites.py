@@ -232,6 +232,8 @@ def _held(graph: UnitGraph, b: int) -> Form | None:
     """The form that a linear unit holds; a pair of saturated units is to be read alone."""
     atom = graph.atoms[b]
     args = dict(atom.args)
+    if b in graph.products or atom.approximation:
+        return None
     if atom.op == "pass" and frozenset(args["a"].terms) not in graph.twins:
         return args["a"]
     if atom.op == "cell" and set(args) == {"f", "g"} and args["f"].is_const:
