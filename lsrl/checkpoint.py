@@ -1,7 +1,7 @@
 """Checkpoint folders: writing, reading, and what can be wrong with them.
 
-A folder holds model.safetensors, config.json, symbols.json, certificate.json, program.lsrl (with
-what it imports), the emitted code and README.md. The same source, options and version give the
+A folder holds model.safetensors, config.json, symbols.json, circuit.json, certificate.json,
+program.lsrl (with what it imports), the emitted code and README.md. The same source, options and version give the
 same bytes.
 """
 
@@ -37,6 +37,7 @@ def save(model: CompiledModel, folder: Path, *, force: bool = False) -> None:
         texts = {
             "config.json": _json(config(model)),
             "symbols.json": _json(model.symbols),
+            "circuit.json": _json(model.units),
             "certificate.json": _json(model.certificate),
             "README.md": model_card(model),
             **_sources(model.program),
@@ -145,10 +146,11 @@ def _assemble(place: Path, manifest: dict[str, Any]) -> CompiledModel:
     if options.dtype not in DTYPES:
         raise _problem(place, f"its dtype is {options.dtype!r}", "compile the program again")
     weights = _read_weights(place, manifest)
-    symbols, certificate = (_read_json(place, f"{n}.json") for n in ("symbols", "certificate"))
+    files = ("symbols", "certificate", "circuit")
+    symbols, certificate, units = (_read_json(place, f"{n}.json") for n in files)
     shape = {"layers": manifest["layers"]}
     model = CompiledModel(
-        program, manifest["target"], options, weights, certificate, shape, symbols
+        program, manifest["target"], options, weights, certificate, shape, symbols, units
     )
     if not _belong_together(model, manifest):
         raise _problem(place, "its files do not belong together", "compile the program again")
@@ -156,11 +158,10 @@ def _assemble(place: Path, manifest: dict[str, Any]) -> CompiledModel:
 
 
 def _belong_together(model: CompiledModel, manifest: dict[str, Any]) -> bool:
-    """Whether config.json, certificate.json and symbols.json are about the program."""
+    """Whether config.json, certificate.json, symbols.json and circuit.json are about the program."""
     fresh, names = config(model), model.program.output_names
     certificate: Any = model.certificate
-    symbols: Any = model.symbols
-    if not isinstance(certificate, dict) or not isinstance(symbols, dict):
+    if not all(isinstance(d, dict) for d in (certificate, model.symbols, model.units)):
         return False
     bounds = certificate.get("bound")
     return (

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,6 +14,11 @@ from .errors import InputError
 from .program import Program, one_or_named
 from .targets import target
 from .targets.base import CompileOptions
+
+if TYPE_CHECKING:
+    from .circuit import Circuit
+    from .intervene import Intervened
+    from .trace import Trace
 
 LONGER = "compile again with `--length N`"
 
@@ -43,7 +48,7 @@ class CompiledModel:
     """Weights by name, the program, and the certificate. Made by `lsrl.compile`.
 
     `shape["layers"]` has inputs, states and units of each layer; `symbols` says where each named
-    value of the program lives.
+    value of the program lives, `units` which units implement which name.
     """
 
     program: Program
@@ -53,6 +58,7 @@ class CompiledModel:
     certificate: dict[str, Any]
     shape: dict[str, Any]
     symbols: dict[str, Any]
+    units: dict[str, Any] = field(default_factory=dict)
 
     @property
     def input_size(self) -> int:
@@ -126,6 +132,41 @@ class CompiledModel:
         """The `torch.nn.Module`: x `[B, T, n]` to y `[B, T, m]` and the state."""
         return self.runner("torch").module
 
+    # Looking inside
+
+    def trace(self, data: Any, *, backend: str | None = None) -> Trace:
+        """Every named value of one sequence, read from the running model, beside the program's."""
+        from .trace import trace
+
+        return trace(self, data, backend)
+
+    def intervene(
+        self, names: str | Mapping[str, Any], value: Any = None, *, steps: Any = None
+    ) -> Intervened:
+        """The model with named values overwritten: a name and its value, or values by name.
+
+        A value is a scalar or an array `[d]`, `[T]` or `[T, d]`, or a function of the step and the
+        current value; `steps` tells when (a step, several, a slice; all of them by default). Raises
+        `OptionError` E014 for an unknown name, E015 for one that is not in the model, E016 for one
+        that cannot be overwritten there, E017 for a value that it cannot have.
+        """
+        from .intervene import intervene
+
+        given = names if isinstance(names, Mapping) else {names: value}
+        return intervene(self, given, steps)
+
+    def circuit(self) -> Circuit:
+        """Which units and which weights implement each named value."""
+        from .circuit import Circuit
+
+        return Circuit(self)
+
+    def with_noise(self, sigma: float, seed: int = 0) -> CompiledModel:
+        """The model with Gaussian noise of that standard deviation on every weight that is not 0."""
+        from .trace import noisy
+
+        return replace(self, weights=noisy(self.weights, sigma, seed))
+
     # Files
 
     def save(self, folder: str | Path, *, force: bool = False) -> None:
@@ -161,6 +202,19 @@ class NumpyRunner:
         """x `[B, n]` and the state to y `[B, m]` and the next state."""
         y, state = self.target.run(self.weights, x[:, None], state)
         return y[:, 0], state
+
+    def activations(self, x: Any) -> list[dict[str, Any]]:
+        """x `[B, T, n]` to the numbers of each layer: `[B, T, n]` by kind."""
+        found: list[dict[str, list[Any]]] = []
+
+        def probe(layer: int, t: int, values: dict[str, Any]) -> None:
+            while len(found) <= layer:
+                found.append({})
+            for kind, array in values.items():
+                found[layer].setdefault(kind, []).append(array.copy())
+
+        self.target.run(self.weights, x, probe=probe)
+        return [{k: np.stack(steps, axis=1) for k, steps in kinds.items()} for kinds in found]
 
 
 class Stream:

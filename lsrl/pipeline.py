@@ -8,6 +8,8 @@ from typing import Any
 from .analysis.ranges import Fact
 from .errors import Diagnostic, OptionError, UnsupportedError
 from .ir.types import Kind
+from .lower.circuit import circuit
+from .lower.symbols import symbols
 from .model import CompiledModel
 from .program import GUARD, Program
 from .targets import TARGETS
@@ -57,7 +59,8 @@ def compile(
         compiled.weights,
         certificate(program, compiled, options),
         compiled.shape,
-        symbols(compiled),
+        symbols(compiled, graph),
+        circuit(compiled, graph),
     )
     if verify:
         from .verify import quick
@@ -148,22 +151,3 @@ def certificate(program: Program, compiled: Compiled, options: CompileOptions) -
             "any order of summation, fused multiply-add allowed, no TF32",
         ],
     }
-
-
-def symbols(compiled: Compiled) -> dict[str, Any]:
-    """Where each named value lives: in a layer (from 0), as a sum over its inputs x and states
-    s.
-    """
-    result = {}
-    for name, (layer, elements) in compiled.machine.symbols.items():
-        result[name] = {
-            "layer": layer - 1,
-            "elements": [
-                {
-                    "terms": [[kind, i, float(c)] for (kind, i), c in sorted(a.row.items())],
-                    "const": float(a.const),
-                }
-                for a in elements
-            ],
-        }
-    return result

@@ -32,3 +32,18 @@ class TorchRunner:
         """x `[B, n]` and the state to y `[B, m]` and the next state."""
         y, state = self.module.step(torch.from_numpy(x), state)
         return y.numpy(), state
+
+    @torch.no_grad()
+    def activations(self, x: Any) -> list[dict[str, Any]]:
+        """x `[B, T, n]` to inputs x, states s and outputs y of each of the module's layers."""
+        found, states = [], self.module.initial_state(x.shape[0])
+        values = torch.from_numpy(x)
+        for layer, s in zip(self.module.layers, states, strict=True):
+            steps = []
+            for t in range(values.shape[1]):
+                y, s = layer(values[:, t : t + 1], s)
+                steps.append((s, y[:, 0]))
+            after, out = (torch.stack(part, dim=1) for part in zip(*steps, strict=True))
+            found.append({"x": values.numpy(), "s": after.numpy(), "y": out.numpy()})
+            values = out
+        return found

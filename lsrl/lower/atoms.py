@@ -8,7 +8,8 @@ slices, sums and broadcasts are free, and equal atoms are one atom (hash-consing
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
 from fractions import Fraction
@@ -113,6 +114,10 @@ class AtomGraph:
         self.groups: list[Group] = []
         self.outputs: dict[str, list[Form]] = {}
         self.names: dict[str, list[Form]] = {}
+        self.encodings: dict[str, list[str]] = {}  # how a name's forms say its elements
+        self.lowered: dict[int, list[Any]] = {}  # what became of each node: forms and booleans
+        self.makers: list[int] = []  # of each atom: the node for which it was made
+        self.maker = -1
         self.input_size = 0
         self.prefixes: dict[int, int] = {}  # by clock group: lanes that are 1 at one step only
         self.positions: dict[int, tuple[list[int], bool]] = {}  # see `on_clock`
@@ -151,7 +156,17 @@ class AtomGraph:
 
     def add(self, atom: Atom) -> int:
         self.atoms.append(atom)
+        self.makers.append(self.maker)
         return len(self.atoms) - 1
+
+    @contextmanager
+    def made_for(self, node: int) -> Iterator[None]:
+        """Atoms that are made inside are made for this node."""
+        before, self.maker = self.maker, node
+        try:
+            yield
+        finally:
+            self.maker = before
 
     def atom_form(self, a: int) -> Form:
         atom = self.atoms[a]

@@ -22,6 +22,7 @@ from ..source import Span
 from . import arithmetic
 from .atoms import AtomGraph, Form, constant, tighten
 from .clock import Clocks
+from .homes import homes, live_atoms
 from .logic import Bool, ReluLogic
 
 Value = Form | Bool
@@ -64,6 +65,7 @@ class Legaliser:
 
         self._inputs()
         for component in components(self.graph):
+            self.atoms.maker = component.nodes[-1]
             try:
                 if component.cyclic:
                     lower_group(self, component)
@@ -96,18 +98,13 @@ class Legaliser:
     def _finish(self) -> None:
         for output in self.graph.outputs:
             self.atoms.outputs[output.name] = self.forms(output.node)
-        for name, node in self.graph.names:
-            if node in self.values:
-                made = [self._made(v) for v in self.values[node]]
-                if all(form is not None for form in made):
-                    self.atoms.names[name] = [form for form in made if form is not None]
-
-    def _made(self, value: Value) -> Form | None:
-        """The form of a value if it exists without new atoms."""
-        if isinstance(value, Form):
-            return value
-        cached = value.__dict__.get("value")
-        return cached if isinstance(cached, Form) else None
+        live = live_atoms(self.atoms)
+        outputs = [(o.name, o.node) for o in self.graph.outputs]
+        for name, node in [*self.graph.names, *outputs]:
+            found = homes(self.values.get(node, ()), live)
+            if found is not None and found[0]:
+                self.atoms.names[name], self.atoms.encodings[name] = found
+        self.atoms.lowered = {n: list(values) for n, values in self.values.items()}
 
     # Access
 
@@ -144,6 +141,11 @@ class Legaliser:
         self.values[n] = values
 
     def compute(self, n: int, node: Node) -> list[Value]:
+        """The elements of a node; atoms that are made on the way are made for it."""
+        with self.atoms.made_for(n):
+            return self._compute(n, node)
+
+    def _compute(self, n: int, node: Node) -> list[Value]:
         fact = self.facts[n]
         if self.folding and (fact.lo == fact.hi).all() and node.type.kind is not Kind.REAL:
             return [constant(int(v)) for v in fact.lo.reshape(-1)]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
 
@@ -30,20 +30,27 @@ class Bool:
     make_falsity: Make
     make_truth: Make
     make_value: Make | None = None
+    maker: int = field(init=False, default=-1)  # the node that it belongs to
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "maker", self.graph.maker)
 
     @cached_property
     def falsity(self) -> Form:
-        return self.make_falsity()
+        with self.graph.made_for(self.maker):
+            return self.make_falsity()
 
     @cached_property
     def truth(self) -> Form:
-        return self.make_truth()
+        with self.graph.made_for(self.maker):
+            return self.make_truth()
 
     @cached_property
     def value(self) -> Form:
-        if self.make_value is not None:
-            return self.make_value()
-        return saturated(self.graph, self.falsity)
+        with self.graph.made_for(self.maker):
+            if self.make_value is not None:
+                return self.make_value()
+            return saturated(self.graph, self.falsity)
 
     def negated(self) -> Bool:
         g = self.graph

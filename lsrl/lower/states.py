@@ -110,6 +110,7 @@ def lower_group(lg: Legaliser, component: Component) -> None:
             lg.values[n] = list(lg.clocks.forms(n) or [])
         return
     group = classify(lg.graph, lg.facts, component)
+    lg.atoms.maker = lg.graph.states[group.states[0]].next
     if group.is_linear:
         _lower_linear(lg, component, group)
         return
@@ -158,6 +159,7 @@ def _lower_linear(lg: Legaliser, component: Component, group: StateGroup) -> Non
     for s in group.states:
         state = lg.graph.states[s]
         fact = lg.facts[state.next]
+        lg.atoms.maker = state.next
         forms = []
         for i in range(state.type.size):
             k = index[s, i]

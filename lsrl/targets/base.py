@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Protocol
@@ -15,6 +15,13 @@ from ..lower.layers import Layered
 from ..lower.rounding import Bound
 from ..source import Span
 from .cell import Cell
+
+
+# Called as probe(layer, t, {kind: array [B, n]}) with the numbers of a layer (from 0) at a step, each
+# kind once, as soon as they are there: "x" the layer's input (before its update), "s" or "h" its
+# state after the update, "y" its output. The arrays may be changed in place: the rest of the step,
+# the next step and the layers above see it.
+Probe = Callable[[int, int, dict[str, Any]], None]
 
 
 @dataclass(frozen=True)
@@ -80,9 +87,17 @@ class Target(Protocol):
         ...
 
     def run(
-        self, weights: Mapping[str, Any], x: Any, state: list[Any] | None = None
+        self,
+        weights: Mapping[str, Any],
+        x: Any,
+        state: list[Any] | None = None,
+        probe: Probe | None = None,
     ) -> tuple[Any, list[Any]]:
         """The equations in NumPy: x `[B, T, n]` to y `[B, T, m]` and the state after the last
-        step.
+        step. `probe` sees, and may change, what the layers compute.
         """
+        ...
+
+    def rows(self, layer: int, kind: str, index: int) -> list[tuple[str, int]]:
+        """The rows of weights, as (name, row), that compute a number of a layer."""
         ...

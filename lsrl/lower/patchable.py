@@ -1,0 +1,160 @@
+"""Which named values can be overwritten in a running model, so that it does what the program would.
+
+A name's home is a form over some atoms. Changing these changes every reader of the name, and nothing
+else, if
+
+1. whatever reads one of the atoms reads a multiple of the whole form,
+2. no state of the same layer takes in the update of one of them,
+3. nodes that share the atoms and do not follow from the name are read by nothing but the name, and
+4. all that reads the name in the program depends on the atoms.
+
+These are necessary, cheap and nearly sufficient: what a rewrite of the program or a read-out of a
+clock bypasses is found by running (`lsrl/intervene.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from fractions import Fraction
+
+from ..ir.nodes import Graph
+from .atoms import AtomGraph, AtomKind, Coefficient, Form
+from .homes import forms_of, live_atoms, made
+
+ENTANGLED = "other values are computed from the same units"
+MERGED = "another state of its layer is updated together with it"
+SHARED = "its units hold other values as well, which are read for themselves"
+BYPASSED = "what reads it in the program reads other units"
+UNREAD = "nothing reads it"
+
+
+class Sharing:
+    """What reads what, among the atoms of a program and among its nodes."""
+
+    def __init__(self, atoms: AtomGraph, graph: Graph, merged: Collection[int] = ()) -> None:
+        self.atoms, self.graph, self.merged = atoms, graph, frozenset(merged)
+        self.live = live_atoms(atoms)
+        self.reads = list(self._reads())
+        self.readers: dict[int, list[int]] = {}
+        for n, node in enumerate(graph.nodes):
+            for a in (graph.states[node.attrs[0]].next,) if node.op == "prev" else node.args:
+                self.readers.setdefault(a, []).append(n)
+        self.roots = {o.node for o in graph.outputs}
+        self.mentions = {
+            n: {a for v in values for f in made(v).values() for a in f.terms}
+            for n, values in atoms.lowered.items()
+        }
+
+    def problem(self, node: int, forms: list[Form]) -> str | None:
+        """Why a node that lives in these forms cannot be overwritten, or None."""
+        shared = {a for form in forms for a in form.terms}
+        if not shared or sum(len(f.terms) for f in forms) > len(shared):
+            return ENTANGLED
+        if not all(self._whole(terms, forms, shared) for _, terms in self.reads):
+            return ENTANGLED
+        if shared & self.merged:
+            return MERGED
+        if not self._is_private(node, shared):
+            return SHARED
+        if node not in self.readers and node not in self.roots:
+            return UNREAD
+        return None if self._is_read(node, shared) else BYPASSED
+
+    def is_read(self, node: int) -> bool:
+        """Whether anything but outputs reads a node."""
+        return node in self.readers
+
+    # Atoms
+
+    def _reads(self) -> Iterator[tuple[int, Mapping[int, Coefficient]]]:
+        """Who reads (an atom, or -1 for an output) which atoms, with which coefficients."""
+        for a in self.live:
+            atom = self.atoms.atoms[a]
+            yield from ((a, form.terms) for form in forms_of(atom))
+            if atom.kind is AtomKind.STATE:
+                lanes = self.atoms.groups[atom.group].lanes
+                lane = lanes[atom.lane]
+                yield from ((a, form.terms) for form in forms_of(lane))
+                yield a, {lanes[i].atom: c for i, c in lane.row.items() if lanes[i].atom >= 0}
+        for forms in self.atoms.outputs.values():
+            yield from ((-1, form.terms) for form in forms)
+
+    def _whole(
+        self, terms: Mapping[int, Coefficient], forms: list[Form], shared: set[int]
+    ) -> bool:
+        """Whether a reader of the shared atoms reads multiples of the forms."""
+        if not shared & terms.keys():
+            return True
+        for form in forms:
+            ratios = {Fraction(terms.get(a, 0)) / Fraction(c) for a, c in form.terms.items()}
+            if len(ratios) > 1:
+                return False
+        return True
+
+    def _followers(self, shared: set[int], *, later: bool) -> set[int]:
+        """Atoms that depend on some, within a step or (`later`) from one to the next as well."""
+        found = set(shared)
+        grown = True
+        while grown:
+            grown = False
+            for a, terms in self._edges(later):
+                if a >= 0 and a not in found and not found.isdisjoint(terms):
+                    found.add(a)
+                    grown = True
+        return found
+
+    def _edges(self, later: bool) -> Iterator[tuple[int, Collection[int]]]:
+        if later:
+            yield from ((a, terms.keys()) for a, terms in self.reads)
+            return
+        for a in self.live:
+            atom = self.atoms.atoms[a]
+            held = [*forms_of(atom)]
+            if atom.kind is AtomKind.STATE:
+                held += forms_of(self.atoms.groups[atom.group].lanes[atom.lane])
+            yield a, {b for form in held for b in form.terms}
+
+    # Nodes
+
+    def _is_private(self, node: int, shared: set[int]) -> bool:
+        follows = self._within_step(node)
+        own = {n for n, m in self.mentions.items() if m & shared and n not in follows} | {node}
+        others = own - {node}
+        if others & self.roots:
+            return False
+        return all(r in own for n in others for r in self.readers.get(n, ()))
+
+    def _within_step(self, node: int) -> set[int]:
+        """Nodes that follow from one within a step."""
+        found = {node}
+        for n in range(node + 1, len(self.graph.nodes)):
+            if found.intersection(self.graph.nodes[n].args):
+                found.add(n)
+        return found
+
+    def _is_read(self, node: int, shared: set[int]) -> bool:
+        now = self._followers(shared, later=False)
+        ever = self._followers(shared, later=True)
+        for r, later in self._lowered_readers(node):
+            if r in self.mentions and not self.mentions[r] & (ever if later else now):
+                return False
+        return True
+
+    def _lowered_readers(self, node: int) -> set[tuple[int, bool]]:
+        """Readers of a node, and in place of those that were lowered with others their readers;
+        whether through time."""
+        found: set[tuple[int, bool]] = set()
+        seen: set[tuple[int, bool]] = set()
+        work = [(node, False)]
+        while work:
+            n, later = work.pop()
+            for r in self.readers.get(n, ()):
+                item = (r, later or self.graph.nodes[r].op == "prev")
+                if item in seen:
+                    continue
+                seen.add(item)
+                if r in self.mentions:
+                    found.add(item)
+                else:
+                    work.append(item)
+        return found

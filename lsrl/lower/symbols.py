@@ -1,0 +1,81 @@
+"""Debug symbols: where each named value of a program lives in a model, as plain data.
+
+    {"layer": 1, "elements": [{"terms": [["s", 4, 1.0]], "const": 0.0, "encoding": "linear", ...}]}
+
+The value of an element is const + sum of coefficient * source, sources being numbers of a layer (from
+0) at the same step. An element may have a `layer` of its own, and has the range of each source where
+there are several. `encoding`: "linear"; "boolean" (0 or 1); "falsity", 0 where a boolean holds and at
+least 1 where not; "truth", the other way round.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..ir.nodes import Graph
+from ..ir.types import Kind
+from .layers import Affine
+from .patchable import Sharing
+
+if TYPE_CHECKING:
+    from ..targets.base import Compiled
+
+Entry = dict[str, Any]
+HEAD = "y"  # the kind of the last layer's outputs
+NO_HOME = "it is read by other values, and has no units of its own"
+
+
+def symbols(compiled: Compiled, graph: Graph) -> dict[str, Entry]:
+    """The symbols of all named values that have a home, outputs among them."""
+    atoms, machine = compiled.atoms, compiled.machine
+    sharing = Sharing(atoms, graph, getattr(machine, "merged", ()))
+    outputs = {o.name: o.node for o in graph.outputs}
+    nodes = {**dict(graph.names), **outputs}
+    result: dict[str, Entry] = {}
+    for name, (layer, elements) in machine.symbols.items():
+        entry = _entry(compiled, name, layer, elements)
+        if name in outputs:
+            result[name] = _output(compiled, name, outputs, sharing, entry)
+        else:
+            result[name] = entry | _patchable(sharing.problem(nodes[name], atoms.names[name]))
+    for name in outputs.keys() - result.keys():
+        result[name] = _output(compiled, name, outputs, sharing, None)
+    order = [n for n, _ in sorted(nodes.items(), key=lambda item: item[1]) if n in result]
+    return {name: result[name] for name in order}
+
+
+def _patchable(problem: str | None) -> Entry:
+    return {"patchable": True} if problem is None else {"patchable": False, "reason": problem}
+
+
+def _entry(compiled: Compiled, name: str, layer: int, elements: list[Affine]) -> Entry:
+    made = []
+    for a, encoding in zip(elements, compiled.atoms.encodings[name], strict=True):
+        at = (a.layer or layer) - 1
+        terms = [[kind, i, float(c)] for (kind, i), c in sorted(a.row.items())]
+        entry: Entry = {"terms": terms, "const": float(a.const), "encoding": encoding}
+        if at != layer - 1:
+            entry["layer"] = at
+        if len(terms) > 1:
+            entry["ranges"] = [compiled.machine.extent(at, kind, i) for kind, i, _ in terms]
+        made.append(entry)
+    return {"layer": layer - 1, "elements": made}
+
+
+def _output(
+    compiled: Compiled, name: str, outputs: dict[str, int], sharing: Sharing, home: Entry | None
+) -> Entry:
+    """An output is read where the model gives it; it is overwritten there, or (`patch`) where what
+    else reads it does."""
+    columns = [i for i, n in enumerate(compiled.machine.outputs) if n == name]
+    node = outputs[name]
+    boolean = sharing.graph.nodes[node].type.kind is Kind.BOOL
+    says = {"const": 0.0, "encoding": "boolean" if boolean else "linear"}
+    elements = [{"terms": [[HEAD, i, 1.0]], **says} for i in columns]
+    entry: Entry = {"layer": len(compiled.machine.layers) - 1, "elements": elements}
+    if not sharing.is_read(node) and list(outputs.values()).count(node) == 1:
+        return entry | {"patchable": True}
+    if home is None:
+        return entry | _patchable(NO_HOME)
+    problem = sharing.problem(node, compiled.atoms.names[name])
+    return entry | _patchable(problem) | ({} if problem else {"patch": home})
