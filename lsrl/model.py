@@ -205,16 +205,26 @@ class NumpyRunner:
 
     def activations(self, x: Any) -> list[dict[str, Any]]:
         """x `[B, T, n]` to the numbers of each layer: `[B, T, n]` by kind."""
-        found: list[dict[str, list[Any]]] = []
+        recorder = Recorder()
+        self.target.run(self.weights, x, probe=recorder)
+        return recorder.layers()
 
-        def probe(layer: int, t: int, values: dict[str, Any]) -> None:
-            while len(found) <= layer:
-                found.append({})
-            for kind, array in values.items():
-                found[layer].setdefault(kind, []).append(array.copy())
 
-        self.target.run(self.weights, x, probe=probe)
-        return [{k: np.stack(steps, axis=1) for k, steps in kinds.items()} for kinds in found]
+class Recorder:
+    """A probe that keeps what the layers compute."""
+
+    def __init__(self) -> None:
+        self.found: list[dict[str, list[Any]]] = []
+
+    def __call__(self, layer: int, t: int, values: dict[str, Any]) -> None:
+        while len(self.found) <= layer:
+            self.found.append({})
+        for kind, array in values.items():
+            self.found[layer].setdefault(kind, []).append(array.copy())
+
+    def layers(self) -> list[dict[str, Any]]:
+        """`[B, T, n]` by kind, of each layer."""
+        return [{k: np.stack(a, axis=1) for k, a in kinds.items()} for kinds in self.found]
 
 
 class Stream:

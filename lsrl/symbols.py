@@ -68,7 +68,7 @@ class Element:
 @dataclass(frozen=True)
 class Symbol:
     """Where a named value lives. `type` and `ends` are the program's; `patch` is where it can be
-    overwritten, or `reason` why it cannot."""
+    overwritten (`always`: only at all steps at once), or `reason` why it cannot."""
 
     name: str
     node: int
@@ -77,6 +77,7 @@ class Symbol:
     elements: tuple[Element, ...]
     patch: tuple[Element, ...] = ()
     reason: str = ""
+    always: bool = False
 
     def read(self, layers: Activations) -> Array:
         """The value `[B, T]` or `[B, T, d]`, float64."""
@@ -128,9 +129,8 @@ def _symbol(model: CompiledModel, name: str, node: int, entry: Mapping[str, Any]
         patch = _elements(entry["patch"]) if "patch" in entry else elements
         assert len(patch) == type.size
     assert len(elements) == type.size
-    return Symbol(
-        name, node, type, (fact.lo, fact.hi), elements, patch, str(entry.get("reason", ""))
-    )
+    ends, always = (fact.lo, fact.hi), entry.get("steps") == "all"
+    return Symbol(name, node, type, ends, elements, patch, str(entry.get("reason", "")), always)
 
 
 def _elements(entry: Mapping[str, Any]) -> tuple[Element, ...]:

@@ -45,8 +45,9 @@ class Sharing:
             for n, values in atoms.lowered.items()
         }
 
-    def problem(self, node: int, forms: list[Form]) -> str | None:
-        """Why a node that lives in these forms cannot be overwritten, or None."""
+    def problem(self, node: int, forms: list[Form], *, always: bool = False) -> str | None:
+        """Why a node that lives in these forms cannot be overwritten, or None; `always`: why not
+        even at all steps."""
         shared = {a for form in forms for a in form.terms}
         if not shared or sum(len(f.terms) for f in forms) > len(shared):
             return ENTANGLED
@@ -54,7 +55,7 @@ class Sharing:
             return ENTANGLED
         if shared & self.merged:
             return MERGED
-        if not self._is_private(node, shared):
+        if not self._is_private(node, shared, always):
             return SHARED
         if node not in self.readers and node not in self.roots:
             return UNREAD
@@ -116,13 +117,26 @@ class Sharing:
 
     # Nodes
 
-    def _is_private(self, node: int, shared: set[int]) -> bool:
+    def _is_private(self, node: int, shared: set[int], always: bool) -> bool:
+        """Whether other nodes that hold the atoms are read by the node alone. A state that only
+        updates itself does not count where it is overwritten at every step."""
         follows = self._within_step(node)
         own = {n for n, m in self.mentions.items() if m & shared and n not in follows} | {node}
         others = own - {node}
         if others & self.roots:
             return False
-        return all(r in own for n in others for r in self.readers.get(n, ()))
+        skipped = always and all(a in shared for a in self._remembers(shared))
+        readers = {r for n in others for r in self.readers.get(n, ())} - own
+        return not {r for r in readers if not (skipped and self.graph.nodes[r].op == "prev")}
+
+    def _remembers(self, shared: set[int]) -> Iterator[int]:
+        """State lanes that read the previous value of one of some."""
+        for a in self.live:
+            atom = self.atoms.atoms[a]
+            if atom.kind is AtomKind.STATE:
+                lanes = self.atoms.groups[atom.group].lanes
+                if any(lanes[i].atom in shared for i in lanes[atom.lane].row):
+                    yield a
 
     def _within_step(self, node: int) -> set[int]:
         """Nodes that follow from one within a step."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..ir.nodes import Graph
 from ..ir.types import Kind
+from .atoms import Form
 from .layers import Affine
 from .patchable import Sharing
 
@@ -37,15 +38,21 @@ def symbols(compiled: Compiled, graph: Graph) -> dict[str, Entry]:
         if name in outputs:
             result[name] = _output(compiled, name, outputs, sharing, entry)
         else:
-            result[name] = entry | _patchable(sharing.problem(nodes[name], atoms.names[name]))
+            result[name] = entry | _patchable(sharing, nodes[name], atoms.names[name])
     for name in outputs.keys() - result.keys():
         result[name] = _output(compiled, name, outputs, sharing, None)
     order = [n for n, _ in sorted(nodes.items(), key=lambda item: item[1]) if n in result]
     return {name: result[name] for name in order}
 
 
-def _patchable(problem: str | None) -> Entry:
-    return {"patchable": True} if problem is None else {"patchable": False, "reason": problem}
+def _patchable(sharing: Sharing, node: int, forms: list[Form]) -> Entry:
+    """Whether a value can be overwritten, or (`steps`) only at all steps at once."""
+    problem = sharing.problem(node, forms)
+    if problem is None:
+        return {"patchable": True}
+    if sharing.problem(node, forms, always=True) is None:
+        return {"patchable": True, "steps": "all"}
+    return {"patchable": False, "reason": problem}
 
 
 def _entry(compiled: Compiled, name: str, layer: int, elements: list[Affine]) -> Entry:
@@ -76,6 +83,6 @@ def _output(
     if not sharing.is_read(node) and list(outputs.values()).count(node) == 1:
         return entry | {"patchable": True}
     if home is None:
-        return entry | _patchable(NO_HOME)
-    problem = sharing.problem(node, compiled.atoms.names[name])
-    return entry | _patchable(problem) | ({} if problem else {"patch": home})
+        return entry | {"patchable": False, "reason": NO_HOME}
+    can = _patchable(sharing, node, compiled.atoms.names[name])
+    return entry | can | ({"patch": home} if can["patchable"] else {})
