@@ -129,25 +129,32 @@ class Intervened:
 
     def trace(self, data: Any) -> Trace:
         """Every named value of the patched run, beside what the program says of the same."""
-        from .patched import meant
+        from .patched import meaning_of
 
         batch = self.model.batch(data, batched=False)
         recorder = Recorder()
         patcher = self._run(batch, recorder)[1]
         found = traced(self.model, batch, recorder.layers())
-        nodes = dict(self.model.program.elaborated.graph.names)
+        meaning = meaning_of(self.model, self.symbols)
+        nodes = dict(meaning.graph.names)
         watch = {n: nodes[n] for n in found.expected if n in nodes}
-        result = meant(self.model, self.symbols, batch, patcher, watch=list(watch.values()))
+        result = meaning.run(batch, patcher.written, patcher.active, list(watch.values()))
         expected = {name: result.watched[n][0] for name, n in watch.items()}
         found.expected = expected | {n: y[0] for n, y in result.outputs.items()}
         return found
 
     def meaning(self, data: Any) -> Any:
-        """The program's outputs for one sequence with the same values overwritten."""
-        from .patched import meant
+        """The program's outputs for one sequence with the same values overwritten.
+
+        Raises `PromiseError` E707 if that drives another value out of the range for which the model
+        was made.
+        """
+        from .patched import check_ranges, meaning_of
 
         batch = self.model.batch(data, batched=False)
-        result = meant(self.model, self.symbols, batch, self._run(batch)[1])
+        meaning, patcher = meaning_of(self.model, self.symbols), self._run(batch)[1]
+        check_ranges(meaning, batch, patcher)
+        result = meaning.run(batch, patcher.written, patcher.active)
         return one_or_named({n: y[0] for n, y in result.outputs.items()})
 
     def _outputs(self, batch: Mapping[str, Array], raw: bool) -> dict[str, Array]:

@@ -1,72 +1,111 @@
 """Whether overwriting a value in the model is overwriting it in the program.
 
 The symbols tell which names can be overwritten by what reads the units; what the optimiser and the
-lowering did besides is found by running both, once for each set of names.
+lowering did besides is found by running both, once for each set of names. Nothing is promised where
+overwriting drives other values out of the ranges that the model was made for, or breaks a promise.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .analysis.check import exact_comparisons
 from .analysis.ranges import analyse
-from .errors import LsrlError, OptionError, ProgramError, listing
+from .errors import LsrlError, OptionError, ProgramError, PromiseError, listing
 from .interpret.overwrite import Overwriting
 from .interpret.run import Result
+from .interpret.schedule import edges, schedule
 from .interpret.screen import Screen
 from .ir.semantics import Array
 from .ir.types import Kind
 from .patching import Patcher
 from .sampling import Sampler
-from .symbols import Symbol
+from .symbols import Symbol, symbols_of
 
 if TYPE_CHECKING:
     from .model import CompiledModel
 
-SEQUENCES, STEPS, ROUNDS = 16, 12, 3
+SEQUENCES, STEPS = 24, 12
+ROUNDS = 2  # of random sequences, when a name is overwritten for the first time
+REPLACED = "the compiler replaced it where it is read"
 UNDETERMINED = 1e-9  # what an undetermined comparison may change without mattering here
 
 
-def overwriting(model: CompiledModel, symbols: Sequence[Symbol]) -> Overwriting:
-    """The program as it is written with some of its values overwritten."""
-    names = tuple(s.name for s in symbols)
-    cached: dict[Any, Overwriting] = model.__dict__.setdefault("_overwriting", {})
-    if names not in cached:
-        graph = model.program.elaborated.graph
-        facts = analyse(graph)
-        cached[names] = Overwriting(
+class Meaning:
+    """The program as it is written, with some of its values overwritten."""
+
+    def __init__(self, model: CompiledModel, symbols: Sequence[Symbol]) -> None:
+        self.graph = graph = model.program.elaborated.graph
+        named = {**dict(graph.names), **{o.name: o.node for o in graph.outputs}}
+        self.nodes = {s.name: named[s.name] for s in symbols}
+        self.facts = analyse(graph)
+        self.over = Overwriting(
             graph,
-            [node_of(model, s) for s in symbols],
+            list(self.nodes.values()),
             float(model.options.guard),
-            ranges={n: (f.lo, f.hi) for n, f in enumerate(facts)},
-            exact_comparisons=exact_comparisons(graph, facts),
+            ranges={n: (f.lo, f.hi) for n, f in enumerate(self.facts)},
+            exact_comparisons=exact_comparisons(graph, self.facts),
             tolerance=UNDETERMINED,
         )
+        needed = schedule(edges(graph), [o.node for o in graph.outputs])
+        self.needed = sorted(n for c in needed for n in c.nodes)
+
+    def given(
+        self, values: Mapping[str, Array], active: Array
+    ) -> tuple[dict[int, Array], dict[int, Array]]:
+        """Values by node, and where they hold, from values by name and `active [T]`."""
+        by_node = {self.nodes[name]: v for name, v in values.items()}
+        return by_node, {n: _where(active, v) for n, v in by_node.items()}
+
+    def run(
+        self,
+        batch: Mapping[str, Array],
+        values: Mapping[str, Array],
+        active: Array,
+        watch: Sequence[int] = (),
+    ) -> Result:
+        return self.over.run(batch, *self.given(values, active), watch=watch)
+
+    def outside(self, result: Result) -> Array:
+        """At which steps `[B, T, nodes]` a value left its range, if all `needed` were watched."""
+        found = []
+        for n in self.needed:
+            value, fact = result.watched[n], self.facts[n]
+            slack = 1e-9 * np.maximum(1.0, np.abs(fact.hi))
+            out = ~((value >= fact.lo - slack) & (value <= fact.hi + slack))
+            found.append(out.reshape(*value.shape[:2], -1).any(axis=2))
+        return np.stack(found, axis=-1)
+
+    def name_of(self, node: int) -> str:
+        """A node's own name, or words for it."""
+        names = [name for name, n in self.graph.names if n == node]
+        names += [s.name for s in self.graph.states if s.next == node]
+        return f"`{names[0]}`" if names else "a value"
+
+
+def meaning_of(model: CompiledModel, symbols: Sequence[Symbol]) -> Meaning:
+    names = tuple(s.name for s in symbols)
+    cached: dict[Any, Meaning] = model.__dict__.setdefault("_meanings", {})
+    if names not in cached:
+        cached[names] = Meaning(model, symbols)
     return cached[names]
 
 
-def node_of(model: CompiledModel, symbol: Symbol) -> int:
-    """A name's node in the program as it is written."""
-    graph = model.program.elaborated.graph
-    return {**dict(graph.names), **{o.name: o.node for o in graph.outputs}}[symbol.name]
-
-
-def meant(
-    model: CompiledModel,
-    symbols: Sequence[Symbol],
-    batch: Mapping[str, Array],
-    patcher: Patcher,
-    *,
-    watch: Sequence[int] = (),
-) -> Result:
-    """What the program says with the values overwritten that a patched run has written."""
-    over = overwriting(model, symbols)
-    values = {node_of(model, s): patcher.written[s.name] for s in symbols}
-    where = {n: _where(patcher.active, v) for n, v in values.items()}
-    return over.run(batch, values, where, watch=watch)
+def check_ranges(meaning: Meaning, batch: Mapping[str, Array], patcher: Patcher) -> None:
+    """Raises `PromiseError` E707 where overwriting drives another value out of its range."""
+    result = meaning.run(batch, patcher.written, patcher.active, watch=meaning.needed)
+    outside = meaning.outside(result)[0]
+    if outside.any():
+        step = int(np.argmax(outside.any(axis=1)))
+        node = meaning.needed[int(np.argmax(outside[step]))]
+        fact, span = meaning.facts[node], meaning.graph.nodes[node].span
+        message = f"at step {step}, overwriting drives {meaning.name_of(node)} out of its range "
+        message += f"{fact.low:g}..{fact.high:g}, for which the model was made"
+        raise PromiseError.at("E707", span, message, "overwrite fewer steps, or by other values")
 
 
 def _where(active: Array, values: Array) -> Array:
@@ -80,7 +119,9 @@ def check_meaning(model: CompiledModel, symbols: Sequence[Symbol], *, partial: b
     cached: dict[Any, str] = model.__dict__.setdefault("_patchable", {})
     key = (tuple(s.name for s in symbols), partial)
     if key not in cached:
-        cached[key] = next(differences(model, symbols, partial=partial), "")
+        seeds = range(ROUNDS)
+        found = (Trial(model, seed).difference(symbols, partial=partial) for seed in seeds)
+        cached[key] = next(filter(None, found), "")
     if cached[key]:
         names = listing([s.name for s in symbols])
         message = f"overwriting {names} in the model is not what it is in the program: "
@@ -88,75 +129,91 @@ def check_meaning(model: CompiledModel, symbols: Sequence[Symbol], *, partial: b
         raise OptionError.at("E016", None, message + cached[key], help)
 
 
-def differences(
-    model: CompiledModel, symbols: Sequence[Symbol], *, partial: bool, seed: int = 0,
-    rounds: int = ROUNDS,
-) -> Iterator[str]:  # fmt: skip
-    """Where a patched run and the program differ, on random sequences and values; `partial`: at
-    some of the steps only."""
-    random = np.random.default_rng(seed)
-    sampler = Sampler(model.program, seed, float(model.options.guard))
-    for _ in range(rounds):
+@dataclass
+class Trial:
+    """Random sequences on which names are overwritten in the model and in the program.
+
+    `compared` counts the sequences of which something is promised.
+    """
+
+    model: CompiledModel
+    seed: int = 0
+    compared: int = 0
+
+    def __post_init__(self) -> None:
+        program = self.model.program
+        self.random = np.random.default_rng(self.seed)
+        self.batch: dict[str, Array] = {}
+        sampler = Sampler(program, self.seed, float(self.model.options.guard))
+        steps = min(STEPS, program.length)
+        while steps and not self.batch:
+            try:
+                self.batch = dict(sampler.draw(SEQUENCES, steps))
+            except ProgramError:  # no sequences of that length meet the assumes
+                steps //= 2
+        nodes = [n for _, n in program.graph.names] + [o.node for o in program.graph.outputs]
+        if self.batch:
+            result = program.interpreter.run(self.batch, watch=sorted(set(nodes)), check=False)
+            self.known = result.watched
+
+    def difference(self, symbols: Sequence[Symbol], *, partial: bool) -> str:
+        """How the patched model differs from the program, or nothing; `partial`: overwritten at
+        some of the steps only."""
+        if not self.batch:
+            return ""
+        values = {s.name: self._values(s) for s in symbols}
+        steps = next(iter(self.batch.values())).shape[1]
+        active = self.random.random(steps) < 0.5 if partial else np.ones(steps, dtype=bool)
         try:
-            batch = _draw(sampler, min(STEPS, model.program.length))
-            values = {s.name: _values(model, s, batch, random) for s in symbols}
-            steps = next(iter(batch.values())).shape[1]
-            active = random.random(steps) < 0.5 if partial else np.ones(steps, dtype=bool)
-            yield from _differences(model, symbols, batch, values, active)
-        except LsrlError:
-            continue  # no sequences that meet the assumes, or none for these values
+            return self._difference(symbols, values, active)
+        except LsrlError:  # a value left float64
+            return ""
+
+    def _values(self, s: Symbol) -> Array:
+        """Values for a name: those of other steps, those of other sequences, and anything in its
+        range, each for a third of the sequences."""
+        own = self.known[s.node].astype(np.float64)
+        others = self.random.permutation(own, axis=0)
+        low, high = (np.asarray(end, dtype=np.float64) for end in s.ends)
+        anything = low + self.random.random(own.shape) * (high - low)
+        if s.type.kind is not Kind.REAL:
+            anything = np.rint(anything)
+        third = len(own) // 3
+        values = self.random.permutation(own, axis=1)
+        values[:third], values[third : 2 * third] = anything[:third], others[third : 2 * third]
+        return np.asarray(values)
+
+    def _difference(
+        self, symbols: Sequence[Symbol], values: dict[str, Array], active: Array
+    ) -> str:
+        model, meaning = self.model, meaning_of(self.model, symbols)
+        fields = meaning.over.fields(self.batch, *meaning.given(values, active))
+        careless = np.zeros(SEQUENCES, dtype=bool)
+        kept = Screen(meaning.over.graph, meaning.over.ranges).passes(fields, careless)
+        batch, values = ({n: a[kept] for n, a in part.items()} for part in (self.batch, values))
+        if not kept.any():
+            return ""
+        result = meaning.run(batch, values, active, watch=meaning.needed)
+        unsure = result.mattered | meaning.outside(result).any(axis=(1, 2))
+        self.compared += int((~unsure).sum())
+        x = model.program.stacked(batch).astype(model.options.dtype)
+        raw = Patcher(symbols, values, active, x.shape[:2]).run(model, x)
+        for name, y in model.program.split(raw).items():
+            error = np.abs(y.astype(np.float64) - result.outputs[name].astype(np.float64))
+            error = error.reshape(*error.shape[:2], -1).max(axis=2)
+            wrong = ~(error <= model.certificate["tolerance"][name]) & ~unsure[:, None]
+            if wrong.any():
+                return f"`{name}` is then off by {error[wrong].max():.2g}"
+        return ""
 
 
-def _draw(sampler: Sampler, steps: int) -> dict[str, Array]:
-    while True:
-        try:
-            return dict(sampler.draw(SEQUENCES, steps))
-        except ProgramError:
-            if steps == 1:
-                raise
-            steps = (steps + 1) // 2
-
-
-def _values(model: CompiledModel, s: Symbol, batch: Mapping[str, Array], random: Any) -> Array:
-    """Values for a name: those of other sequences and steps, and anything in its range."""
-    found = model.program.interpreter.run(batch, watch=[s.node], check=False).watched[s.node]
-    values = random.permutation(random.permuted(found.astype(np.float64), axis=1), axis=0)
-    low, high = (np.asarray(end, dtype=np.float64) for end in s.ends)
-    anything = low + random.random(values.shape) * (high - low)
-    if s.type.kind is not Kind.REAL:
-        anything = np.rint(anything)
-    half = len(values) // 2
-    values[:half] = anything[:half]
-    return np.asarray(values)
-
-
-def _differences(
-    model: CompiledModel,
-    symbols: Sequence[Symbol],
-    batch: dict[str, Array],
-    values: dict[str, Array],
-    active: Array,
-) -> Iterator[str]:
-    over = overwriting(model, symbols)
-    nodes = {s.name: node_of(model, s) for s in symbols}
-    given = {nodes[n]: v for n, v in values.items()}
-    where = {n: _where(active, v) for n, v in given.items()}
-    fields = over.fields(batch, given, where)
-    nothing = np.zeros(SEQUENCES, dtype=bool)
-    kept = np.flatnonzero(Screen(over.graph, over.ranges).passes(fields, nothing))
-    if not len(kept):
-        return
-    batch = {n: a[kept] for n, a in batch.items()}
-    given, where = ({n: a[kept] for n, a in part.items()} for part in (given, where))
-    result = over.run(batch, given, where)
-    x = model.program.stacked(batch).astype(model.options.dtype)
-    kept_values = {s.name: given[nodes[s.name]] for s in symbols}
-    raw = Patcher(symbols, kept_values, active, x.shape[:2]).run(model, x)
-    for name, y in model.program.split(raw).items():
-        allowed = model.certificate["tolerance"][name]
-        error = np.abs(y.astype(np.float64) - result.outputs[name].astype(np.float64))
-        error = error.reshape(*error.shape[:2], -1).max(axis=2)
-        error[result.mattered] = 0
-        if not (error <= allowed).all():
-            step = int(np.argmax((error > allowed).any(axis=0)))
-            yield f"`{name}` differs by {error.max():.2g}, at step {step} for the first time"
+def settled(model: CompiledModel) -> dict[str, Any]:
+    """The model's symbols, without `patchable` where a trial says that it is not so."""
+    trial, result = Trial(model), {}
+    for name, s in symbols_of(model).items():
+        entry = dict(model.symbols[name])
+        modes = [False] if s.always else [True, False]
+        if s.patch and any(trial.difference([s], partial=p) for p in modes):
+            entry |= {"patchable": False, "reason": REPLACED}
+        result[name] = entry
+    return result

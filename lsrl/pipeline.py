@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -63,9 +64,11 @@ def compile(
         circuit(compiled, graph),
     )
     if verify:
+        from .patched import settled
         from .verify import quick
 
         quick(model)
+        model = replace(model, symbols=settled(model))
     return model
 
 
