@@ -1,8 +1,8 @@
 """Checkpoint folders: writing, reading, and what can be wrong with them.
 
 A folder holds model.safetensors, config.json, symbols.json, circuit.json, certificate.json,
-program.lsrl (with what it imports), the emitted code and README.md. The same source, options and version give the
-same bytes.
+program.lsrl (with what it imports), the emitted code and README.md. The same source, options and
+version give the same bytes.
 """
 
 from __future__ import annotations
@@ -158,7 +158,7 @@ def _assemble(place: Path, manifest: dict[str, Any]) -> CompiledModel:
 
 
 def _belong_together(model: CompiledModel, manifest: dict[str, Any]) -> bool:
-    """Whether config.json, certificate.json, symbols.json and circuit.json are about the program."""
+    """Whether the manifest, the certificate, symbols and circuit are about the program."""
     fresh, names = config(model), model.program.output_names
     certificate: Any = model.certificate
     if not all(isinstance(d, dict) for d in (certificate, model.symbols, model.units)):

@@ -1,9 +1,9 @@
 """Activation patching: a model with named values overwritten while it runs.
 
 The numbers that hold a named value are changed so that it reads as the new one: where it sits in a
-single unit, that unit is set; where it is a combination of several, they are changed by the smallest
-amount (least squares) that keeps each within its range. All that reads the value, in this step or in
-the next, sees the new one.
+single unit, that unit is set; where it is a combination of several, they are changed by the
+smallest amount (least squares) that keeps each within its range. All that reads the value, in this
+step or in the next, sees the new one.
 """
 
 from __future__ import annotations
@@ -86,7 +86,9 @@ def _spelled(value: Any, type: Type) -> Any:
         return np.asarray(value, dtype=np.float64)
     except (TypeError, ValueError):
         message = f"a value must be numbers, not {value!r}"
-        raise OptionError.at("E017", None, message, "or a function of the step and the value") from None
+        raise OptionError.at(
+            "E017", None, message, "or a function of the step and the value"
+        ) from None
 
 
 def _check_values(symbol: Symbol, values: Array) -> None:
@@ -178,11 +180,7 @@ def _steps(steps: Any, length: int) -> Array:
     if isinstance(steps, slice):
         active[steps] = True
         return active
-    wanted = [steps] if isinstance(steps, int) else list(steps) if _is_list(steps) else [None]
-    if not all(isinstance(t, int | np.integer) for t in wanted):
-        message = f"steps are integers or a slice, not {steps!r}"
-        raise OptionError.at("E012", None, message, "as in `steps=[3, 4]`")
-    for t in wanted:
+    for t in _indices(steps):
         if not 0 <= t < length:
             message = f"step {t} is not one of the {length} steps of the input"
             raise OptionError.at("E012", None, message, "steps count from 0")
@@ -190,8 +188,13 @@ def _steps(steps: Any, length: int) -> Array:
     return active
 
 
-def _is_list(steps: Any) -> bool:
-    return isinstance(steps, Iterable) and not isinstance(steps, str | bytes)
+def _indices(steps: Any) -> list[int]:
+    single = isinstance(steps, int | np.integer) or not isinstance(steps, Iterable)
+    wanted: list[Any] = [steps] if single else list(steps)
+    if not all(isinstance(t, int | np.integer) and not isinstance(t, bool) for t in wanted):
+        message = f"steps are integers or a slice, not {steps!r}"
+        raise OptionError.at("E012", None, message, "as in `steps=[3, 4]`")
+    return [int(t) for t in wanted]
 
 
 def _fitted(symbol: Symbol, value: Any, shape: tuple[int, ...]) -> Any:

@@ -162,7 +162,7 @@ class CompiledModel:
         return Circuit(self)
 
     def with_noise(self, sigma: float, seed: int = 0) -> CompiledModel:
-        """The model with Gaussian noise of that standard deviation on every weight that is not 0."""
+        """The model with Gaussian noise (`sigma`: its deviation) on the weights that are not 0."""
         from .trace import noisy
 
         return replace(self, weights=noisy(self.weights, sigma, seed))

@@ -22,8 +22,8 @@ def rank(term: Term) -> int:
 
 
 class Patcher:
-    """A probe that overwrites named values. `values` are arrays `[B, T]` or `[B, T, d]`, or functions
-    of the step and the current value `[B]` or `[B, d]`; `active [T]` tells at which steps.
+    """A probe that overwrites named values. `values` are arrays `[B, T]` or `[B, T, d]`, or
+    functions of the step and the current value `[B]` or `[B, d]`; `active [T]` tells when.
 
     `written` has what was written, by name, `[B, T]` or `[B, T, d]`.
     """
@@ -103,7 +103,7 @@ class Patcher:
     def _set(self, element: Element, number: Array, value: Array) -> None:
         wanted = element.encoded(value)
         if element.encoding in ("falsity", "truth"):  # any number from 1 on says the same
-            wanted = np.where((number > 0.5) == (wanted > 0.5), number, wanted)
+            wanted = np.where(wanted > 0.5, np.maximum(number, 1), 0.0)
         last = max(map(rank, element.terms))
         terms = [t for t in element.terms if rank(t) == last]
         before = np.stack([self._source(element, t) for t in terms], axis=-1)

@@ -49,9 +49,9 @@ class Element:
             total += t.coefficient * layers[self.layer][t.kind][:, :, t.index].astype(np.float64)
         return self.decoded(total)
 
-    def decoded(self, number: Any) -> Any:
+    def decoded(self, number: Array) -> Array:
         """The value from what const and terms add up to; `encoded` is the way back."""
-        return 1 - number if self.encoding == "falsity" else number
+        return 1.0 - number if self.encoding == "falsity" else number
 
     encoded = decoded
 
@@ -63,6 +63,16 @@ class Element:
         (t,) = self.terms
         scale, offset = 1 / t.coefficient, -self.const / t.coefficient
         return where | {"unit": f"{t.kind}{t.index}", "scale": scale, "offset": offset + 0.0}
+
+    def formula(self) -> str:
+        """The number as a formula of the layer's own: `s4`, `2 x3 - 1`."""
+        text = ""
+        for c, name in [(t.coefficient, f"{t.kind}{t.index}") for t in self.terms]:
+            size = "" if abs(c) == 1 else f"{abs(c):g} "
+            text += f" {'-' if c < 0 else '+'} {size}{name}"
+        if self.const or not text:
+            text += f" {'-' if self.const < 0 else '+'} {abs(self.const):g}"
+        return ("-" if text[1] == "-" else "") + text[3:]
 
 
 @dataclass(frozen=True)
@@ -82,17 +92,25 @@ class Symbol:
     def read(self, layers: Activations) -> Array:
         """The value `[B, T]` or `[B, T, d]`, float64."""
         columns = [e.read(layers) for e in self.elements]
-        return np.stack(columns, axis=-1) if self.type.shape else columns[0]
+        return np.asarray(np.stack(columns, axis=-1) if self.type.shape else columns[0])
 
     def rounded(self, raw: Array) -> Array:
+        """The value from the model's numbers."""
         return rounded(raw, self.type)
+
+    @property
+    def overwritable(self) -> str:
+        """Whether it can be overwritten, in words."""
+        if not self.patch:
+            return f"no: {self.reason}"
+        return "at all steps at once" if self.always else "yes"
 
 
 def rounded(raw: Array, type: Type) -> Array:
     """Booleans, integers and codes of enumerations from a model's numbers; what is no number stays
     one that is wrong."""
     if type.kind is Kind.REAL:
-        return raw
+        return np.asarray(raw)
     if type.kind is Kind.BOOL:
         return np.asarray(raw > 0.5)
     worst = float(-(2**53))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from .errors import OptionError, suggest
 from .ir.semantics import Array
-from .ir.types import Kind
+from .ir.types import Kind, Type
 from .symbols import Symbol, damaged, nodes_of, symbols_of
 
 if TYPE_CHECKING:
@@ -83,6 +83,22 @@ class Trace:
     def __repr__(self) -> str:
         return f"Trace({', '.join(self.names)})"
 
+    @property
+    def steps(self) -> int:
+        """T."""
+        return len(next(iter(self.expected.values())))
+
+    def only(self, names: Sequence[str]) -> Trace:
+        """The same run with some of the names. Raises as `trace[name]`."""
+        for name in names:
+            self._check(name)
+        kept = {n: s for n, s in self.symbols.items() if n in names}
+        return Trace(kept, self._raw, self.expected, {}, self.tolerances, self.undetermined)
+
+    def spelled(self, name: str, values: Any) -> Any:
+        """Values of a name as plain data, members of enumerations by name."""
+        return spelled(np.asarray(values).tolist(), self.symbols[name].type)
+
     def _check(self, name: str) -> None:
         check_name(name, self.symbols, self.missing)
 
@@ -91,10 +107,10 @@ class Trace:
         wanted = np.asarray((self.expected if expected is None else expected)[name])
         got = self[name]
         if self.symbols[name].type.kind is Kind.REAL:
-            wrong = ~(np.abs(got - wanted.astype(np.float64)) <= self.tolerances[name])
+            near = np.abs(got - wanted.astype(np.float64)) <= self.tolerances[name]
         else:
-            wrong = got != wanted
-        return np.asarray(wrong).reshape(len(got), -1).any(axis=1)
+            near = np.equal(got, wanted)
+        return np.asarray(~near.reshape(len(got), -1).all(axis=1))
 
     def first_divergence(self, expected: Mapping[str, Any] | None = None) -> Divergence | None:
         """The first step, and there the first name in the program's order, at which a value is not
@@ -102,13 +118,22 @@ class Trace:
         found: tuple[int, str] | None = None
         source = self.expected if expected is None else expected
         for name in self.names:
-            steps = np.flatnonzero(self.differs(name, source)) if name in source else ()
-            if len(steps) and (found is None or steps[0] < found[0]):
-                found = int(steps[0]), name
+            steps = np.flatnonzero(self.differs(name, source)).tolist() if name in source else []
+            if steps and (found is None or steps[0] < found[0]):
+                found = steps[0], name
         if found is None:
             return None
         step, name = found
-        return Divergence(step, name, source[name][step].tolist(), self[name][step].tolist())
+        expected, got = np.asarray(source[name])[step], self[name][step]
+        return Divergence(step, name, self.spelled(name, expected), self.spelled(name, got))
+
+
+def spelled(value: Any, type: Type) -> Any:
+    """A value or a list of some, codes of enumerations as their members' names."""
+    if isinstance(value, list):
+        return [spelled(v, type) for v in value]
+    named = type.kind is Kind.ENUM and 0 <= value < len(type.members)
+    return type.members[int(value)] if named else value
 
 
 def check_name(name: str, known: Mapping[str, Any], missing: Mapping[str, str]) -> None:

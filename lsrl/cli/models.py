@@ -100,7 +100,7 @@ def verify_command(folder: str, samples: int, seed: int) -> Reply:
     from .. import load_model, verify
     from ..checkpoint import check_emitted
 
-    _check_is_folder(folder)
+    check_is_folder(folder)
     model = load_model(folder)
     with progress(f"verifying {folder}"):
         check_emitted(model, folder)
@@ -109,7 +109,8 @@ def verify_command(folder: str, samples: int, seed: int) -> Reply:
     return Reply(data, [_verdict(folder, report)], failed=not report.passed)
 
 
-def _check_is_folder(folder: str) -> None:
+def check_is_folder(folder: str) -> None:
+    """Raises `CheckpointError` E040 for a file."""
     from ..errors import CheckpointError
 
     if Path(folder).is_file():

@@ -1,4 +1,4 @@
-"""The meaning of a program some of whose values are overwritten: what activation patching is held to.
+"""The meaning of a program some of whose values are overwritten: what patching is held to.
 
 Each overwritten node is followed by a choice between a value from outside and its own, and all that
 reads it, in this step or as a state in the next, reads the choice.

@@ -1,7 +1,7 @@
 """The ground-truth circuit: which units and state lanes implement which definition, as plain data.
 
-A unit implements the named value for which it was made: the one that its node of the program is part
-of. What is between two names, in the direction of the data, belongs to the later one.
+A unit implements the named value for which it was made: the one that its node of the program is
+part of. What is between two names, in the direction of the data, belongs to the later one.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Where named values live among the atoms: a form of atoms that the outputs need anyway.
 
-A boolean may be there as 0/1, as its falsity (0 where it holds, at least 1 where it does not), or as
-its truth (the other way round); whichever the outputs use is its home.
+A boolean may be there as 0/1, as its falsity (0 where it holds, at least 1 where it does not), or
+as its truth (the other way round); whichever the outputs use is its home.
 """
 
 from __future__ import annotations

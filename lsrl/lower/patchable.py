@@ -1,7 +1,7 @@
 """Which named values can be overwritten in a running model, so that it does what the program would.
 
-A name's home is a form over some atoms. Changing these changes every reader of the name, and nothing
-else, if
+A name's home is a form over some atoms. Changing these changes every reader of the name, and
+nothing else, if
 
 1. whatever reads one of the atoms reads a multiple of the whole form,
 2. no state of the same layer takes in the update of one of them,
@@ -9,7 +9,7 @@ else, if
 4. all that reads the name in the program depends on the atoms.
 
 These are necessary, cheap and nearly sufficient: what a rewrite of the program or a read-out of a
-clock bypasses is found by running (`lsrl/intervene.py`).
+clock bypasses is found by running (`lsrl/patched.py`).
 """
 
 from __future__ import annotations
@@ -80,9 +80,7 @@ class Sharing:
         for forms in self.atoms.outputs.values():
             yield from ((-1, form.terms) for form in forms)
 
-    def _whole(
-        self, terms: Mapping[int, Coefficient], forms: list[Form], shared: set[int]
-    ) -> bool:
+    def _whole(self, terms: Mapping[int, Coefficient], forms: list[Form], shared: set[int]) -> bool:
         """Whether a reader of the shared atoms reads multiples of the forms."""
         if not shared & terms.keys():
             return True

@@ -2,10 +2,10 @@
 
     {"layer": 1, "elements": [{"terms": [["s", 4, 1.0]], "const": 0.0, "encoding": "linear", ...}]}
 
-The value of an element is const + sum of coefficient * source, sources being numbers of a layer (from
-0) at the same step. An element may have a `layer` of its own, and has the range of each source where
-there are several. `encoding`: "linear"; "boolean" (0 or 1); "falsity", 0 where a boolean holds and at
-least 1 where not; "truth", the other way round.
+The value of an element is const + sum of coefficient * source, sources being numbers of a layer
+(from 0) at the same step. An element may have a `layer` of its own, and has the range of each
+source where there are several. `encoding`: "linear"; "boolean" (0 or 1); "falsity", 0 where a
+boolean holds and at least 1 where not; "truth", the other way round.
 """
 
 from __future__ import annotations
@@ -59,12 +59,13 @@ def _entry(compiled: Compiled, name: str, layer: int, elements: list[Affine]) ->
     made = []
     for a, encoding in zip(elements, compiled.atoms.encodings[name], strict=True):
         at = (a.layer or layer) - 1
-        terms = [[kind, i, float(c)] for (kind, i), c in sorted(a.row.items())]
-        entry: Entry = {"terms": terms, "const": float(a.const), "encoding": encoding}
+        terms = sorted(a.row.items())
+        plain = [[kind, i, float(c)] for (kind, i), c in terms]
+        entry: Entry = {"terms": plain, "const": float(a.const), "encoding": encoding}
         if at != layer - 1:
             entry["layer"] = at
         if len(terms) > 1:
-            entry["ranges"] = [compiled.machine.extent(at, kind, i) for kind, i, _ in terms]
+            entry["ranges"] = [compiled.machine.extent(at, kind, i) for (kind, i), _ in terms]
         made.append(entry)
     return {"layer": layer - 1, "elements": made}
 

@@ -16,11 +16,10 @@ from ..lower.rounding import Bound
 from ..source import Span
 from .cell import Cell
 
-
-# Called as probe(layer, t, {kind: array [B, n]}) with the numbers of a layer (from 0) at a step, each
-# kind once, as soon as they are there: "x" the layer's input (before its update), "s" or "h" its
-# state after the update, "y" its output. The arrays may be changed in place: the rest of the step,
-# the next step and the layers above see it.
+# Called as probe(layer, t, {kind: array [B, n]}) with the numbers of a layer (from 0) at a step,
+# each kind once, as soon as they are there: "x" the layer's input (before its update), "s" or "h"
+# its state after the update, "y" its output. The arrays may be changed in place: the rest of the
+# step, the next step and the layers above see it.
 Probe = Callable[[int, int, dict[str, Any]], None]
 
 
