@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .model import CompiledModel
 
 KINDS = {"s": "state", "h": "hidden unit", "y": "unit"}
+INPUT = "it is an input"
 NO_UNITS = "it is a combination of others, without units of its own"
 
 
@@ -69,7 +70,11 @@ class Circuit:
         self.units: dict[str, list[Unit]] = units
         self.carriers: list[Carrier] = carriers
         held = missing_names(model.program, units)
-        self.missing = {n: FOLDED if why == FOLDED else NO_UNITS for n, why in held.items()}
+        inputs = {f.name for f in model.program.inputs}
+        self.missing = {
+            n: INPUT if n in inputs else why if why == FOLDED else NO_UNITS
+            for n, why in held.items()
+        }
 
     def _unit(self, place: list[Any]) -> Unit:
         layer, kind, index = int(place[0]), str(place[1]), int(place[2])

@@ -114,7 +114,8 @@ def rounded(raw: Array, type: Type) -> Array:
     if type.kind is Kind.BOOL:
         return np.asarray(raw > 0.5)
     worst = float(-(2**53))
-    return np.rint(np.nan_to_num(raw, nan=worst, posinf=-worst, neginf=worst)).astype(np.int64)
+    finite: Array = np.clip(np.where(np.isnan(raw), worst, raw), worst, -worst)
+    return np.rint(finite).astype(np.int64)
 
 
 def nodes_of(graph: Graph) -> dict[str, int]:

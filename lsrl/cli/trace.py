@@ -155,8 +155,10 @@ def _places(symbol: Symbol) -> list[list[str]]:
 
 def _circuit(model: CompiledModel, names: list[str] | None) -> Reply:
     circuit = model.circuit()
-    shown = [(n, u) for n in (names if names is not None else circuit) for u in circuit[n]]
-    rows = [[n, str(u), _weights(u)] for n, u in shown]
+    shown: dict[tuple[Unit, ...], list[str]] = {}
+    for name in names if names is not None else circuit:
+        shown.setdefault(tuple(circuit[name]), []).append(name)
+    rows = [[", ".join(n), str(u), _weights(u)] for units, n in shown.items() for u in units]
     if names is None:
         rows += [[f"carries {', '.join(c.names)}", str(c.unit), ""] for c in circuit.carriers]
     lines = [f"no units: `{name}` ({why})" for name, why in circuit.missing.items()]
