@@ -53,6 +53,12 @@ class Meaning:
         )
         needed = schedule(edges(graph), [o.node for o in graph.outputs])
         self.needed = sorted(n for c in needed for n in c.nodes)
+        self.ends = {n: (self.facts[n].lo, self.facts[n].hi) for n in self.needed}
+        for s in symbols_of(model).values():
+            n = named[s.name]
+            if n in self.ends:
+                low, high = self.ends[n]
+                self.ends[n] = np.maximum(low, s.ends[0]), np.minimum(high, s.ends[1])
 
     def given(
         self, values: Mapping[str, Array], active: Array
@@ -74,9 +80,9 @@ class Meaning:
         """At which steps `[B, T, nodes]` a value left its range, if all `needed` were watched."""
         found = []
         for n in self.needed:
-            value, fact = result.watched[n], self.facts[n]
-            slack = 1e-9 * np.maximum(1.0, np.abs(fact.hi))
-            out = ~((value >= fact.lo - slack) & (value <= fact.hi + slack))
+            value, (low, high) = result.watched[n], self.ends[n]
+            slack = 1e-9 * np.maximum(1.0, np.abs(high))
+            out = ~((value >= low - slack) & (value <= high + slack))
             found.append(out.reshape(*value.shape[:2], -1).any(axis=2))
         return np.stack(found, axis=-1)
 
@@ -102,9 +108,9 @@ def check_ranges(meaning: Meaning, batch: Mapping[str, Array], patcher: Patcher)
     if outside.any():
         step = int(np.argmax(outside.any(axis=1)))
         node = meaning.needed[int(np.argmax(outside[step]))]
-        fact, span = meaning.facts[node], meaning.graph.nodes[node].span
+        (low, high), span = meaning.ends[node], meaning.graph.nodes[node].span
         message = f"at step {step}, overwriting drives {meaning.name_of(node)} out of its range "
-        message += f"{fact.low:g}..{fact.high:g}, for which the model was made"
+        message += f"{low.min():g}..{high.max():g}, for which the model was made"
         raise PromiseError.at("E707", span, message, "overwrite fewer steps, or by other values")
 
 

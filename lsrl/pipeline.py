@@ -60,7 +60,7 @@ def compile(
         compiled.weights,
         certificate(program, compiled, options),
         compiled.shape,
-        symbols(compiled, graph),
+        symbols(compiled, graph, program.elaborated.graph),
         circuit(compiled, graph),
     )
     if verify:

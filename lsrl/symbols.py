@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .analysis.ranges import Fact
 from .errors import CheckpointError
 from .ir.nodes import Graph
 from .ir.semantics import Array
@@ -77,7 +78,7 @@ class Element:
 
 @dataclass(frozen=True)
 class Symbol:
-    """Where a named value lives. `type` and `ends` are the program's; `patch` is where it can be
+    """Where a named value lives. `ends` is its range; `patch` is where it can be
     overwritten (`always`: only at all steps at once), or `reason` why it cannot."""
 
     name: str
@@ -148,8 +149,17 @@ def _symbol(model: CompiledModel, name: str, node: int, entry: Mapping[str, Any]
         patch = _elements(entry["patch"]) if "patch" in entry else elements
         assert len(patch) == type.size
     assert len(elements) == type.size
-    ends, always = (fact.lo, fact.hi), entry.get("steps") == "all"
+    ends, always = _ends(fact, entry["elements"]), entry.get("steps") == "all"
     return Symbol(name, node, type, ends, elements, patch, str(entry.get("reason", "")), always)
+
+
+def _ends(fact: Fact, elements: Sequence[Mapping[str, Any]]) -> tuple[Array, Array]:
+    """The range of each element: what the program says of it, and what the model was made for."""
+    own = [e.get("range", (-math.inf, math.inf)) for e in elements]
+    shape = fact.lo.shape
+    low = np.array([float(low) for low, _ in own]).reshape(shape)
+    high = np.array([float(high) for _, high in own]).reshape(shape)
+    return np.maximum(fact.lo, low), np.minimum(fact.hi, high)
 
 
 def _elements(entry: Mapping[str, Any]) -> tuple[Element, ...]:

@@ -6,7 +6,8 @@ nothing else, if
 1. whatever reads one of the atoms reads a multiple of the whole form,
 2. no state of the same layer takes in the update of one of them,
 3. nodes that share the atoms and do not follow from the name are read by nothing but the name, and
-4. all that reads the name in the program depends on the atoms.
+4. all that reads the name in the program depends on the atoms, and
+5. no other value of the program as it is written was found to be the same.
 
 These are necessary, cheap and nearly sufficient: what a rewrite of the program or a read-out of a
 clock bypasses is found by running (`lsrl/patched.py`).
@@ -21,18 +22,48 @@ from ..ir.nodes import Graph
 from .atoms import AtomGraph, AtomKind, Coefficient, Form
 from .homes import forms_of, live_atoms, made
 
+CONSTANT = "it is constant, or part of it is"
 ENTANGLED = "other values are computed from the same units"
 MERGED = "another state of its layer is updated together with it"
 SHARED = "its units hold other values as well, which are read for themselves"
 BYPASSED = "what reads it in the program reads other units"
+TWIN = "the compiler found another value to be the same, which is read for itself"
 UNREAD = "nothing reads it"
+
+
+def twins(graph: Graph, written: Graph) -> set[str]:
+    """Names whose node in the optimised graph stands for other values of the program as well, which
+    do not follow from theirs."""
+    before, after = (
+        {**dict(g.names), **{o.name: o.node for o in g.outputs}} for g in (written, graph)
+    )
+    same: dict[int, set[int]] = {}
+    for name, n in after.items():
+        same.setdefault(n, set()).add(before[name])
+    found = set()
+    for name, n in after.items():
+        if len(same[n]) > 1 and not same[n] <= within_step(written, before[name]):
+            found.add(name)
+    return found
+
+
+def within_step(graph: Graph, start: int) -> set[int]:
+    """A node and those that follow from it within a step."""
+    found = {start}
+    for n in range(start + 1, len(graph.nodes)):
+        if not found.isdisjoint(graph.nodes[n].args):
+            found.add(n)
+    return found
 
 
 class Sharing:
     """What reads what, among the atoms of a program and among its nodes."""
 
-    def __init__(self, atoms: AtomGraph, graph: Graph, merged: Collection[int] = ()) -> None:
+    def __init__(
+        self, atoms: AtomGraph, graph: Graph, merged: Collection[int], twins: Collection[str]
+    ) -> None:
         self.atoms, self.graph, self.merged = atoms, graph, frozenset(merged)
+        self.twins = frozenset(twins)
         self.live = live_atoms(atoms)
         self.reads = list(self._reads())
         self.readers: dict[int, list[int]] = {}
@@ -45,11 +76,17 @@ class Sharing:
             for n, values in atoms.lowered.items()
         }
 
-    def problem(self, node: int, forms: list[Form], *, always: bool = False) -> str | None:
-        """Why a node that lives in these forms cannot be overwritten, or None; `always`: why not
+    def problem(
+        self, name: str, node: int, forms: list[Form], *, always: bool = False
+    ) -> str | None:
+        """Why a name that lives in these forms cannot be overwritten, or None; `always`: why not
         even at all steps."""
+        if name in self.twins:
+            return TWIN
         shared = {a for form in forms for a in form.terms}
-        if not shared or sum(len(f.terms) for f in forms) > len(shared):
+        if not all(form.terms for form in forms):
+            return CONSTANT
+        if sum(len(f.terms) for f in forms) > len(shared):
             return ENTANGLED
         if not all(self._whole(terms, forms, shared) for _, terms in self.reads):
             return ENTANGLED
@@ -91,13 +128,15 @@ class Sharing:
         return True
 
     def _followers(self, shared: set[int], *, later: bool) -> set[int]:
-        """Atoms that depend on some, within a step or (`later`) from one to the next as well."""
-        found = set(shared)
+        """Atoms that read some, directly or not, within a step or (`later`) also of the last."""
+        found: set[int] = set()
         grown = True
         while grown:
             grown = False
             for a, terms in self._edges(later):
-                if a >= 0 and a not in found and not found.isdisjoint(terms):
+                if a < 0 or a in found:
+                    continue
+                if not shared.isdisjoint(terms) or not found.isdisjoint(terms):
                     found.add(a)
                     grown = True
         return found
@@ -118,7 +157,7 @@ class Sharing:
     def _is_private(self, node: int, shared: set[int], always: bool) -> bool:
         """Whether other nodes that hold the atoms are read by the node alone. A state that only
         updates itself does not count where it is overwritten at every step."""
-        follows = self._within_step(node)
+        follows = within_step(self.graph, node)
         own = {n for n, m in self.mentions.items() if m & shared and n not in follows} | {node}
         others = own - {node}
         if others & self.roots:
@@ -136,19 +175,12 @@ class Sharing:
                 if any(lanes[i].atom in shared for i in lanes[atom.lane].row):
                     yield a
 
-    def _within_step(self, node: int) -> set[int]:
-        """Nodes that follow from one within a step."""
-        found = {node}
-        for n in range(node + 1, len(self.graph.nodes)):
-            if found.intersection(self.graph.nodes[n].args):
-                found.add(n)
-        return found
-
     def _is_read(self, node: int, shared: set[int]) -> bool:
-        now = self._followers(shared, later=False)
+        now = self._followers(shared, later=False) | shared
         ever = self._followers(shared, later=True)
         for r, later in self._lowered_readers(node):
-            if r in self.mentions and not self.mentions[r] & (ever if later else now):
+            reached = ever if later and r == node else ever | shared if later else now
+            if not self.mentions[r] & reached:
                 return False
         return True
 

@@ -4,7 +4,7 @@
 
 The value of an element is const + sum of coefficient * source, sources being numbers of a layer
 (from 0) at the same step. An element may have a `layer` of its own, and has the range of each
-source where there are several. `encoding`: "linear"; "boolean" (0 or 1); "falsity", 0 where a
+source where there are several and its own (`range`). `encoding`: "linear"; "boolean" (0 or 1); "falsity", 0 where a
 boolean holds and at least 1 where not; "truth", the other way round.
 """
 
@@ -16,7 +16,7 @@ from ..ir.nodes import Graph
 from ..ir.types import Kind
 from .atoms import Form
 from .layers import Affine
-from .patchable import Sharing
+from .patchable import Sharing, twins
 
 if TYPE_CHECKING:
     from ..targets.base import Compiled
@@ -26,10 +26,11 @@ HEAD = "y"  # the kind of the last layer's outputs
 NO_HOME = "it is read by other values, and has no units of its own"
 
 
-def symbols(compiled: Compiled, graph: Graph) -> dict[str, Entry]:
-    """The symbols of all named values that have a home, outputs among them."""
+def symbols(compiled: Compiled, graph: Graph, written: Graph) -> dict[str, Entry]:
+    """The symbols of all named values that have a home, outputs among them; `written` is the graph
+    before it was optimised."""
     atoms, machine = compiled.atoms, compiled.machine
-    sharing = Sharing(atoms, graph, getattr(machine, "merged", ()))
+    sharing = Sharing(atoms, graph, machine.merged, twins(graph, written))
     outputs = {o.name: o.node for o in graph.outputs}
     nodes = {**dict(graph.names), **outputs}
     result: dict[str, Entry] = {}
@@ -38,26 +39,27 @@ def symbols(compiled: Compiled, graph: Graph) -> dict[str, Entry]:
         if name in outputs:
             result[name] = _output(compiled, name, outputs, sharing, entry)
         else:
-            result[name] = entry | _patchable(sharing, nodes[name], atoms.names[name])
+            result[name] = entry | _patchable(sharing, name, nodes[name], atoms.names[name])
     for name in outputs.keys() - result.keys():
         result[name] = _output(compiled, name, outputs, sharing, None)
     order = [n for n, _ in sorted(nodes.items(), key=lambda item: item[1]) if n in result]
     return {name: result[name] for name in order}
 
 
-def _patchable(sharing: Sharing, node: int, forms: list[Form]) -> Entry:
+def _patchable(sharing: Sharing, name: str, node: int, forms: list[Form]) -> Entry:
     """Whether a value can be overwritten, or (`steps`) only at all steps at once."""
-    problem = sharing.problem(node, forms)
+    problem = sharing.problem(name, node, forms)
     if problem is None:
         return {"patchable": True}
-    if sharing.problem(node, forms, always=True) is None:
+    if sharing.problem(name, node, forms, always=True) is None:
         return {"patchable": True, "steps": "all"}
     return {"patchable": False, "reason": problem}
 
 
 def _entry(compiled: Compiled, name: str, layer: int, elements: list[Affine]) -> Entry:
     made = []
-    for a, encoding in zip(elements, compiled.atoms.encodings[name], strict=True):
+    forms, encodings = compiled.atoms.names[name], compiled.atoms.encodings[name]
+    for a, form, encoding in zip(elements, forms, encodings, strict=True):
         at = (a.layer or layer) - 1
         terms = sorted(a.row.items())
         plain = [[kind, i, float(c)] for (kind, i), c in terms]
@@ -66,6 +68,8 @@ def _entry(compiled: Compiled, name: str, layer: int, elements: list[Affine]) ->
             entry["layer"] = at
         if len(terms) > 1:
             entry["ranges"] = [compiled.machine.extent(at, kind, i) for (kind, i), _ in terms]
+        if encoding == "linear":
+            entry["range"] = [form.lo, form.hi]
         made.append(entry)
     return {"layer": layer - 1, "elements": made}
 
@@ -80,10 +84,12 @@ def _output(
     boolean = sharing.graph.nodes[node].type.kind is Kind.BOOL
     says = {"const": 0.0, "encoding": "boolean" if boolean else "linear"}
     elements = [{"terms": [[HEAD, i, 1.0]], **says} for i in columns]
+    for element, own in zip(elements, home["elements"] if home else (), strict=False):
+        element.update({"range": own["range"]} if "range" in own else {})
     entry: Entry = {"layer": len(compiled.machine.layers) - 1, "elements": elements}
     if not sharing.is_read(node) and list(outputs.values()).count(node) == 1:
         return entry | {"patchable": True}
     if home is None:
         return entry | {"patchable": False, "reason": NO_HOME}
-    can = _patchable(sharing, node, compiled.atoms.names[name])
+    can = _patchable(sharing, name, node, compiled.atoms.names[name])
     return entry | can | ({"patch": home} if can["patchable"] else {})
