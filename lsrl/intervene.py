@@ -17,6 +17,7 @@ import numpy as np
 from .errors import OptionError, listing
 from .ir.semantics import Array
 from .ir.types import Kind, Type
+from .lower.patchable import within_step
 from .model import Recorder
 from .patching import Patcher
 from .program import one_or_named
@@ -25,9 +26,10 @@ from .trace import Trace, check_name, missing_names, traced
 
 if TYPE_CHECKING:
     from .model import CompiledModel
+    from .patched import Meaning
 
 Function = Callable[[int, Any], Any]
-HELP = "`lsrl trace` marks the names that can be overwritten"
+HELP = "`lsrl trace DIR --symbols` says what can be overwritten"
 
 
 def intervene(model: CompiledModel, values: Mapping[str, Any], steps: Any = None) -> Intervened:
@@ -130,7 +132,10 @@ class Intervened:
         return one_or_named(self._outputs(self.model.batch(data, batched=True), raw))
 
     def trace(self, data: Any) -> Trace:
-        """Every named value of the patched run, beside what the program says of the same."""
+        """Every named value of the patched run, beside what the program says of the same.
+
+        Names that do not follow from the overwritten ones and live in the same units are missing.
+        """
         from .patched import meaning_of
 
         batch = self.model.batch(data, batched=False)
@@ -138,12 +143,24 @@ class Intervened:
         patcher = self._run(batch, recorder)[1]
         found = traced(self.model, batch, recorder.layers())
         meaning = meaning_of(self.model, self.symbols)
-        nodes = dict(meaning.graph.names)
+        nodes = meaning.names
         watch = {n: nodes[n] for n in found.expected if n in nodes}
         result = meaning.run(batch, patcher.written, patcher.active, list(watch.values()))
         expected = {name: result.watched[n][0] for name, n in watch.items()}
         found.expected = expected | {n: y[0] for n, y in result.outputs.items()}
-        return found
+        return found.without(self._hidden(meaning, found))
+
+    def _hidden(self, meaning: Meaning, trace: Trace) -> dict[str, str]:
+        """Names whose units were overwritten in place of another value."""
+        units = {(e.layer, t.kind, t.index) for s in self.symbols for e in s.patch for t in e.terms}
+        nodes = meaning.names
+        follows = {n for s in self.symbols for n in within_step(meaning.graph, nodes[s.name])}
+        return {
+            name: "its units are overwritten"
+            for name, s in trace.symbols.items()
+            if nodes[name] not in follows
+            and any((e.layer, t.kind, t.index) in units for e in s.elements for t in e.terms)
+        }
 
     def meaning(self, data: Any) -> Any:
         """The program's outputs for one sequence with the same values overwritten.

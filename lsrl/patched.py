@@ -40,8 +40,8 @@ class Meaning:
 
     def __init__(self, model: CompiledModel, symbols: Sequence[Symbol]) -> None:
         self.graph = graph = model.program.elaborated.graph
-        named = {**dict(graph.names), **{o.name: o.node for o in graph.outputs}}
-        self.nodes = {s.name: named[s.name] for s in symbols}
+        self.names = {**dict(graph.names), **{o.name: o.node for o in graph.outputs}}
+        self.nodes = {s.name: self.names[s.name] for s in symbols}
         self.facts = analyse(graph)
         self.over = Overwriting(
             graph,
@@ -55,7 +55,7 @@ class Meaning:
         self.needed = sorted(n for c in needed for n in c.nodes)
         self.ends = {n: (self.facts[n].lo, self.facts[n].hi) for n in self.needed}
         for s in symbols_of(model).values():
-            n = named[s.name]
+            n = self.names[s.name]
             if n in self.ends:
                 low, high = self.ends[n]
                 self.ends[n] = np.maximum(low, s.ends[0]), np.minimum(high, s.ends[1])

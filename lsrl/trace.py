@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .errors import OptionError, suggest
+from .interpret.doubt import doubtful
 from .ir.semantics import Array
 from .ir.types import Kind, Type
 from .symbols import Symbol, damaged, nodes_of, symbols_of
@@ -40,8 +41,8 @@ class Trace:
     `[T, d]`, integers, codes of enumerations and booleans rounded.
 
     `expected` has the interpreter's values, `missing` for each name that the model does not hold
-    the reason. `undetermined`: reals were compared that lie within the guard band, and nothing is
-    promised about what follows from it.
+    the reason. `doubtful` has for each name the steps `[T]` at which it follows from a comparison of
+    reals that lie within the guard band, where nothing is promised and nothing is compared.
     """
 
     def __init__(
@@ -51,11 +52,11 @@ class Trace:
         expected: Mapping[str, Array],
         missing: Mapping[str, str],
         tolerances: Mapping[str, float],
-        undetermined: bool,
+        doubtful: Mapping[str, Array],
     ) -> None:
         self.symbols, self._raw = dict(symbols), dict(raw)
         self.expected, self.missing = dict(expected), dict(missing)
-        self.tolerances, self.undetermined = dict(tolerances), undetermined
+        self.tolerances, self.doubtful = dict(tolerances), dict(doubtful)
 
     @property
     def names(self) -> list[str]:
@@ -93,24 +94,31 @@ class Trace:
         for name in names:
             self._check(name)
         kept = {n: s for n, s in self.symbols.items() if n in names}
-        return Trace(kept, self._raw, self.expected, {}, self.tolerances, self.undetermined)
+        return Trace(kept, self._raw, self.expected, {}, self.tolerances, self.doubtful)
 
     def spelled(self, name: str, values: Any) -> Any:
         """Values of a name as plain data, members of enumerations by name."""
         return spelled(np.asarray(values).tolist(), self.symbols[name].type)
 
+    def without(self, reasons: Mapping[str, str]) -> Trace:
+        """The same run without some names, each with a reason why."""
+        kept = {n: s for n, s in self.symbols.items() if n not in reasons}
+        missing = {**self.missing, **reasons}
+        return Trace(kept, self._raw, self.expected, missing, self.tolerances, self.doubtful)
+
     def _check(self, name: str) -> None:
         check_name(name, self.symbols, self.missing)
 
     def differs(self, name: str, expected: Mapping[str, Any] | None = None) -> Array:
-        """At which steps `[T]` a value is not the interpreter's, or not that of `expected`."""
+        """At which steps `[T]` a value is not the interpreter's, or not that of `expected`, and is
+        not in doubt."""
         wanted = np.asarray((self.expected if expected is None else expected)[name])
         got = self[name]
         if self.symbols[name].type.kind is Kind.REAL:
             near = np.abs(got - wanted.astype(np.float64)) <= self.tolerances[name]
         else:
             near = np.equal(got, wanted)
-        return np.asarray(~near.reshape(len(got), -1).all(axis=1))
+        return np.asarray(~near.reshape(len(got), -1).all(axis=1) & ~self.doubtful[name])
 
     def first_divergence(self, expected: Mapping[str, Any] | None = None) -> Divergence | None:
         """The first step, and there the first name in the program's order, at which a value is not
@@ -178,7 +186,9 @@ def traced(model: CompiledModel, batch: Mapping[str, Array], layers: Any) -> Tra
         raise damaged() from None
     nodes = nodes_of(program.graph)
     interpreter = program.interpreter_with(float(model.options.guard))
-    result = interpreter.run(batch, watch=sorted(set(nodes.values())))
+    watch = sorted(set(nodes.values()))
+    result = interpreter.run(batch, watch=watch)
+    doubt = doubtful(interpreter, batch, result, watch)
     expected = {name: result.watched[n][0] for name, n in nodes.items()}
     return Trace(
         symbols,
@@ -186,7 +196,7 @@ def traced(model: CompiledModel, batch: Mapping[str, Array], layers: Any) -> Tra
         expected,
         missing_names(program, symbols),
         {name: tolerance(model, s) for name, s in symbols.items()},
-        any(m.undetermined for m in result.margins),
+        {name: doubt[n][0] for name, n in nodes.items()},
     )
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import click
+import numpy as np
 
-from ..errors import Diagnostic
+from ..errors import Diagnostic, listing
 from . import options
 from .models import check_is_folder
 from .output import Reply, Table
@@ -83,7 +84,7 @@ def _trace(model: CompiledModel, data: Any, names: list[str] | None, backend: st
         "values": {n: trace.spelled(n, trace[n]) for n in trace},
         "expected": {n: trace.spelled(n, trace.expected[n]) for n in trace},
         "missing": trace.missing,
-        "undetermined": trace.undetermined,
+        "doubtful": {n: np.flatnonzero(trace.doubtful[n]).tolist() for n in trace},
         "divergence": None if found is None else dict(found.__dict__),
     }
     lines = [f"not in the model: `{name}` ({why})" for name, why in trace.missing.items()]
@@ -91,7 +92,7 @@ def _trace(model: CompiledModel, data: Any, names: list[str] | None, backend: st
         lines.append(f"first divergence: {found}")
     else:
         lines.append(f"every value is the interpreter's at every step ({len(trace)} names)")
-    warnings = _warnings(trace.undetermined, found is not None)
+    warnings = _warnings([n for n in trace if trace.doubtful[n].any()])
     return Reply(record, [_table(trace), "\n".join(lines)], found is not None, warnings)
 
 
@@ -112,12 +113,12 @@ def _column(trace: Trace, name: str) -> list[str]:
     return [f"{spell(g, type)} not {spell(w, type)}" if d else spell(g, type) for d, g, w in rows]
 
 
-def _warnings(undetermined: bool, diverges: bool) -> list[Diagnostic]:
-    if not (undetermined and diverges):
+def _warnings(names: list[str]) -> list[Diagnostic]:
+    if not names:
         return []
-    message = "reals are compared that come closer than the guard band: of what follows from it "
-    help = "use other inputs, or compile with a smaller --guard"
-    return [Diagnostic("W701", message + "nothing is promised", None, help)]
+    message = "reals are compared that come closer than the guard band, so some values of "
+    message += f"{listing(names)} are not determined, and not compared"
+    return [Diagnostic("W701", message, None, "use other inputs, or a smaller --guard to compile")]
 
 
 # Places

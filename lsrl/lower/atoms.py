@@ -116,7 +116,7 @@ class AtomGraph:
         self.names: dict[str, list[Form]] = {}
         self.encodings: dict[str, list[str]] = {}  # how a name's forms say its elements
         self.lowered: dict[int, list[Any]] = {}  # what became of each node: forms and booleans
-        self.makers: list[int] = []  # of each atom: the node for which it was made
+        self.makers: list[list[int]] = []  # of each atom: the nodes for which it was made
         self.maker = -1
         self.input_size = 0
         self.prefixes: dict[int, int] = {}  # by clock group: lanes that are 1 at one step only
@@ -156,8 +156,13 @@ class AtomGraph:
 
     def add(self, atom: Atom) -> int:
         self.atoms.append(atom)
-        self.makers.append(self.maker)
+        self.makers.append([self.maker])
         return len(self.atoms) - 1
+
+    def share(self, a: int) -> None:
+        """Note that an atom that is there already is asked for."""
+        if self.maker not in self.makers[a]:
+            self.makers[a].append(self.maker)
 
     @contextmanager
     def made_for(self, node: int) -> Iterator[None]:
@@ -205,6 +210,7 @@ class AtomGraph:
                 AtomKind.RELU, 0.0, hi, step, form, saturating=saturating, fuzzy=fuzzy, span=span
             )
             self._relus[key] = self.add(atom)
+        self.share(self._relus[key])
         return self.atom_form(self._relus[key])
 
     def exclude(self, forms: Iterable[Form]) -> None:

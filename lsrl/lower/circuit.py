@@ -50,11 +50,22 @@ class Owners:
         self._found: dict[int, list[str]] = {}
 
     def of_atom(self, a: int) -> list[str]:
-        """The input's name, or those of the node that it was made for."""
+        """The input's name, or those of the nodes that it was made for."""
         atom = self.atoms.atoms[a]
         if atom.kind is AtomKind.INPUT:
             return [atom.label.split("[")[0]]
-        return self.of_node(self.atoms.makers[a])
+        found = dict.fromkeys(n for m in self.atoms.makers[a] for n in self.of_node(m))
+        return list(found | dict.fromkeys(self._driven.get(atom.group, ())))
+
+    @cached_property
+    def _driven(self) -> dict[int, list[str]]:
+        """The names that each clock drives, which read what it shares with others."""
+        found: dict[int, list[str]] = {}
+        for name, forms in self.atoms.names.items():
+            groups = {self.atoms.atoms[a].group for f in forms for a in f.terms}
+            for g in groups & self.atoms.positions.keys():
+                found.setdefault(g, []).append(name)
+        return found
 
     def of_node(self, n: int) -> list[str]:
         """Its own names, or those of the next named nodes that follow from it."""

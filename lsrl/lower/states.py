@@ -53,6 +53,8 @@ def delayed(lg: Legaliser, form: Form, init: Coefficient, name: str) -> Form:
         return form
     key = (*form.key, "delayed", init)
     if key in lg.delays:
+        for a in lg.delays[key].terms:
+            g.share(a)
         return lg.delays[key]
     number, lane = _lane_of(lg, form, init, name)
     group = g.groups[number]

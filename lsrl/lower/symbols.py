@@ -3,9 +3,9 @@
     {"layer": 1, "elements": [{"terms": [["s", 4, 1.0]], "const": 0.0, "encoding": "linear", ...}]}
 
 The value of an element is const + sum of coefficient * source, sources being numbers of a layer
-(from 0) at the same step. An element may have a `layer` of its own, and has the range of each
-source where there are several and its own (`range`). `encoding`: "linear"; "boolean" (0 or 1); "falsity", 0 where a
-boolean holds and at least 1 where not; "truth", the other way round.
+(from 0) at the same step. An element may have a `layer` of its own; `range` is its range, and
+`ranges` has those of its sources where there are several. `encoding`: "linear"; "boolean" (0 or 1);
+"falsity", 0 where a boolean holds and at least 1 where not; "truth", the other way round.
 """
 
 from __future__ import annotations
