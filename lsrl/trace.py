@@ -41,8 +41,8 @@ class Trace:
     `[T, d]`, integers, codes of enumerations and booleans rounded.
 
     `expected` has the interpreter's values, `missing` for each name that the model does not hold
-    the reason. `doubtful` has for each name the steps `[T]` at which it follows from a comparison of
-    reals that lie within the guard band, where nothing is promised and nothing is compared.
+    the reason. `doubtful` has for each name the steps `[T]` at which it follows from a comparison
+    of reals that lie within the guard band, where nothing is promised and nothing is compared.
     """
 
     def __init__(

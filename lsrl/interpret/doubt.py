@@ -32,7 +32,7 @@ def doubtful(
     turned = {n: _turned(interpreter, n, values) for n in close}
     trials = [{n: turned[n]} for n in close[:MOST]] + [turned] * (len(close) > 1)
     for overrides in trials:
-        other = interpreter.run(inputs, watch=nodes, overrides=overrides, **plain)  # type: ignore[arg-type]
+        other = interpreter.run(inputs, watch=nodes, overrides=overrides, **plain)
         for n in nodes:
             changed = other.watched[n] != result.watched[n]
             doubt[n] |= changed.reshape(*changed.shape[:2], -1).any(axis=2)
