@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -87,7 +88,7 @@ def _trace(model: CompiledModel, data: Any, names: list[str] | None, backend: st
         "doubtful": {n: np.flatnonzero(trace.doubtful[n]).tolist() for n in trace},
         "divergence": None if found is None else dict(found.__dict__),
     }
-    lines = [f"not in the model: `{name}` ({why})" for name, why in trace.missing.items()]
+    lines = _missing("not in the model", trace.missing)
     if found is not None:
         lines.append(f"first divergence: {found}")
     else:
@@ -121,6 +122,10 @@ def _warnings(names: list[str]) -> list[Diagnostic]:
     return [Diagnostic("W701", message, None, "use other inputs, or a smaller --guard to compile")]
 
 
+def _missing(what: str, reasons: Mapping[str, str]) -> list[str]:
+    return [f"{what}: `{name}` ({why})" for name, why in reasons.items()]
+
+
 # Places
 
 
@@ -137,7 +142,7 @@ def _symbols(model: CompiledModel, names: list[str] | None) -> Reply:
     overwritable = {n: s.overwritable for n, s in shown.items()}
     rows = [row for s in shown.values() for row in _places(s)]
     header = ["name", "layer", "value", "encoding", "can be overwritten"]
-    lines = [f"not in the model: `{name}` ({why})" for name, why in missing.items()]
+    lines = _missing("not in the model", missing if names is None else {})
     parts: list[str | Table] = [Table([header], rows, [False, True, False, False, False]), *lines]
     return Reply({"symbols": record, "overwritable": overwritable, "missing": missing}, parts)
 
@@ -162,7 +167,7 @@ def _circuit(model: CompiledModel, names: list[str] | None) -> Reply:
     rows = [[", ".join(n), str(u), _weights(u)] for units, n in shown.items() for u in units]
     if names is None:
         rows += [[f"carries {', '.join(c.names)}", str(c.unit), ""] for c in circuit.carriers]
-    lines = [f"no units: `{name}` ({why})" for name, why in circuit.missing.items()]
+    lines = _missing("no units", circuit.missing if names is None else {})
     table = Table([["name", "unit", "weights"]], rows, [False] * 3)
     return Reply({"circuit": circuit.as_json()}, [table, *lines])
 

@@ -64,7 +64,7 @@ def test_vectors_element_by_element() -> None:
     over = Overwriting(graph, [n], 1e-3, ranges={})
     values, where = np.array([[[7.0, 8], [7, 8]]]), np.array([[[True, False], [False, True]]])
     result = over.run({"x": np.array([[1.0, 2]])}, {n: values}, {n: where})
-    assert result.outputs["output"][0].tolist() == [[7, 2], [2, 8]]
+    assert result.outputs["v"][0].tolist() == [[7, 2], [2, 8]]
 
 
 def test_the_graph_is_legal_and_keeps_its_order() -> None:
