@@ -30,6 +30,10 @@ class Runner(Protocol):
         """x `[B, n]` and the state to y `[B, m]` and the next state."""
         ...
 
+    def activations(self, x: Any) -> list[dict[str, Any]]:
+        """NumPy x `[B, T, n]` to the numbers of each layer: `[B, T, n]` by kind (see `Probe`)."""
+        ...
+
 
 class Backend(Protocol):
     """What a backend package offers."""

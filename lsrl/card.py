@@ -21,7 +21,7 @@ Compiled by LSRL {version} from `program.lsrl`; no training, no data.
 | --- | --- |
 | target | `{target}` |
 | dtype | {dtype} |
-| ReLU layers | {layers} |
+| layers | {layers} |
 | parameters | {parameters:,} ({nonzeros:,} not zero) |
 | state size | {state_size} |
 | longest sequence | {length:,} steps |

@@ -1,8 +1,8 @@
 """Checkpoint folders: writing, reading, and what can be wrong with them.
 
-A folder holds model.safetensors, config.json, symbols.json, certificate.json, program.lsrl (with
-what it imports), the emitted code and README.md. The same source, options and version give the
-same bytes.
+A folder holds model.safetensors, config.json, symbols.json, circuit.json, certificate.json,
+program.lsrl (with what it imports), the emitted code and README.md. The same source, options and
+version give the same bytes.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from .backends import emitter, emitters
 from .card import model_card
 from .dtypes import DTYPES
 from .elaborate.modules import load_imports
+from .encoding import Columns
 from .errors import CheckpointError, Diagnostic, LsrlError
 from .files import new_folder, write_all
 from .ir.types import Kind
-from .lower.assemble import shapes as layer_shapes
 from .lower.conditional import CONSTANTS, VARIANTS
 from .model import CompiledModel
 from .program import Program, load
@@ -40,6 +40,7 @@ def save(model: CompiledModel, folder: Path, *, force: bool = False) -> None:
         texts = {
             "config.json": _json(config(model)),
             "symbols.json": _json(model.symbols),
+            "circuit.json": _json(model.units),
             "certificate.json": _json(model.certificate),
             "README.md": model_card(model),
             **_sources(model.program),
@@ -94,27 +95,28 @@ def config(model: CompiledModel) -> dict[str, Any]:
         "output_size": model.output_size,
         **model.shape,
         "inputs": [
-            _field(model.program, f.name, f.type, (f.lo, f.hi)) for f in model.program.inputs
+            _field(c, f.type, (f.lo, f.hi))
+            for c, f in zip(model.input_columns, model.program.inputs, strict=True)
         ],
-        "outputs": [_output(model.program, i) for i in range(len(model.program.graph.outputs))],
+        "outputs": [_output(model.program, c, i) for i, c in enumerate(model.output_columns)],
     }
 
 
-def _field(program: Program, name: str, type: Any, ends: tuple[Any, Any]) -> dict[str, Any]:
-    entry: dict[str, Any] = {"name": name, "type": type.kind.value, "size": type.size}
-    entry |= {"vector": bool(type.shape), "encoding": "number"}
+def _field(columns: Columns, type: Any, ends: tuple[Any, Any]) -> dict[str, Any]:
+    entry: dict[str, Any] = {"name": columns.name, "type": type.kind.value, "size": type.size}
+    entry |= {"vector": bool(type.shape), "encoding": "onehot" if columns.values else "number"}
+    if columns.values:
+        entry |= {"values": list(columns.values)}
     numbers = [int(e) if type.kind is not Kind.REAL else float(e) for e in ends]
     if type.kind is Kind.ENUM:
         return entry | {"members": list(type.members)}
     return entry | {"lo": numbers[0], "hi": numbers[1]}
 
 
-def _output(program: Program, i: int) -> dict[str, Any]:
+def _output(program: Program, columns: Columns, i: int) -> dict[str, Any]:
     output = program.graph.outputs[i]
     fact = program.facts[output.node]
-    return _field(
-        program, output.name, program.graph.nodes[output.node].type, (fact.low, fact.high)
-    )
+    return _field(columns, program.graph.nodes[output.node].type, (fact.low, fact.high))
 
 
 def _sources(program: Program) -> dict[str, str]:
@@ -175,10 +177,11 @@ def _assemble(place: Path, manifest: dict[str, Any]) -> CompiledModel:
         message = f"its conditional is {options.conditional!r} with {options.constants!r} constants"
         raise _problem(place, message, "compile the program again")
     weights = _read_weights(place, manifest)
-    symbols, certificate = (_read_json(place, f"{n}.json") for n in ("symbols", "certificate"))
-    certificate, shape = _bounds(certificate), {"layers": manifest["layers"]}
+    files = ("symbols", "certificate", "circuit")
+    symbols, certificate, units = (_read_json(place, f"{n}.json") for n in files)
+    certificate, shape = _bounds(certificate), TARGETS[manifest["target"]].shape_of(manifest)
     model = CompiledModel(
-        program, manifest["target"], options, weights, certificate, shape, symbols
+        program, manifest["target"], options, weights, certificate, shape, symbols, units
     )
     if not _belong_together(model, manifest):
         raise _problem(place, "its files do not belong together", "compile the program again")
@@ -186,11 +189,10 @@ def _assemble(place: Path, manifest: dict[str, Any]) -> CompiledModel:
 
 
 def _belong_together(model: CompiledModel, manifest: dict[str, Any]) -> bool:
-    """Whether config.json, certificate.json and symbols.json are about the program."""
+    """Whether the manifest, the certificate, symbols and circuit are about the program."""
     fresh, names = config(model), model.program.output_names
     certificate: Any = model.certificate
-    symbols: Any = model.symbols
-    if not isinstance(certificate, dict) or not isinstance(symbols, dict):
+    if not all(isinstance(d, dict) for d in (certificate, model.symbols, model.units)):
         return False
     bounds = certificate.get("bound")
     return (
@@ -238,6 +240,7 @@ def _read_weights(place: Path, manifest: dict[str, Any]) -> dict[str, Any]:
     """Weights, each of the shape that config.json says."""
     from safetensors import SafetensorError
 
+    chosen = TARGETS[manifest["target"]]
     path = place / "model.safetensors"
     if not path.is_file():
         raise _problem(place, "model.safetensors is missing", "compile the program again")
@@ -245,7 +248,7 @@ def _read_weights(place: Path, manifest: dict[str, Any]) -> dict[str, Any]:
         found = read(path)
     except (SafetensorError, OSError, ValueError):
         raise _problem(place, "model.safetensors is damaged", "compile the program again") from None
-    wanted = expected_shapes(manifest["layers"])
+    wanted = chosen.shapes(chosen.shape_of(manifest))
     for name, shape in wanted.items():
         dtype, array = found.get(name, ("", None))
         if name in found and dtype != manifest["dtype"]:
@@ -260,11 +263,3 @@ def _read_weights(place: Path, manifest: dict[str, Any]) -> dict[str, Any]:
     if extra:
         raise _problem(place, f"the weight `{min(extra)}` does not belong there", "compile again")
     return {name: found[name][1] for name in wanted}
-
-
-def expected_shapes(layers: list[list[int]]) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of all weights that are not empty."""
-    shapes: dict[str, tuple[int, ...]] = {}
-    for i, sizes in enumerate(layers):
-        shapes |= {f"layers.{i}.{k}": s for k, s in layer_shapes(*sizes).items() if all(s)}
-    return shapes

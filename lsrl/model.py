@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,6 +22,10 @@ from .targets.base import CompileOptions
 LONGER = (
     "the sequence has {} steps, but the certificate holds for {}: compile again with `--length N`"
 )
+if TYPE_CHECKING:
+    from .circuit import Circuit
+    from .intervene import Intervened
+    from .trace import Trace
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,7 @@ class CompiledModel:
     """Weights by name, the program, and the certificate. Made by `lsrl.compile`.
 
     `shape["layers"]` has inputs, states and units of each layer; `symbols` says where each named
-    value of the program lives.
+    value of the program lives, `units` which units implement which name.
     """
 
     program: Program
@@ -59,6 +63,7 @@ class CompiledModel:
     certificate: dict[str, Any]
     shape: dict[str, Any]
     symbols: dict[str, Any]
+    units: dict[str, Any] = field(default_factory=dict)
 
     @property
     def dtype(self) -> DType:
@@ -67,14 +72,20 @@ class CompiledModel:
 
     @property
     def input_size(self) -> int:
-        return sum(c.width for c in input_columns(self.program.graph, self.options.encoding))
+        return sum(c.width for c in self.input_columns)
 
     @property
     def output_size(self) -> int:
-        return sum(c.width for c in self._output_columns)
+        return sum(c.width for c in self.output_columns)
 
     @property
-    def _output_columns(self) -> list[Columns]:
+    def input_columns(self) -> list[Columns]:
+        """What the model reads, field by field."""
+        return input_columns(self.program.graph, self.options.encoding)
+
+    @property
+    def output_columns(self) -> list[Columns]:
+        """What the model writes, field by field."""
         program = self.program
         return output_columns(program.graph, program.facts, self.options.encoding)
 
@@ -137,7 +148,7 @@ class CompiledModel:
 
     def errors(self, raw: Mapping[str, Any], meant: Mapping[str, Any]) -> dict[str, Any]:
         """How far the model's numbers are off what the program means; see `encoding.errors`."""
-        return errors(self._output_columns, raw, meant)
+        return errors(self.output_columns, raw, meant)
 
     def runner(self, name: str | None = None) -> Runner:
         """The model loaded into a backend: "numpy" (the target's equations), "torch", ..."""
@@ -161,6 +172,41 @@ class CompiledModel:
     def torch(self) -> Any:
         """The `torch.nn.Module`: x `[B, T, n]` to y `[B, T, m]` and the state."""
         return self.runner("torch").module
+
+    # Looking inside
+
+    def trace(self, data: Any, *, backend: str | None = None) -> Trace:
+        """Every named value of one sequence, read from the running model, beside the program's."""
+        from .trace import trace
+
+        return trace(self, data, backend)
+
+    def intervene(
+        self, names: str | Mapping[str, Any], value: Any = None, *, steps: Any = None
+    ) -> Intervened:
+        """The model with named values overwritten: a name and its value, or values by name.
+
+        A value is a scalar or an array `[d]`, `[T]` or `[T, d]`, or a function of the step and the
+        current value; `steps` tells when (a step, several, a slice; all of them by default). Raises
+        `OptionError` E014 for an unknown name, E015 for one that is not in the model, E016 for one
+        that cannot be overwritten there, E017 for a value that it cannot have.
+        """
+        from .intervene import intervene
+
+        given = names if isinstance(names, Mapping) else {names: value}
+        return intervene(self, given, steps)
+
+    def circuit(self) -> Circuit:
+        """Which units and which weights implement each named value."""
+        from .circuit import Circuit
+
+        return Circuit(self)
+
+    def with_noise(self, sigma: float, seed: int = 0) -> CompiledModel:
+        """The model with Gaussian noise (`sigma`: its deviation) on the weights that are not 0."""
+        from .trace import noisy
+
+        return replace(self, weights=noisy(self.weights, sigma, seed))
 
     # Files
 
@@ -203,6 +249,29 @@ class NumpyRunner:
         """x `[B, n]` and the state to y `[B, m]` and the next state."""
         y, state = self.target.run(self.weights, self.dtype.working(x[:, None]), state)
         return self.dtype.plain(y[:, 0]), state
+
+    def activations(self, x: Any) -> list[dict[str, Any]]:
+        """x `[B, T, n]` to the numbers of each layer: `[B, T, n]` by kind."""
+        recorder = Recorder()
+        self.target.run(self.weights, x, probe=recorder)
+        return recorder.layers()
+
+
+class Recorder:
+    """A probe that keeps what the layers compute."""
+
+    def __init__(self) -> None:
+        self.found: list[dict[str, list[Any]]] = []
+
+    def __call__(self, layer: int, t: int, values: dict[str, Any]) -> None:
+        while len(self.found) <= layer:
+            self.found.append({})
+        for kind, array in values.items():
+            self.found[layer].setdefault(kind, []).append(array.copy())
+
+    def layers(self) -> list[dict[str, Any]]:
+        """`[B, T, n]` by kind, of each layer."""
+        return [{k: np.stack(a, axis=1) for k, a in kinds.items()} for kinds in self.found]
 
 
 class Stream:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
+from .encoding import output_columns
 from .errors import Diagnostic, OptionError, UnsupportedError
+from .lower.circuit import circuit
 from .lower.rounding import Bound
+from .lower.symbols import symbols
 from .model import CompiledModel
 from .program import GUARD, Program
 from .targets import TARGETS
@@ -53,6 +57,7 @@ def compile(
     graph, facts = program.graph, program.facts
     compiled = chosen.compile(graph, facts, options)
     check_precision(program, compiled, options)
+    columns = output_columns(graph, facts, options.encoding)
     model = CompiledModel(
         program,
         chosen.name,
@@ -60,12 +65,15 @@ def compile(
         compiled.weights,
         certificate(program, compiled, options),
         compiled.shape,
-        symbols(compiled),
+        symbols(compiled, graph, program.elaborated.graph, columns),
+        circuit(compiled, graph),
     )
     if verify:
+        from .patched import settled
         from .verify import quick
 
         quick(model)
+        model = replace(model, symbols=settled(model))
     return model
 
 
@@ -145,11 +153,3 @@ def certificate(program: Program, compiled: Compiled, options: CompileOptions) -
             "any order of summation, fused multiply-add and wider sums allowed, no TF32",
         ],
     }
-
-
-def symbols(compiled: Compiled) -> dict[str, Any]:
-    """Where each named value lives: in a layer (from 0), as a sum over its inputs x and states
-    s, or its hidden units h.
-    """
-    table: dict[str, Any] = compiled.machine.symbol_table()
-    return table

@@ -137,7 +137,7 @@ def emit_module(model: Any) -> str:
     from lsrl import __version__
 
     chosen = target(model.target)
-    cell: Cell = chosen.cell
+    cell: Any = chosen.cell
     gated = isinstance(cell.out, Concat)
     always = lambda name: True
     names = model.program

@@ -17,20 +17,35 @@ def runner(model: Any) -> Any:
     return StockRunner(model) if is_stock(model.target) else TorchRunner(model)
 
 
-class StockRunner:
+class _Runner:
+    """Numbers of the model's dtype, from NumPy and back."""
+
+    dtype: Any
+
+    def _tensor(self, a: Any) -> Any:
+        """A NumPy array of numbers of the model's dtype."""
+        return torch.from_numpy(a).to(self.dtype)
+
+    def _array(self, y: Any) -> Any:
+        """The same back; NumPy has no bfloat16."""
+        return (y.float() if y.dtype is torch.bfloat16 else y).numpy()
+
+
+class StockRunner(_Runner):
     """torch's own recurrent module and a head, on the CPU, without gradients."""
 
     def __init__(self, model: Any) -> None:
         namespace: dict[str, Any] = {"__name__": "lsrl_emitted"}
         exec(compile(emit_stock(model), "<emitted>", "exec"), namespace)
-        weights = {name: torch.from_numpy(w) for name, w in model.weights.items()}
+        self.dtype = getattr(torch, model.options.dtype)
+        weights = {name: self._tensor(w) for name, w in model.weights.items()}
         self.module = namespace[class_name(model.target)].from_weights(model.shape, weights)
 
     @torch.no_grad()
     def run(self, x: Any) -> Any:
         """NumPy x `[B, T, n]` to y `[B, T, m]`."""
-        y, _ = self.module(torch.from_numpy(x))
-        return y.numpy()
+        y, _ = self.module(self._tensor(x))
+        return self._array(y)
 
     def initial(self, batch: int) -> Any:
         """The module's own default."""
@@ -39,11 +54,35 @@ class StockRunner:
     @torch.no_grad()
     def step(self, x: Any, state: Any) -> tuple[Any, Any]:
         """x `[B, n]` and the state to y `[B, m]` and the next state."""
-        y, state = self.module.step(torch.from_numpy(x), state)
-        return y.numpy(), state
+        y, state = self.module.step(self._tensor(x), state)
+        return self._array(y), state
+
+    @torch.no_grad()
+    def activations(self, x: Any) -> list[dict[str, Any]]:
+        """x `[B, T, n]` to inputs x, hidden units h and those of the step before p of each layer,
+        and of the last one the outputs y. Each layer runs as a module of torch's own."""
+        found, values = [], self._tensor(x)
+        for layer in map(self._single, range(self.module.rnn.num_layers)):
+            h, _ = layer(values)
+            before = torch.cat([torch.zeros_like(h[:, :1]), h[:, :-1]], dim=1)
+            found.append({k: self._array(v) for k, v in (("x", values), ("p", before), ("h", h))})
+            values = h
+        found[-1]["y"] = self._array(self.module.head(values))
+        return found
+
+    def _single(self, k: int) -> Any:
+        """Layer k alone."""
+        rnn = self.module.rnn
+        settings = {"nonlinearity": rnn.nonlinearity} if isinstance(rnn, torch.nn.RNN) else {}
+        size = rnn.input_size if k == 0 else rnn.hidden_size
+        layer = type(rnn)(size, rnn.hidden_size, 1, batch_first=True, **settings)
+        names = {n: n.replace("_l0", f"_l{k}") for n in layer.state_dict()}
+        layer.to(rnn.weight_ih_l0.dtype)
+        layer.load_state_dict({n: rnn.state_dict()[m] for n, m in names.items()})
+        return layer.eval()
 
 
-class TorchRunner:
+class TorchRunner(_Runner):
     """A model's emitted module on the CPU, without gradients."""
 
     def __init__(self, model: Any) -> None:
@@ -53,14 +92,6 @@ class TorchRunner:
         weights = {name: self._tensor(w) for name, w in model.weights.items()}
         name = target(model.target).class_name
         self.module = namespace[name].from_weights(model.shape["layers"], weights)
-
-    def _tensor(self, a: Any) -> Any:
-        """A NumPy array of numbers of the model's dtype."""
-        return torch.from_numpy(a).to(self.dtype)
-
-    def _array(self, y: Any) -> Any:
-        """The same back; NumPy has no bfloat16."""
-        return (y.float() if y.dtype is torch.bfloat16 else y).numpy()
 
     @torch.no_grad()
     def run(self, x: Any) -> Any:
@@ -76,3 +107,19 @@ class TorchRunner:
         """x `[B, n]` and the state to y `[B, m]` and the next state."""
         y, state = self.module.step(self._tensor(x), state)
         return self._array(y), state
+
+    @torch.no_grad()
+    def activations(self, x: Any) -> list[dict[str, Any]]:
+        """x `[B, T, n]` to inputs x, states s and outputs y of each of the module's layers."""
+        found, states = [], self.module.initial_state(x.shape[0])
+        values = self._tensor(x)
+        for layer, s in zip(self.module.layers, states, strict=True):
+            steps = []
+            for t in range(values.shape[1]):
+                y, s = layer(values[:, t : t + 1], s)
+                steps.append((s, y[:, 0]))
+            after, out = (torch.stack(part, dim=1) for part in zip(*steps, strict=True))
+            kinds = {"x": values, "s": after, "y": out}
+            found.append({k: self._array(v) for k, v in kinds.items()})
+            values = out
+        return found

@@ -24,6 +24,7 @@ COMMANDS = {  # name: the module that has it
     "fmt": "fmt",
     "compile": "models",
     "verify": "models",
+    "trace": "trace",
     "sample": "sample",
     "targets": "models",
     "show": "show",

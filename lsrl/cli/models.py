@@ -111,7 +111,7 @@ def verify_command(folder: str, samples: int, seed: int) -> Reply:
     from ..edited import compare
     from ..version import __version__
 
-    _check_is_folder(folder)
+    check_is_folder(folder)
     model = load_model(folder)
     with progress(f"verifying {folder}"):
         version = written_by(folder)
@@ -124,7 +124,8 @@ def verify_command(folder: str, samples: int, seed: int) -> Reply:
     return Reply(data, [_verdict(folder, report, compared)], failed=not passed)
 
 
-def _check_is_folder(folder: str) -> None:
+def check_is_folder(folder: str) -> None:
+    """Raises `CheckpointError` E040 for a file."""
     from ..errors import CheckpointError
 
     if Path(folder).is_file():

@@ -8,7 +8,8 @@ slices, sums and broadcasts are free, and equal atoms are one atom (hash-consing
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
 from fractions import Fraction
@@ -126,6 +127,10 @@ class AtomGraph:
         self.groups: list[Group] = []
         self.outputs: dict[str, list[Form]] = {}
         self.names: dict[str, list[Form]] = {}
+        self.encodings: dict[str, list[str]] = {}  # how a name's forms say its elements
+        self.lowered: dict[int, list[Any]] = {}  # what became of each node: forms and booleans
+        self.makers: list[list[int]] = []  # of each atom: the nodes for which it was made
+        self.maker = -1
         self.input_size = 0
         self.prefixes: dict[int, int] = {}  # by clock group: lanes that are 1 at one step only
         self.positions: dict[int, tuple[tuple[int, ...], bool]] = {}  # see `on_clock`
@@ -176,7 +181,22 @@ class AtomGraph:
 
     def add(self, atom: Atom) -> int:
         self.atoms.append(atom)
+        self.makers.append([self.maker])
         return len(self.atoms) - 1
+
+    def share(self, a: int) -> None:
+        """Note that an atom that is there already is asked for."""
+        if self.maker not in self.makers[a]:
+            self.makers[a].append(self.maker)
+
+    @contextmanager
+    def made_for(self, node: int) -> Iterator[None]:
+        """Atoms that are made inside are made for this node."""
+        before, self.maker = self.maker, node
+        try:
+            yield
+        finally:
+            self.maker = before
 
     def atom_form(self, a: int) -> Form:
         atom = self.atoms[a]
@@ -238,6 +258,7 @@ class AtomGraph:
                 fuzzy=fuzzy, span=span, factor=b,
             )  # fmt: skip
             self._relus[key] = self.add(atom)
+        self.share(self._relus[key])
         return self.atom_form(self._relus[key])
 
     def exclude(self, forms: Iterable[Form]) -> None:

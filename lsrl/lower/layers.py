@@ -12,10 +12,10 @@ needed later than they have parts, the combinations are carried.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from ..source import Span
 from .atoms import AtomGraph, AtomKind, Coefficient, Form, exact_in, primitive
@@ -29,10 +29,11 @@ Row = dict[Source, Coefficient]
 
 @dataclass(frozen=True)
 class Affine:
-    """`const + sum of row[source] * source`."""
+    """`const + sum of row[source] * source`; `layer` (from 1) where it stands on its own."""
 
     row: Row
     const: Coefficient
+    layer: int = 0
 
 
 @dataclass(frozen=True)
@@ -51,12 +52,13 @@ class Unit:
 
 @dataclass(frozen=True)
 class StateLane:
-    """One lane of a layer's state: s' = row . s + affine(x)."""
+    """One lane of a layer's state: s' = row . s + affine(x). `form` is its ideal value."""
 
     row: dict[int, Coefficient]
     added: Affine
     init: Coefficient
     atom: int
+    form: Form
 
 
 @dataclass
@@ -79,32 +81,50 @@ class Layer:
         return sum(unit.factor is not None for unit in self.units)
 
 
+@dataclass(frozen=True)
+class Place:
+    """A number of a layer (from 0): `kind` "s" a state lane, "y" a unit. It holds an atom, or
+    (-1) a combination of some: `terms`. `output`: the name of the output that it is."""
+
+    layer: int
+    kind: str
+    index: int
+    terms: Mapping[int, Coefficient]
+    atom: int
+    output: str = ""
+
+
 @dataclass
 class Layered:
-    """A whole machine: its layers, and where each named value can be read."""
+    """A whole machine: its layers, and where each named value can be read: a layer (from 1), and
+    for each element a form over that layer's sources, or over those of a layer of its own.
+
+    `merged`: states whose update another state of the same layer takes in.
+    """
 
     layers: list[Layer]
     outputs: list[str]
     symbols: dict[str, tuple[int, list[Affine]]]
+    merged: frozenset[int] = frozenset()
 
     @property
     def parameters(self) -> int:
         return sum(layer.parameters for layer in self.layers)
 
-    def symbol_table(self) -> dict[str, Any]:
-        """What symbols.json says."""
-        return {
-            name: {
-                "layer": layer - 1,
-                "elements": [{"terms": terms_of(a.row), "const": float(a.const)} for a in elements],
-            }
-            for name, (layer, elements) in self.symbols.items()
-        }
+    def extent(self, layer: int, kind: str, index: int) -> tuple[float, float]:
+        """The range of an input (x) or a state (s) of a layer (from 0)."""
+        found = self.layers[layer]
+        form = found.inputs[index] if kind == "x" else found.lanes[index].form
+        return form.lo, form.hi
 
-
-def terms_of(row: Row) -> list[list[Any]]:
-    """A row as plain data."""
-    return [[kind, i, float(c)] for (kind, i), c in sorted(row.items())]
+    def places(self) -> Iterator[Place]:
+        """Every state lane and unit."""
+        for k, layer in enumerate(self.layers):
+            for i, lane in enumerate(layer.lanes):
+                yield Place(k, "s", i, {lane.atom: 1}, lane.atom)
+            for i, unit in enumerate(layer.units):
+                output = unit.label if k + 1 == len(self.layers) else ""
+                yield Place(k, "y", i, unit.form.terms, unit.atom, output)
 
 
 def lay_out(graph: AtomGraph, plan: Schedule, digits: int) -> Layered:
@@ -139,20 +159,22 @@ class _Layout:
         columns = [self.graph.atom_form(a) for a in inputs]
         arrived: dict[int, Row] = {a: {("x", i): 1} for i, a in enumerate(inputs)}
         layers: list[Layer] = []
-        symbols: dict[str, tuple[int, list[Affine]]] = {}
+        self.merged: set[int] = set()
+        self.found: dict[tuple[str, int], Affine] = {}
         for number in range(1, plan.depth + 1):
             layer = Layer(columns)
             self.sources = {("x", i): form for i, form in enumerate(columns)}
             self._arrive(arrived)
-            self._symbols(symbols, number)
+            self._symbols(number)
             self._states(layer, number)
-            self._symbols(symbols, number)
+            self._symbols(number)
             if number == plan.depth:
                 self._read_out(layer)
             else:
                 columns, arrived = self._units(layer, number)
             layers.append(layer)
-        return Layered(layers, [n for n, f in self.graph.outputs.items() for _ in f], symbols)
+        outputs = [n for n, f in self.graph.outputs.items() for _ in f]
+        return Layered(layers, outputs, self._named(), frozenset(self.merged))
 
     # Readers
 
@@ -186,15 +208,23 @@ class _Layout:
                 reader.pending.discard(a)
                 add_row(reader.known, row, reader.form.terms[a])
 
-    def _symbols(self, symbols: dict[str, tuple[int, list[Affine]]], number: int) -> None:
+    def _symbols(self, number: int) -> None:
+        """Elements of named values that can be read from this layer on."""
         for name, forms in self.graph.names.items():
-            if name in symbols or (f"name {name}", 0) not in self.readers:
-                continue
-            readers = [self.readers[f"name {name}", i] for i in range(len(forms))]
-            if all(not r.pending for r in readers):
-                symbols[name] = number, [Affine(dict(r.known), r.const) for r in readers]
-                for i in range(len(forms)):
+            for i in range(len(forms)):
+                reader = self.readers.get((f"name {name}", i))
+                if reader is not None and not reader.pending:
+                    self.found[name, i] = Affine(dict(reader.known), reader.const, number)
                     del self.readers[f"name {name}", i]
+
+    def _named(self) -> dict[str, tuple[int, list[Affine]]]:
+        """The named values all of whose elements were found."""
+        result = {}
+        for name, forms in self.graph.names.items():
+            elements = [self.found[name, i] for i in range(len(forms)) if (name, i) in self.found]
+            if len(elements) == len(forms):
+                result[name] = max(a.layer for a in elements), elements
+        return result
 
     # States
 
@@ -245,14 +275,16 @@ class _Layout:
                 add_row(added, {source: 1}, c)
                 continue
             update = updates[source[1]]
+            self.merged.add(update.atom)
             for j, k in update.row.items():
                 row[j] = row.get(j, 0) + c * k
             add_row(added, update.added.row, c)
             const += c * update.added.const
         row = {j: c for j, c in row.items() if c != 0}
-        layer.lanes.append(StateLane(row, Affine(added, const), lane.init, lane.atom))
+        form = self.graph.atom_form(lane.atom)
+        layer.lanes.append(StateLane(row, Affine(added, const), lane.init, lane.atom, form))
         place = "s", position[g, i]
-        self.sources[place] = self.graph.atom_form(lane.atom)
+        self.sources[place] = form
         self._arrive({lane.atom: {place: 1}})
 
     # Units

@@ -22,6 +22,7 @@ from ..source import Span
 from . import arithmetic, squares
 from .atoms import AtomGraph, Form, constant, tighten
 from .clock import Clocks
+from .homes import homes, live_atoms
 from .logic import Boolean, Logic, ReluLogic
 
 Value = Form | Boolean
@@ -78,6 +79,7 @@ class Legaliser:
         """Lower everything that the outputs need. Raises `UnsupportedError`."""
         self._inputs()
         for component in components(self.graph):
+            self.atoms.maker = component.nodes[-1]
             try:
                 if component.cyclic:
                     self.group(component)
@@ -123,20 +125,19 @@ class Legaliser:
             names = [f"{field.name}[{i}]" for i in range(field.type.size)]
         return [self.atoms.input(*ends, step, name) for name in names]
 
-    def _finish(self) -> None:
+    def _outputs(self) -> None:
         for output in self.graph.outputs:
             self.atoms.outputs[output.name] = self.forms(output.node)
-        for name, node in self.graph.names:
-            if node in self.values:
-                made = [self._made(v) for v in self.values[node]]
-                if all(form is not None for form in made):
-                    self.atoms.names[name] = [form for form in made if form is not None]
 
-    def _made(self, value: Value) -> Form | None:
-        """The form of a value if it exists without new atoms."""
-        if isinstance(value, Form):
-            return value
-        return value.made
+    def _finish(self) -> None:
+        self._outputs()
+        live = live_atoms(self.atoms)
+        outputs = [(o.name, o.node) for o in self.graph.outputs]
+        for name, node in [*self.graph.names, *outputs]:
+            found = homes(self.values.get(node, ()), live)
+            if found is not None and found[0]:
+                self.atoms.names[name], self.atoms.encodings[name] = found
+        self.atoms.lowered = {n: list(values) for n, values in self.values.items()}
 
     # Access
 
@@ -173,6 +174,11 @@ class Legaliser:
         self.values[n] = values
 
     def compute(self, n: int, node: Node) -> list[Value]:
+        """The elements of a node; atoms that are made on the way are made for it."""
+        with self.atoms.made_for(n):
+            return self._compute(n, node)
+
+    def _compute(self, n: int, node: Node) -> list[Value]:
         fact = self.facts[n]
         if self.folding and (fact.lo == fact.hi).all() and node.type.kind is not Kind.REAL:
             return [constant(int(v)) for v in fact.lo.reshape(-1)]

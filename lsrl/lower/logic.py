@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, Protocol
 
@@ -35,6 +35,12 @@ class Boolean(ABC):
     def made(self) -> Form | None:
         """The value, if it exists without new atoms."""
 
+    @property
+    @abstractmethod
+    def forms(self) -> dict[str, Form]:
+        """The forms that are there, by what they say: "value" (0 or 1), "falsity" (0 where it
+        holds, at least 1 where not), "truth" (the other way round), "margin" (its sign)."""
+
     @abstractmethod
     def negated(self) -> Boolean: ...
 
@@ -48,11 +54,16 @@ class Bool(Boolean):
     make_truth: Make
     make_value: Make | None = None
     margin: Form | None = None  # at least 1/2 where it holds, at most -1/2 where not
+    maker: int = field(init=False, default=-1)  # the node that it belongs to
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "maker", self.graph.maker)
 
     def _once(self, name: str, make: Make) -> Form:
         cache = self.graph.cache
         if (self, name) not in cache:
-            cache[self, name] = make()
+            with self.graph.made_for(self.maker):
+                cache[self, name] = make()
         return cache[self, name]  # type: ignore[no-any-return]
 
     @property
@@ -71,6 +82,11 @@ class Bool(Boolean):
     @property
     def made(self) -> Form | None:
         return self.graph.cache.get((self, "value"))
+
+    @property
+    def forms(self) -> dict[str, Form]:
+        says = ("value", "falsity", "truth")
+        return {k: f for k in says if (f := self.graph.cache.get((self, k))) is not None}
 
     def negated(self) -> Bool:
         g = self.graph

@@ -53,6 +53,8 @@ def delayed(lg: Legaliser, form: Form, init: Coefficient, name: str) -> Form:
         return form
     key = (*form.key, "delayed", init)
     if key in lg.delays:
+        for a in lg.delays[key].terms:
+            g.share(a)
         return lg.delays[key]
     number, lane = _lane_of(lg, form, init, name)
     group = g.groups[number]
@@ -110,6 +112,7 @@ def lower_group(lg: Legaliser, component: Component) -> None:
             lg.values[n] = list(lg.clocks.forms(n) or [])
         return
     group = classify(lg.graph, lg.facts, component)
+    lg.atoms.maker = lg.graph.states[group.states[0]].next
     if group.is_linear:
         _lower_linear(lg, component, group)
         return
@@ -158,6 +161,7 @@ def _lower_linear(lg: Legaliser, component: Component, group: StateGroup) -> Non
     for s in group.states:
         state = lg.graph.states[s]
         fact = lg.facts[state.next]
+        lg.atoms.maker = state.next
         forms = []
         for i in range(state.type.size):
             k = index[s, i]

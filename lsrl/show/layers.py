@@ -76,8 +76,8 @@ def _purpose(unit: Unit) -> str:
 def _names(machine: Layered, k: int) -> Iterator[tuple[str, Affine]]:
     """The program's names that are read in layer k, element by element."""
     for name, (layer, elements) in machine.symbols.items():
-        if layer - 1 == k:
-            for i, a in enumerate(elements):
+        for i, a in enumerate(elements):
+            if (a.layer or layer) - 1 == k:
                 yield (f"{name}[{i}]" if len(elements) > 1 else name), a
 
 

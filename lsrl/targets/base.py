@@ -21,6 +21,11 @@ from .cell import Cell
 
 INTEGER_TOLERANCE = 0.25
 REAL_TOLERANCE = 1e-3
+# Called as probe(layer, t, {kind: array [B, n]}) with the numbers of a layer (from 0) at a step,
+# each kind once, as soon as they are there: "x" the layer's input (before its update), "s" or "h"
+# its state after the update, "y" its output. The arrays may be changed in place: the rest of the
+# step, the next step and the layers above see it.
+Probe = Callable[[int, int, dict[str, Any]], None]
 
 
 @dataclass(frozen=True)
@@ -82,7 +87,8 @@ FINENESS = (8, 64, 512, 4096)
 
 
 def allowed_error(options: CompileOptions, fineness: int) -> tuple[float | None, float]:
-    """The error that one approximation may have, if the tolerance says; else a part of its range."""
+    """The error that one approximation may have, if the tolerance says; else what part of its
+    range."""
     tolerance = options.tolerance
     own = tolerance / fineness if tolerance and tolerance < math.inf else None
     return own, REAL_TOLERANCE / fineness
@@ -134,8 +140,8 @@ class Target(Protocol):
         ...
 
     @property
-    def cell(self) -> Cell:
-        """The equations of a layer."""
+    def cell(self) -> Cell | None:
+        """The equations of a layer, of the targets whose code is emitted from them."""
         ...
 
     def compile(self, graph: Graph, facts: Sequence[Fact], options: CompileOptions) -> Compiled: ...
@@ -151,11 +157,29 @@ class Target(Protocol):
         ...
 
     def run(
-        self, weights: Mapping[str, Any], x: Any, state: list[Any] | None = None
+        self,
+        weights: Mapping[str, Any],
+        x: Any,
+        state: list[Any] | None = None,
+        probe: Probe | None = None,
     ) -> tuple[Any, list[Any]]:
         """The equations in NumPy: x `[B, T, n]` to y `[B, T, m]` and the state after the last
-        step.
+        step. `probe` sees, and may change, what the layers compute.
         """
+        ...
+
+    def rows(
+        self, shape: Mapping[str, Any], layer: int, kind: str, index: int
+    ) -> list[tuple[str, int]]:
+        """The rows of weights, as (name, row), that compute a number of a layer."""
+        ...
+
+    def shape_of(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """The sizes that a config.json has."""
+        ...
+
+    def shapes(self, shape: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
+        """Names and shapes of all weights."""
         ...
 
 

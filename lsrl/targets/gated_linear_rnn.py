@@ -14,6 +14,9 @@ element only; no norm. So what an input-dependent transition would hold (a latch
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from ..lower.gates import MODES, Gates
 from ..lower.layers import Layer
 from .cell import Bias, Cell, Concat, Linear, Product, Relu, Sum
@@ -51,3 +54,12 @@ class GatedLinearRNN(LinearRNN):
     def own_logics(self, digits: int) -> list[MakeLogic]:
         """Choices all of products, all of ReLUs, or decided one by one."""
         return [Gates(digits, mode) for mode in MODES]
+
+    def rows(
+        self, shape: Mapping[str, Any], layer: int, kind: str, index: int
+    ) -> list[tuple[str, int]]:
+        """Of a state lane (s) or an output (y): a ReLU, or after them both factors of a product."""
+        relus = shape["layers"][layer][2]
+        if kind == "s" or index < relus:
+            return super().rows(shape, layer, kind, index)
+        return [(f"layers.{layer}.{name}", index - relus) for name in "EFeGHg"]

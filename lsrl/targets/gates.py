@@ -91,23 +91,29 @@ def run_layer(
     equations: Equations, weights: Mapping[str, Any], x: Any, state: dict[str, Any], probe: Any
 ) -> Any:
     """x `[B, T, n]` to all outputs `[B, T, H]`; `state` (arrays `[B, H]`) becomes that after the
-    last step. `probe(t, state)`, if there is one, may change the state of a step."""
-    steps = x.shape[1]
-    part = x @ weights["weight_ih"].T + weights["bias_ih"]
-    out = np.empty((x.shape[0], steps, state["h"].shape[-1]), dtype=x.dtype)
+    last step. `probe(t, kinds)`, if there is one, sees and may change x and p (h one step back)
+    before a step, and h after it."""
     size = state["h"].shape[-1]
+    x = np.array(x) if probe is not None else x
+    inputs = None if probe is not None else x @ weights["weight_ih"].T + weights["bias_ih"]
+    out = np.empty((*x.shape[:2], size), dtype=x.dtype).view(type(x))
     blocks = {k: slice(i * size, (i + 1) * size) for i, k in enumerate(equations.gates)}
-    recurrent = weights["weight_hh"].T
-    for t in range(steps):
+    into, recurrent = weights["weight_ih"].T, weights["weight_hh"].T
+    for t in range(x.shape[1]):
+        if inputs is not None:
+            part = inputs[:, t]
+        else:
+            state["h"] = state["h"].copy()
+            probe(t, {"x": x[:, t], "p": state["h"]})
+            part = x[:, t] @ into + weights["bias_ih"]
         own = state["h"] @ recurrent + weights["bias_hh"]
         values = dict(state)
         for k, block in blocks.items():
-            values[f"x.{k}"], values[f"h.{k}"] = part[:, t, block], own[:, block]
+            values[f"x.{k}"], values[f"h.{k}"] = part[:, block], own[:, block]
         for name, e in equations.values:
             values[name] = evaluate(e, values)
-        for name in equations.states:
-            state[name] = values[name]
+        state |= {name: values[name] for name in equations.states}
         if probe is not None:
-            probe(t, state)
+            probe(t, {"h": state["h"]})
         out[:, t] = state["h"]
     return out

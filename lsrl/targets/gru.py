@@ -235,7 +235,7 @@ class GRU(Stacked):
         """eps, by the range of the value; of a pair that of what it lets through."""
         return shut_scale(unit) or linear_scale(unit.form, digits)
 
-    def rows(self, unit: LayerUnit, rows: Rows, scale: float) -> None:
+    def write(self, unit: LayerUnit, rows: Rows, scale: float) -> None:
         """n in the linear regime; r and z open, shut or as a margin says."""
         args = unit.args
         if unit.op in ("high", "low"):

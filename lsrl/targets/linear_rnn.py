@@ -17,6 +17,7 @@ from ..dtypes import dtype as dtype_named
 from ..errors import OptionError, UnsupportedError
 from ..ir.nodes import Graph
 from ..lower.assemble import assemble
+from ..lower.assemble import shapes as layer_shapes
 from ..lower.atoms import AtomGraph
 from ..lower.conditional import CONSTANTS, VARIANTS, Conditionals
 from ..lower.layers import Layer, lay_out
@@ -25,11 +26,15 @@ from ..lower.logic import ReluLogic
 from ..lower.rounding import certify
 from ..lower.schedule import schedule
 from .base import (
+    FINENESS,
     Compiled,
     CompileOptions,
+    Probe,
     Support,
+    allowed_error,
     check_dtype,
     check_parameters,
+    refined,
 )
 from .cell import Bias, Cell, Linear, Relu, Sum, Var, evaluate
 
@@ -138,6 +143,17 @@ class LinearRNN:
             return Support("up_to_length", reason)
         return Support("exact", "all values are integers that stay bounded")
 
+    def shape_of(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """Sizes of the layers."""
+        return {"layers": config["layers"]}
+
+    def shapes(self, shape: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
+        """Names and shapes of all weights that are not empty."""
+        shapes: dict[str, tuple[int, ...]] = {}
+        for i, sizes in enumerate(shape["layers"]):
+            shapes |= {f"layers.{i}.{k}": s for k, s in layer_shapes(*sizes).items() if all(s)}
+        return shapes
+
     def sizes(self, shape: Mapping[str, Any]) -> tuple[int, int]:
         """Layers with a ReLU, and lanes of state."""
         return len(shape["layers"]) - 1, sum(size[1] for size in shape["layers"])
@@ -153,24 +169,42 @@ class LinearRNN:
         return states
 
     def run(
-        self, weights: Mapping[str, Any], x: Any, state: list[Any] | None = None
+        self,
+        weights: Mapping[str, Any],
+        x: Any,
+        state: list[Any] | None = None,
+        probe: Probe | None = None,
     ) -> tuple[Any, list[Any]]:
-        """x `[B, T, n]` to y `[B, T, m]`, layer by layer."""
+        """x `[B, T, n]` to y `[B, T, m]`, layer by layer. Kinds for `probe`: x, s, y."""
         # BLAS kernels may raise floating-point flags for lanes that they pad; results are finite.
         with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
-            return self._run(weights, x, state)
+            return self._run(weights, x, state, probe)
+
+    def rows(
+        self, shape: Mapping[str, Any], layer: int, kind: str, index: int
+    ) -> list[tuple[str, int]]:
+        """Of a state lane (s) or an output (y)."""
+        names = {"s": ("A", "B", "b", "s0"), "y": ("C", "D", "d")}[kind]
+        return [(f"layers.{layer}.{name}", index) for name in names]
 
     def _run(
-        self, weights: Mapping[str, Any], x: Any, state: list[Any] | None
+        self, weights: Mapping[str, Any], x: Any, state: list[Any] | None, probe: Probe | None
     ) -> tuple[Any, list[Any]]:
         layers = _by_layer(weights)
         states = list(state or self.initial(weights, x.shape[0]))
         for i, w in enumerate(layers):
             cell = self.cell if i + 1 < len(layers) else self.cell.without_activation()
-            s, states[i] = _recurrence(w, x, states[i])
+            if probe is None:
+                s, states[i] = _recurrence(w, x, states[i])
+            else:
+                x, s, states[i] = _probed(w, x, states[i], i, probe)
             x = evaluate(cell.out, w, {"s": s, "x": x})
             if x.ndim < 3:  # a layer without inputs: the same output at every step
                 x = np.broadcast_to(x, (*s.shape[:2], np.shape(x)[-1]))
+            if probe is not None:
+                x = np.array(x)
+                for t in range(x.shape[1]):
+                    probe(i, t, {"y": x[:, t]})
         return x, states
 
 
@@ -204,3 +238,15 @@ def _recurrence(w: Mapping[str, Any], x: Any, start: Any) -> tuple[Any, Any]:
         s = s @ transposed + added[:, t]
         states[:, t] = s
     return states, s
+
+
+def _probed(w: Mapping[str, Any], x: Any, start: Any, layer: int, probe: Probe) -> Any:
+    """As `_recurrence`, step by step, with a probe; also the inputs, which it may have changed."""
+    x, states, s = np.array(x), [], start
+    for t in range(x.shape[1]):
+        probe(layer, t, {"x": x[:, t]})
+        after, s = _recurrence(w, x[:, t : t + 1], s)
+        s = np.array(after[:, 0])
+        probe(layer, t, {"s": s})
+        states.append(s)
+    return x, np.stack(states, axis=1), s

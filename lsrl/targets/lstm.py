@@ -162,7 +162,7 @@ class LSTM(Stacked):
         """eps, by the range of the value."""
         return linear_scale(unit.form, digits)
 
-    def rows(self, unit: LayerUnit, rows: Rows, scale: float) -> None:
+    def write(self, unit: LayerUnit, rows: Rows, scale: float) -> None:
         """g in the linear regime; gates open, shut or as a margin says."""
         value = unit.args["a" if unit.op in ("pass", "relu") else "g"]
         if unit.op == "soft":

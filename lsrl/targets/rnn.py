@@ -143,6 +143,8 @@ TANH_MACHINE = Machine(
 class RNN(Stacked):
     """See the module; `nonlinearity` is "relu" or "tanh"."""
 
+    own_settings = ("nonlinearity",)
+
     def __init__(self, nonlinearity: str) -> None:
         self.nonlinearity = nonlinearity
         self.name = "rnn" if nonlinearity == "relu" else "rnn-tanh"
@@ -161,7 +163,7 @@ class RNN(Stacked):
             return 1.0
         return shut_scale(unit) or linear_scale(unit.form, digits)
 
-    def rows(self, unit: LayerUnit, rows: Rows, scale: float) -> None:
+    def write(self, unit: LayerUnit, rows: Rows, scale: float) -> None:
         """One row a unit."""
         if unit.op == "sign":
             steep = "s" in unit.args

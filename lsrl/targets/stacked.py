@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ from .base import (
     FINENESS,
     Compiled,
     CompileOptions,
+    Probe,
     Support,
     allowed_error,
     check_dtype,
@@ -35,6 +37,7 @@ from .base import (
 from .gates import Equations, run_layer
 
 ENCODINGS = ("number", "onehot")
+PARTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 
 
 class Rows:
@@ -71,6 +74,7 @@ class Stacked(ABC):
     machine: Machine
     cell: Any = None
     class_name: str
+    own_settings: tuple[str, ...] = ()
     dtypes: tuple[str, ...] = ("float64", "float32")
 
     @abstractmethod
@@ -78,7 +82,7 @@ class Stacked(ABC):
         """h = scale times the unit's value."""
 
     @abstractmethod
-    def rows(self, unit: LayerUnit, rows: Rows, scale: float) -> None:
+    def write(self, unit: LayerUnit, rows: Rows, scale: float) -> None:
         """Write a unit's weights."""
 
     @abstractmethod
@@ -158,6 +162,7 @@ class Stacked(ABC):
         weights: dict[str, Any] = {}
         for number, layer in enumerate(machine.layers):
             arrays, below = self._layer(layer, below, size, digits)
+            machine.scales.append([float(v) for v in below])
             weights |= {f"rnn.{k}_l{number}": a for k, a in arrays.items()}
         head = np.zeros((len(machine.head), size))
         bias = np.zeros(len(machine.head))
@@ -183,7 +188,7 @@ class Stacked(ABC):
         }
         for j, unit in enumerate(layer.units):
             place = {k: i * size + j for i, k in enumerate(gates)}
-            self.rows(unit, Rows(arrays, place, below, own), own[j])
+            self.write(unit, Rows(arrays, place, below, own), own[j])
         return arrays, own
 
     # Support
@@ -224,18 +229,38 @@ class Stacked(ABC):
         weights: Mapping[str, Any],
         x: Any,
         state: list[Any] | None = None,
-        probe: Any = None,
+        probe: Probe | None = None,
     ) -> tuple[Any, list[Any]]:
-        """x `[B, T, n]` to y `[B, T, m]`, layer by layer."""
+        """x `[B, T, n]` to y `[B, T, m]`, layer by layer. Kinds for `probe`: x, p, h, y."""
         states = [dict(s) for s in state or self.initial(weights, x.shape[0])]
         with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
             for i, own in enumerate(states):
-                of_layer = {
-                    k: weights[f"rnn.{k}_l{i}"]
-                    for k in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-                }
-                x = run_layer(self.equations, of_layer, x, own, probe and probe(i))
-            return x @ weights["head.weight"].T + weights["head.bias"], states
+                of_layer = {k: weights[f"rnn.{k}_l{i}"] for k in PARTS}
+                x = run_layer(self.equations, of_layer, x, own, probe and partial(probe, i))
+            y = x @ weights["head.weight"].T + weights["head.bias"]
+            if probe is not None:
+                for t in range(x.shape[1]):
+                    probe(len(states) - 1, t, {"y": y[:, t]})
+            return y, states
+
+    def rows(
+        self, shape: Mapping[str, Any], layer: int, kind: str, index: int
+    ) -> list[tuple[str, int]]:
+        """Of a hidden unit (h) its row of each gate, of an output (y) that of the head."""
+        if kind == "y":
+            return [("head.weight", index), ("head.bias", index)]
+        size = shape["hidden_size"]
+        rows = [i * size + index for i in range(len(self.equations.gates))]
+        return [(f"rnn.{k}_l{layer}", row) for k in PARTS for row in rows]
+
+    def shape_of(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """The sizes that a config.json has."""
+        names = ["input_size", "hidden_size", "num_layers", "output_size"]
+        return {k: config[k] for k in [*names, *self.own_settings]}
+
+    def shapes(self, shape: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
+        """Names and shapes of all weights."""
+        return expected_shapes(self.equations, shape)
 
 
 def _layers(weights: Mapping[str, Any]) -> int:

@@ -16,8 +16,8 @@ from lsrl.checkpoint import check_emitted
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 FILES = {
-    "model.safetensors", "config.json", "symbols.json", "certificate.json", "program.lsrl",
-    "modeling_linear_rnn.py", "README.md",
+    "model.safetensors", "config.json", "symbols.json", "circuit.json", "certificate.json",
+    "program.lsrl", "modeling_linear_rnn.py", "README.md",
 }  # fmt: skip
 
 
@@ -217,6 +217,8 @@ def test_named_values_can_be_read_where_the_symbols_say(model: lsrl.CompiledMode
     program = model.program
     batch = program.batch([[1, 2, 3, 4, 0, 1, 1, 2, 4, 4]], batched=True)
     nodes = dict(program.graph.names)
+    outputs = {o.name: o.node for o in program.graph.outputs}
+    nodes |= outputs
     run = program.interpreter.run(batch, watch=[nodes[n] for n in model.symbols])
     layers = trace(model, program.stacked(batch).astype("float32"))
     assert {"query", "slot", "start", "token", "answer"} <= set(model.symbols)
@@ -226,11 +228,13 @@ def test_named_values_can_be_read_where_the_symbols_say(model: lsrl.CompiledMode
             value = np.full(10, element["const"])
             for kind, i, c in element["terms"]:
                 value = value + c * layers[symbol["layer"]][kind][0, :, i]
+            if element["encoding"] == "falsity":
+                value = (value < 0.5).astype(float)
             np.testing.assert_array_equal(value, wanted[:, k], err_msg=name)
 
 
 def trace(model: lsrl.CompiledModel, x: np.ndarray) -> list[dict[str, np.ndarray]]:
-    """Inputs and states of each layer, from the equations written out."""
+    """Inputs, states and outputs of each layer, from the equations written out."""
     found = []
     for i, (n, p, m) in enumerate(model.shape["layers"]):
         w = {
@@ -244,5 +248,6 @@ def trace(model: lsrl.CompiledModel, x: np.ndarray) -> list[dict[str, np.ndarray
             s = s @ w["A"].T + x[:, t] @ w["B"].T + w["b"]
             states.append(s)
         found.append({"x": x, "s": np.stack(states, axis=1)})
-        x = np.maximum(found[-1]["s"] @ w["C"].T + x @ w["D"].T + w["d"], 0)
+        found[-1]["y"] = found[-1]["s"] @ w["C"].T + x @ w["D"].T + w["d"]
+        x = np.maximum(found[-1]["y"], 0)
     return found

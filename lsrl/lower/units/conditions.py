@@ -47,6 +47,13 @@ class Condition(Boolean):
     def made(self) -> Form | None:
         return self.known if self.known is not None else self.logic.made(self)
 
+    @property
+    def forms(self) -> dict[str, Form]:
+        found = {} if self.made is None else {"value": self.made}
+        if len(self.margins) == 1 and not self.negative:
+            found["margin"] = self.margins[0]
+        return found
+
     def negated(self) -> Condition:
         g = self.logic.graph
         known = None if self.known is None else g.combine([(-1, self.known)], 1)

@@ -57,6 +57,7 @@ class UnitGraph(AtomGraph):
                 AtomKind.UNIT, *ends, step, op=op, args=named, fuzzy=fuzzy, label=label, span=span
             )
             self._units[key] = self._new(atom)
+        self.share(self._units[key])
         return self.atom_form(self._units[key])
 
     def relu(
@@ -154,7 +155,7 @@ class UnitGraph(AtomGraph):
     def rollback(self, mark: tuple[int, ...]) -> None:
         """Forget the atoms that were made since a mark, and what is known of them."""
         count, *journals = mark
-        del self.atoms[count:]
+        del self.atoms[count:], self.makers[count:]
         for store, n in zip(self._stores(), journals, strict=True):
             store.rollback(n)
 

@@ -8,14 +8,13 @@ unit of its own in each layer between.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any
 
 from ...source import Span
 from ..atoms import AtomKind, Coefficient, Form, exact_in, primitive
-from ..layers import Affine, Row, Source, add_row, connected, terms_of
+from ..layers import Affine, Place, Row, Source, add_row, connected
 from .graph import UnitGraph
 from .schedule import Placement
 
@@ -42,50 +41,60 @@ class UnitLayer:
     units: list[LayerUnit] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
-class Symbol:
-    """Where an element of a named value is read: layer (0: the input), row, constant, and whether
-    one step back."""
-
-    layer: int
-    row: Row
-    const: Coefficient
-    back: bool = False
-
-
 @dataclass
 class UnitMachine:
-    """A whole machine. `head` has a row over the last layer's units for each output column."""
+    """A whole machine. `head` has a row over the last layer's units for each output column;
+    `found` says where each element of a named value is read: over the units of a layer ("h"), those
+    of the step before ("p"), or the input ("x", layer 1). `scales`: a unit holds that times its
+    value."""
 
     layers: list[UnitLayer]
     head: list[Affine]
     head_forms: list[Form]
     outputs: list[str]
-    symbols: dict[str, list[Symbol]]
-    spans: list[Span | None] = field(default_factory=list)
-
-    def symbol_table(self) -> dict[str, Any]:
-        """What symbols.json says; layers count from 0, where x is their input."""
-        table: dict[str, Any] = {}
-        for name, elements in self.symbols.items():
-            table[name] = {
-                "layer": max(max(s.layer for s in elements) - 1, 0),
-                "elements": [
-                    {
-                        "layer": max(s.layer - 1, 0),
-                        "terms": terms_of(s.row),
-                        "const": float(s.const),
-                        **({"back": 1} if s.back else {}),
-                    }
-                    for s in elements
-                ],
-            }
-        return table
+    found: dict[str, list[Affine]]
+    scales: list[list[float]] = field(default_factory=list)
+    merged: frozenset[int] = frozenset()
 
     @property
     def width(self) -> int:
         """Units of the widest layer."""
         return max([1, *(len(layer.units) for layer in self.layers)])
+
+    @property
+    def symbols(self) -> dict[str, tuple[int, list[Affine]]]:
+        """Named values over the numbers that units hold."""
+        return {
+            name: (max(a.layer for a in elements), [self._held(a) for a in elements])
+            for name, elements in self.found.items()
+        }
+
+    def _held(self, a: Affine) -> Affine:
+        row: Row = {
+            (kind, j): Fraction(c) / Fraction(self._scale(a.layer, kind, j))
+            for (kind, j), c in a.row.items()
+        }
+        return Affine(row, a.const, a.layer)
+
+    def _scale(self, layer: int, kind: str, index: int) -> float:
+        return 1.0 if kind == "x" else self.scales[layer - 1][index]
+
+    def extent(self, layer: int, kind: str, index: int) -> tuple[float, float]:
+        """The range of what a unit of a layer (from 0) holds, or of an input."""
+        found = self.layers[layer]
+        form = found.inputs[index] if kind == "x" else found.units[index].form
+        scale = self._scale(layer + 1, kind, index)
+        low, high = sorted((scale * form.lo, scale * form.hi))
+        return (low, high) if kind == "x" else (min(low, 0.0), max(high, 0.0))
+
+    def places(self) -> Iterator[Place]:
+        """Every hidden unit, and the columns of the head."""
+        for k, layer in enumerate(self.layers):
+            for i, unit in enumerate(layer.units):
+                yield Place(k, "h", i, unit.form.terms, unit.atom)
+        last = len(self.layers) - 1
+        for i, (name, form) in enumerate(zip(self.outputs, self.head_forms, strict=True)):
+            yield Place(last, "y", i, form.terms, -1, name)
 
 
 @dataclass
@@ -118,7 +127,7 @@ class _Layout:
         for a, at in sorted(self.plan.layer.items()):
             self.by_layer.setdefault(at, []).append(a)
         self._make_readers()
-        self.symbols: dict[str, list[Symbol | None]] = {
+        self.found: dict[str, list[Affine | None]] = {
             name: [None] * len(forms) for name, forms in self.graph.names.items()
         }
         self.sources = [self.graph.atom_form(a) for a in inputs]
@@ -126,7 +135,7 @@ class _Layout:
         self._read_names(0)
         layers = [self._layer(number) for number in range(1, self.plan.depth + 1)]
         head = [Affine(r.known, r.const) for r in self.outputs]
-        complete = {n: [s for s in found if s] for n, found in self.symbols.items() if all(found)}
+        complete = {n: [a for a in found if a] for n, found in self.found.items() if all(found)}
         names = [n for n, forms in self.graph.outputs.items() for _ in forms]
         return UnitMachine(layers, head, [r.form for r in self.outputs], names, complete)
 
@@ -185,9 +194,9 @@ class _Layout:
             reader = self.named[key]
             if reader.pending or (back and number == 0):
                 continue
-            kind = "h" if number else "x"
+            kind = "p" if back else "h" if number else "x"
             row: Row = {(kind, j): c for (_, j), c in reader.known.items()}
-            self.symbols[name][i] = Symbol(number, row, reader.const, back)
+            self.found[name][i] = Affine(row, reader.const, max(number, 1))
             del self.named[key]
 
     # Layers

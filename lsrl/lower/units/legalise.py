@@ -82,8 +82,7 @@ class UnitLegaliser(Legaliser):
             forms.append(tighten(read, float(field.lo), float(field.hi), Fraction(1)))
         return forms
 
-    def _finish(self) -> None:
-        super()._finish()
+    def _outputs(self) -> None:
         for output in self.graph.outputs:
             n, forms = output.node, list[Form]()
             fact, kind = self.facts[n], self.graph.nodes[n].type.kind
