@@ -130,6 +130,8 @@ def _too_imprecise(name: str, bound: Bound, most: float, options: CompileOptions
         message = f"in {options.dtype} nothing bounds the error of `{name}`"
     message += "; most of it arises here" if bound.span is not None else ""
     wider = f"--dtype {WIDER[options.dtype]}, " if options.dtype in WIDER else ""
+    wider += "--constants range, " * (options.constants == "paper")
+    wider += "--profile exact, " * (options.profile != "exact")
     return Diagnostic("E804", message, bound.span, f"use {wider}{limits}")
 
 

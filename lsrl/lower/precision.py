@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from fractions import Fraction
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from ..analysis.lattice import gcd
 from ..dtypes import DType
@@ -28,10 +28,12 @@ Errors = Mapping[Source, "Bound"]
 
 
 class Precision:
-    """Numbers and sums of a dtype. `graph` knows which atoms exclude each other."""
+    """Numbers and sums of a dtype. `graph` knows which atoms exclude each other. `refuses`: numbers
+    beyond its range are an error; otherwise they are noted, in `passed`."""
 
-    def __init__(self, graph: AtomGraph, dtype: DType) -> None:
-        self.graph, self.dtype = graph, dtype
+    def __init__(self, graph: AtomGraph, dtype: DType, refuses: bool = True) -> None:
+        self.graph, self.dtype, self.refuses = graph, dtype, refuses
+        self.passed = False
 
     # Numbers
 
@@ -157,8 +159,11 @@ class Precision:
         if not max(*weights, most * (1 + gamma)) <= self.dtype.largest and math.isfinite(gamma):
             self.overflow("a value here", span)
 
-    def overflow(self, what: str, span: Span | None) -> NoReturn:
+    def overflow(self, what: str, span: Span | None) -> None:
         """Refuse numbers beyond the dtype's range: `UnsupportedError` E805."""
+        self.passed = True
+        if not self.refuses:
+            return
         largest = self.dtype.largest
         message = f"in {self.dtype.name} {what} can pass {largest:.6g}, the largest number there is"
         wider = WIDER.get(self.dtype.name, "")

@@ -52,22 +52,27 @@ class Bound:
 ZERO = Bound(0.0)
 
 
-def certify(graph: AtomGraph, machine: Layered, digits: int, length: int) -> list[Bound]:
+def certify(
+    graph: AtomGraph, machine: Layered, digits: int, length: int, refuses: bool = True
+) -> list[Bound]:
     """Error bounds of the outputs, in the order of the last layer's units, in the dtype of so many
-    digits. Raises `UnsupportedError` E805 where its range is too small."""
-    analysis = Analysis(graph, digits, length)
+    digits. Where its range is too small they are infinite, or (`refuses`) it raises
+    `UnsupportedError` E805."""
+    analysis = Analysis(graph, digits, length, refuses)
     bounds = [analysis.input(form) for form in machine.layers[0].inputs]
     for layer in machine.layers:
         bounds = analysis.layer(layer, bounds, last=layer is machine.layers[-1])
+    if analysis.precision.passed:
+        return [b.plus(math.inf, b.span, b.label) for b in bounds]
     return bounds
 
 
 class Analysis:
     """Errors of affine forms."""
 
-    def __init__(self, graph: AtomGraph, digits: int, length: int) -> None:
+    def __init__(self, graph: AtomGraph, digits: int, length: int, refuses: bool = True) -> None:
         self.graph, self.digits, self.length = graph, digits, length
-        self.precision = Precision(graph, of_digits(digits))
+        self.precision = Precision(graph, of_digits(digits), refuses)
         self.dtype = self.precision.dtype
 
     def input(self, form: Form) -> Bound:

@@ -112,14 +112,15 @@ def refined(
             if best is None:
                 raise
             break  # it cannot be finer
-        best = min(found, key=lambda c: (not _reaches(c, allowed), size(c)))
-        if _reaches(best, allowed) or not any(a.approximation for a in best.atoms.atoms):
+        best = min(found, key=lambda c: (not reaches(c, allowed), size(c)))
+        if reaches(best, allowed) or not any(a.approximation for a in best.atoms.atoms):
             break
     assert best is not None
     return best
 
 
-def _reaches(compiled: Compiled, allowed: Sequence[float]) -> bool:
+def reaches(compiled: Compiled, allowed: Sequence[float]) -> bool:
+    """Whether the certificate is within what is allowed."""
     return all(b.error <= most for b, most in zip(compiled.bounds, allowed, strict=True))
 
 

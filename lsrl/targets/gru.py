@@ -17,12 +17,13 @@ from typing import Any
 from ..ir.components import Component
 from ..lower.atoms import AtomKind, Form, constant
 from ..lower.units.cases import Case, Cases, NoCases, cases_of
+from ..lower.units.certify import Reach
 from ..lower.units.conditions import Condition
 from ..lower.units.layout import LayerUnit
 from ..lower.units.legalise import UnitLegaliser
 from ..lower.units.machine import Machine, Pattern
 from ..lower.units.modular import modular_sum
-from ..lower.units.pairs import pair, shut_scale
+from ..lower.units.pairs import pair, pair_error, shut_scale
 from ..lower.units.patterns import (
     AUTOMATON,
     BAND,
@@ -32,7 +33,7 @@ from ..lower.units.patterns import (
     reads_before,
     select_ends,
 )
-from ..lower.units.scale import GAIN, SHUT, STEEP, linear_scale
+from ..lower.units.scale import Regime
 from ..lower.units.states import (
     Lane,
     initial,
@@ -231,40 +232,45 @@ class GRU(Stacked):
     equations = EQUATIONS
     machine = MACHINE
 
-    def scale(self, unit: LayerUnit, digits: int) -> float:
+    def scale(self, unit: LayerUnit, regime: Regime) -> float:
         """eps, by the range of the value; of a pair that of what it lets through."""
-        return shut_scale(unit) or linear_scale(unit.form, digits)
+        return shut_scale(unit) or regime.scale(unit.form)
 
-    def write(self, unit: LayerUnit, rows: Rows, scale: float) -> None:
+    def write(self, unit: LayerUnit, rows: Rows, scale: float, regime: Regime) -> None:
         """n in the linear regime; r and z open, shut or as a margin says."""
         args = unit.args
         if unit.op in ("high", "low"):
-            self._pair(unit, rows, scale)
+            self._pair(unit, rows, scale, regime)
             return
-        z, r = args.get("z"), args.get("r")
-        if z is None:
-            rows.constant("z", -GAIN / 2)
-        else:
-            rows.add("z", z, GAIN)
-        if r is None:
-            rows.constant("r", GAIN / 2)
-        else:
-            rows.add("r", r, GAIN)
+        for k, shut in (("z", True), ("r", False)):
+            if k in args:
+                rows.add(k, args[k], regime.gain)
+            else:
+                rows.constant(k, -regime.gain / 2 if shut else regime.gain / 2)
         for role in ("a", "n"):
             if role in args:
                 rows.add("n", args[role], scale)
         if "l" in args:
             rows.add("n", args["l"], scale, recurrent=True)
 
-    def _pair(self, unit: LayerUnit, rows: Rows, scale: float) -> None:
-        rows.constant("z", -GAIN / 2)
+    def _pair(self, unit: LayerUnit, rows: Rows, scale: float, regime: Regime) -> None:
+        rows.constant("z", -regime.gain / 2)
         rows.add("n", unit.args["a"], scale)
         if "s" in unit.args:
-            rows.add("r", unit.args["s"], -STEEP)
+            rows.add("r", unit.args["s"], -regime.steep)
         else:
-            rows.add("r", unit.args["m"], -GAIN)
-        rows.constant("n", SHUT if unit.op == "high" else -SHUT, recurrent=True)
+            rows.add("r", unit.args["m"], -regime.gain)
+        shut = regime.shut if unit.op == "high" else -regime.shut
+        rows.constant("n", shut, recurrent=True)
 
-    def approximation(self, unit: LayerUnit, digits: int) -> float:
-        """Of max(a, 0) as a pair: a (64 sigma(-K a))^2, at most, or a itself: 5/K."""
-        return 5 / STEEP if "s" in unit.args else 0.0
+    def approximation(self, unit: LayerUnit, regime: Regime, reach: Reach) -> float:
+        """tanh bends; z leaks n and the kept value, r what it switches. Of max(a, 0) as a pair:
+        a (64 sigma(-K a))^2 at most, or a itself: 5/K."""
+        scale = self.scale(unit, regime)
+        if unit.op in ("high", "low"):
+            steep = 5 / regime.steep if "s" in unit.args else 0.0
+            return pair_error(regime, reach, scale, reach.leak("m")) + steep
+        value = reach.most("n") + reach.most("a") + reach.most("l")
+        most = max(value, reach.own)
+        bent = regime.curve(value, scale)
+        return bent + reach.leak("z") * 2 * most + reach.leak("r") * most

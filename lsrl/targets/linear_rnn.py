@@ -5,6 +5,7 @@ Capabilities: constant, dense transition; ReLU output map; sees the current elem
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
@@ -84,7 +85,8 @@ class LinearRNN:
         machines = [lay_out(atoms, plan, digits) for plan in schedule(atoms)]
         machine = min(machines, key=lambda m: m.parameters)
         check_parameters(self.name, machine.parameters, options)
-        bounds = certify(atoms, machine, digits, length)
+        refuses = options.tolerance != math.inf and options.constants == "range"
+        bounds = certify(atoms, machine, digits, length, refuses)
         shape = {"layers": [self.layer_sizes(layer) for layer in machine.layers]}
         return Compiled(atoms, machine, assemble(machine, options.dtype), bounds, shape)
 

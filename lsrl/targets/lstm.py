@@ -16,6 +16,7 @@ from typing import Any
 from ..ir.components import Component
 from ..lower.atoms import Form, constant
 from ..lower.units.cases import Cases, NoCases, cases_of
+from ..lower.units.certify import Reach
 from ..lower.units.conditions import Condition
 from ..lower.units.layout import LayerUnit
 from ..lower.units.legalise import UnitLegaliser
@@ -23,7 +24,7 @@ from ..lower.units.machine import Machine, Pattern
 from ..lower.units.modular import modular_sum
 from ..lower.units.patterns import AUTOMATON, CLOSING, HOLD, select_ends
 from ..lower.units.patterns import RELU as INTEGER_RELU
-from ..lower.units.scale import GAIN, STEEP, linear_scale
+from ..lower.units.scale import Regime
 from ..lower.units.soft import product as soft_product
 from ..lower.units.states import (
     Lane,
@@ -158,29 +159,32 @@ class LSTM(Stacked):
     equations = EQUATIONS
     machine = MACHINE
 
-    def scale(self, unit: LayerUnit, digits: int) -> float:
+    def scale(self, unit: LayerUnit, regime: Regime) -> float:
         """eps, by the range of the value."""
-        return linear_scale(unit.form, digits)
+        return regime.scale(unit.form)
 
-    def write(self, unit: LayerUnit, rows: Rows, scale: float) -> None:
+    def write(self, unit: LayerUnit, rows: Rows, scale: float, regime: Regime) -> None:
         """g in the linear regime; gates open, shut or as a margin says."""
         value = unit.args["a" if unit.op in ("pass", "relu") else "g"]
-        if unit.op == "soft":
-            rows.add("g", value, scale)
-            rows.add("o", unit.args["s"], 1.0)
-            rows.constant("i", GAIN / 2)
-            rows.constant("f", -GAIN / 2)
-            return
         rows.add("g", value, scale)
-        margins = dict(unit.args)
         for k, open_ in (("f", False), ("i", True), ("o", True)):
             if unit.op == "relu" and k == "o":
-                rows.add("o", value, STEEP)
-            elif unit.op == "cell" and k in margins:
-                rows.add(k, margins[k], GAIN)
+                rows.add("o", value, regime.steep)
+            elif unit.op == "soft" and k == "o":
+                rows.add("o", unit.args["s"], 1.0)
+            elif unit.op == "cell" and k in unit.args:
+                rows.add(k, unit.args[k], regime.gain)
             else:
-                rows.constant(k, GAIN / 2 if open_ else -GAIN / 2)
+                rows.constant(k, regime.gain / 2 if open_ else -regime.gain / 2)
 
-    def approximation(self, unit: LayerUnit, digits: int) -> float:
-        """a sigma(K a) is at most 0.2785/K below max(a, 0)."""
-        return 0.2785 / STEEP if unit.op == "relu" else 0.0
+    def approximation(self, unit: LayerUnit, regime: Regime, reach: Reach) -> float:
+        """Both tanh bend; i leaks g, f and o the cell. a sigma(K a) is at most 0.2785/K below
+        max(a, 0)."""
+        scale = self.scale(unit, regime)
+        value = reach.most("a" if unit.op in ("pass", "relu") else "g")
+        most = max(value, reach.own)
+        bent = regime.curve(value, scale) + regime.curve(most, scale)
+        leaks = reach.leak("i") * value + reach.leak("f") * most
+        if unit.op not in ("relu", "soft"):
+            leaks += reach.leak("o") * most
+        return bent + leaks + (0.2785 / regime.steep if unit.op == "relu" else 0.0)

@@ -10,22 +10,26 @@ of units that saturate in opposite directions.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 
 from ..dtypes import NAMES
+from ..dtypes import dtype as dtype_named
 from ..ir.components import Component
 from ..lower.atoms import AtomKind, Form, tighten
+from ..lower.units.certify import Reach
 from ..lower.units.conditions import Condition
 from ..lower.units.extremum import running_extremum
 from ..lower.units.layout import LayerUnit
 from ..lower.units.legalise import UnitLegaliser
 from ..lower.units.machine import Machine, Pattern
-from ..lower.units.pairs import pair, shut_scale
+from ..lower.units.pairs import pair, pair_error, shut_scale
 from ..lower.units.patterns import AUTOMATON, BAND, CASES, CLOSING, HOLD, RELU
-from ..lower.units.scale import GAIN, SHUT, STEEP, linear_scale
+from ..lower.units.scale import Regime
 from ..lower.units.states import Register, close_registers, finish, initial, label_of, set_previous
 from ..source import Span
+from .base import CompileOptions
 from .gates import Equations, Expr, gate, relu, tanh
 from .stacked import Rows, Stacked
 
@@ -152,30 +156,46 @@ class RNN(Stacked):
         self.published = f"torch.nn.RNN ({nonlinearity}) with a linear head (Elman 1990)"
         if nonlinearity == "relu":
             self.dtypes = NAMES
+            self.profiles = ("exact",)
         function = relu if nonlinearity == "relu" else tanh
         h: Expr = function(gate("h"))
         self.equations = Equations(gates=("h",), states=("h",), values=(("h", h),))
         self.machine = RELU_MACHINE if nonlinearity == "relu" else TANH_MACHINE
 
-    def scale(self, unit: LayerUnit, digits: int) -> float:
+    def scale(self, unit: LayerUnit, regime: Regime) -> float:
         """1 with relu; eps with tanh, by the range of the value (1 where it saturates)."""
         if self.nonlinearity == "relu" or unit.op == "sign":
             return 1.0
-        return shut_scale(unit) or linear_scale(unit.form, digits)
+        return shut_scale(unit) or regime.scale(unit.form)
 
-    def write(self, unit: LayerUnit, rows: Rows, scale: float) -> None:
+    def regimes(self, options: CompileOptions) -> Iterator[Regime]:
+        """One for relu, where nothing saturates."""
+        if self.nonlinearity == "relu":
+            return iter([Regime(dtype_named(options.dtype).digits, 0)])
+        return super().regimes(options)
+
+    def write(self, unit: LayerUnit, rows: Rows, scale: float, regime: Regime) -> None:
         """One row a unit."""
         if unit.op == "sign":
             steep = "s" in unit.args
-            rows.add("h", unit.args["s" if steep else "m"], STEEP if steep else GAIN)
+            rows.add("h", unit.args["s" if steep else "m"], regime.steep if steep else regime.gain)
             return
         rows.add("h", unit.args["a"], scale)
         if "closed" in unit.args:
-            rows.add("h", unit.args["closed"], SHUT if unit.op == "high" else -SHUT)
+            rows.add("h", unit.args["closed"], regime.shut if unit.op == "high" else -regime.shut)
 
-    def approximation(self, unit: LayerUnit, digits: int) -> float:
-        """Of max(a, 0): a itself where the sign is not saturated, up to 20/K."""
-        return 20 / STEEP if "s" in unit.args and unit.op != "sign" else 0.0
+    def approximation(self, unit: LayerUnit, regime: Regime, reach: Reach) -> float:
+        """tanh bends, and saturates not fully. Of max(a, 0): a itself where the sign is not
+        saturated, up to 20/K."""
+        if self.nonlinearity == "relu":
+            return 0.0
+        if unit.op == "sign":
+            return 0.0 if "s" in unit.args else regime.slack(reach.error("m"))
+        scale = self.scale(unit, regime)
+        if unit.op in ("high", "low"):
+            steep = 20 / regime.steep if "s" in unit.args else 0.0
+            return pair_error(regime, reach, scale, reach.error("closed")) + steep
+        return regime.curve(reach.most("a"), scale)
 
     def carriers(self, form: Form) -> tuple[int, ...]:
         return signs(form) if self.nonlinearity == "relu" else (1,)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -16,12 +16,13 @@ from ..ir.nodes import Graph
 from ..lower.atoms import AtomKind, Form
 from ..lower.layers import Affine
 from ..lower.legalise import Options
-from ..lower.units.certify import certify
+from ..lower.units.certify import Reach, certify
 from ..lower.units.graph import UnitGraph
 from ..lower.units.layout import LayerUnit, UnitLayer, UnitMachine, lay_out
 from ..lower.units.legalise import UnitLegaliser
 from ..lower.units.machine import Machine
 from ..lower.units.rewrites import rewrites
+from ..lower.units.scale import Regime, regimes
 from ..lower.units.schedule import live, placements
 from .base import (
     FINENESS,
@@ -32,7 +33,9 @@ from .base import (
     allowed_error,
     check_dtype,
     check_parameters,
+    reaches,
     refined,
+    tolerances,
 )
 from .gates import Equations, run_layer
 
@@ -75,19 +78,20 @@ class Stacked(ABC):
     cell: Any = None
     class_name: str
     own_settings: tuple[str, ...] = ()
+    profiles: tuple[str, ...] = ("exact", "robust", "trainable")
     dtypes: tuple[str, ...] = ("float64", "float32")
 
     @abstractmethod
-    def scale(self, unit: LayerUnit, digits: int) -> float:
+    def scale(self, unit: LayerUnit, regime: Regime) -> float:
         """h = scale times the unit's value."""
 
     @abstractmethod
-    def write(self, unit: LayerUnit, rows: Rows, scale: float) -> None:
+    def write(self, unit: LayerUnit, rows: Rows, scale: float, regime: Regime) -> None:
         """Write a unit's weights."""
 
     @abstractmethod
-    def approximation(self, unit: LayerUnit, digits: int) -> float:
-        """What the operation of a unit is off by itself."""
+    def approximation(self, unit: LayerUnit, regime: Regime, reach: Reach) -> float:
+        """What the operation of a unit is off by itself: where tanh bends, where gates leak."""
 
     def carriers(self, form: Form) -> tuple[int, ...]:
         """Signs of the units that hold a form."""
@@ -101,26 +105,43 @@ class Stacked(ABC):
         facts: Sequence[Fact],
         options: CompileOptions,
         fineness: int = FINENESS[0],
+        regime: Regime | None = None,
     ) -> UnitGraph:
         """Units of this machine. Raises `UnsupportedError`."""
         digits = dtype_named(options.dtype).digits
         error, precision = allowed_error(options, fineness)
         lowering = Options(digits, options.guard, error=error, precision=precision)
-        lg = UnitLegaliser(graph, facts, lowering, self.machine, options.encoding == "onehot")
+        onehot = options.encoding == "onehot"
+        regime = regime or next(self.regimes(options))
+        lg = UnitLegaliser(graph, facts, lowering, self.machine, onehot, regime)
         lg.run()
         return lg.graph_of_units
 
     def compile(self, graph: Graph, facts: Sequence[Fact], options: CompileOptions) -> Compiled:
         """Legalise, place, lay out, assemble. Raises `UnsupportedError`, `OptionError`."""
         self.check(options)
-        build = lambda fineness: [self._build(graph, facts, options, fineness)]
-        return refined(build, graph, facts, options, lambda c: self.parameters(c.machine))
+        allowed = tolerances(graph, facts, options.tolerance, options.encoding)
+        for regime in self.regimes(options):
+            build = partial(self._builds, graph, facts, options, regime)
+            found = refined(build, graph, facts, options, lambda c: self.parameters(c.machine))
+            if reaches(found, allowed):
+                break
+        return found
 
-    def _build(
-        self, graph: Graph, facts: Sequence[Fact], options: CompileOptions, fineness: int
-    ) -> Compiled:
+    def regimes(self, options: CompileOptions) -> Iterator[Regime]:
+        """How large values are held and how steep gates are, the most robust first."""
+        return regimes(options.profile, dtype_named(options.dtype).digits)
+
+    def _builds(
+        self,
+        graph: Graph,
+        facts: Sequence[Fact],
+        options: CompileOptions,
+        regime: Regime,
+        fineness: int,
+    ) -> list[Compiled]:
         digits = dtype_named(options.dtype).digits
-        atoms = self.lower(graph, facts, options, fineness)
+        atoms = self.lower(graph, facts, options, fineness, regime)
         machines = [
             lay_out(atoms, plan, digits, self.carriers)
             for _ in rewrites(atoms, self.machine)
@@ -128,13 +149,17 @@ class Stacked(ABC):
         ]
         machine = min(machines, key=lambda m: self.parameters(m))
         check_parameters(self.name, self.parameters(machine), options)
-        bounds = certify(atoms, machine, digits, graph.length, self.approximation)
-        weights = self.assemble(machine, digits, options.dtype)
-        return Compiled(atoms, machine, weights, bounds, self.shape(machine))
+        bounds = certify(atoms, machine, regime, graph.length, self.approximation)
+        weights = self.assemble(machine, regime, options.dtype)
+        return [Compiled(atoms, machine, weights, bounds, self.shape(machine))]
 
     def check(self, options: CompileOptions) -> None:
         """Raises `OptionError` for what this target does not have."""
         check_dtype(self.name, options, self.dtypes, "tanh is exact for few of its digits")
+        if options.profile not in self.profiles:
+            message = f"`{self.name}` has no profile `{options.profile}`"
+            help = f"it has {' and '.join(f'`{p}`' for p in self.profiles)}"
+            raise OptionError.at("E023", None, message, help)
         if options.encoding not in ENCODINGS:
             message = f"`{self.name}` has no encoding `{options.encoding}`"
             raise OptionError.at("E022", None, message, f"it has {' and '.join(ENCODINGS)}")
@@ -155,13 +180,13 @@ class Stacked(ABC):
 
     # Assembling
 
-    def assemble(self, machine: UnitMachine, digits: int, dtype: str) -> dict[str, Any]:
+    def assemble(self, machine: UnitMachine, regime: Regime, dtype: str) -> dict[str, Any]:
         """Weights by torch's names, `rnn.*` and `head.*`."""
         size = machine.width
         below = np.ones(len(machine.layers[0].inputs))
         weights: dict[str, Any] = {}
         for number, layer in enumerate(machine.layers):
-            arrays, below = self._layer(layer, below, size, digits)
+            arrays, below = self._layer(layer, below, size, regime)
             machine.scales.append([float(v) for v in below])
             weights |= {f"rnn.{k}_l{number}": a for k, a in arrays.items()}
         head = np.zeros((len(machine.head), size))
@@ -174,12 +199,12 @@ class Stacked(ABC):
         return {k: dtype_named(dtype).round(a) for k, a in weights.items()}
 
     def _layer(
-        self, layer: UnitLayer, below: Any, size: int, digits: int
+        self, layer: UnitLayer, below: Any, size: int, regime: Regime
     ) -> tuple[dict[str, Any], Any]:
         gates = self.equations.gates
         own = np.ones(size)
         for j, unit in enumerate(layer.units):
-            own[j] = self.scale(unit, digits)
+            own[j] = self.scale(unit, regime)
         arrays = {
             "weight_ih": np.zeros((len(gates) * size, len(below))),
             "weight_hh": np.zeros((len(gates) * size, size)),
@@ -188,7 +213,7 @@ class Stacked(ABC):
         }
         for j, unit in enumerate(layer.units):
             place = {k: i * size + j for i, k in enumerate(gates)}
-            self.write(unit, Rows(arrays, place, below, own), own[j])
+            self.write(unit, Rows(arrays, place, below, own), own[j], regime)
         return arrays, own
 
     # Support

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from ...analysis.dependence import Row as LinearRow
@@ -25,17 +25,48 @@ from ..rounding import ROUNDS, SLACK, ZERO, Analysis, Bound
 from .graph import UnitGraph
 from .layout import LayerUnit, UnitLayer, UnitMachine
 from .ops import OPS
+from .scale import Regime
 
 QUARTER = 0.25
 SOFT = 8  # roundings of a gate that is not saturated, and of its product
-Approximation = Callable[[LayerUnit, int], float]
+Scale = Callable[[LayerUnit, Regime], float]
+
+
+@dataclass(frozen=True)
+class Reach:
+    """How large the parts of a unit are: the largest magnitude of a role's form, and of the unit's
+    own value; and how far off its gates are."""
+
+    regime: Regime
+    own: float
+    magnitudes: Mapping[str, float]
+    errors: Mapping[str, float]
+
+    def most(self, role: str) -> float:
+        """The largest magnitude of a role's form; 0 without it."""
+        return self.magnitudes.get(role, 0.0)
+
+    def error(self, role: str) -> float:
+        """The error of a role's form."""
+        return self.errors.get(role, 0.0)
+
+    def leak(self, role: str) -> float:
+        """How far a gate is from 0 or 1."""
+        return self.regime.leak(min(self.error(role), QUARTER))
+
+
+Approximation = Callable[[LayerUnit, Regime, Reach], float]
 
 
 def certify(
-    graph: UnitGraph, machine: UnitMachine, digits: int, length: int, approximation: Approximation
+    graph: UnitGraph,
+    machine: UnitMachine,
+    regime: Regime,
+    length: int,
+    approximation: Approximation,
 ) -> list[Bound]:
     """Error bounds of the head's columns. `approximation` is what an operation itself is off by."""
-    analysis = _UnitAnalysis(graph, digits, length, approximation)
+    analysis = _UnitAnalysis(graph, regime, length, approximation)
     bounds = [analysis.input(form) for form in machine.layers[0].inputs]
     for layer in machine.layers:
         bounds = analysis.units(layer, bounds)
@@ -66,9 +97,10 @@ class _UnitPrecision(Precision):
 
 class _UnitAnalysis(Analysis):
     def __init__(
-        self, graph: UnitGraph, digits: int, length: int, approximation: Approximation
+        self, graph: UnitGraph, regime: Regime, length: int, approximation: Approximation
     ) -> None:
-        super().__init__(graph, digits, length)
+        super().__init__(graph, regime.digits, length)
+        self.regime = regime
         self.approximation = approximation
         self.precision = _UnitPrecision(graph, self.dtype)
         self.products = graph.products
@@ -142,11 +174,22 @@ class _UnitAnalysis(Analysis):
                 total = _joined(total, self._value(unit, unit.args[role], known))
         if op.saturates:
             return self._saturating(unit, total, known)
-        own = self.approximation(unit, self.digits) + self._kept_rounding(unit)
+        own = self.approximation(unit, self.regime, self._reach(unit))
+        own += self._kept_rounding(unit)
         own += self.graph.atoms[unit.atom].approximation if unit.atom >= 0 else 0.0
         if unit.atom in self.products:
             total = self._of_factors(unit, total)
         return total.plus(own, unit.span, unit.label) if own else total
+
+    def _reach(self, unit: LayerUnit) -> Reach:
+        """Of a unit whose own group has the errors that were found last."""
+        f = unit.form
+        errors = {
+            role: self.affine(a, self.errors, self.forms, unit.span, unit.label).error
+            for role, a in unit.args.items()
+        }
+        magnitudes = {role: unit.most[role] + errors[role] for role in unit.args}
+        return Reach(self.regime, max(abs(f.lo), abs(f.hi)), magnitudes, errors)
 
     def _soft(self, unit: LayerUnit, known: Mapping[Source, Bound]) -> Bound:
         """The rounding alone of sigma(s) y: what the factors bring is that of the product."""
@@ -208,11 +251,17 @@ class _UnitAnalysis(Analysis):
     def _group(self, group: Mapping[int, LayerUnit]) -> None:
         """Units that read their own previous values."""
         zero: dict[Source, Bound] = {("h", k): ZERO for k in group}
-        added = {k: self._local(k, group, zero) for k in group}
-        wrong = any(b.error for b in added.values())
-        grown = self._over_time(group, added) if wrong else added
-        for k, bound in grown.items():
-            self.errors["h", k] = bound
+        self.errors |= zero
+        for _ in range(ROUNDS):
+            added = {k: self._local(k, group, zero) for k in group}
+            wrong = any(b.error for b in added.values())
+            grown = self._over_time(group, added) if wrong else added
+            settled = all(b.error <= self.errors["h", k].error for k, b in grown.items())
+            for k, bound in grown.items():
+                more = bound.plus(bound.error * (SLACK - 1), bound.span, bound.label)
+                self.errors["h", k] = bound if settled or not wrong else more
+            if settled or not wrong:
+                break
         self._check_gates(group)
         if any(not math.isfinite(self.errors["h", k].error) for k in group):
             worst = next(k for k in group if not math.isfinite(self.errors["h", k].error))
@@ -233,7 +282,8 @@ class _UnitAnalysis(Analysis):
         result = {}
         for k, error in zip(keys, grown, strict=True):
             b = added[k]
-            if _excludes(group[k]) and not self._values_read(k, group):
+            leaks = self._reach(group[k]).leak(OPS[group[k].op].keeps)
+            if not leaks and _excludes(group[k]) and not self._values_read(k, group):
                 result[k] = b  # what is kept has the error that it was written with
                 continue
             ratio = error / b.error if b.error else 1.0

@@ -19,14 +19,17 @@ from .graph import UnitGraph
 from .schedule import Placement
 
 Carriers = Callable[[Form], tuple[int, ...]]
+Carried = tuple[Row, Coefficient]  # how a value is read from the outputs of the next layer
 
 
 @dataclass(frozen=True)
 class LayerUnit:
-    """One hidden unit: `op` of affine forms over sources. `form` is its ideal value."""
+    """One hidden unit: `op` of affine forms over sources, whose magnitudes are `most`. `form` is
+    its ideal value."""
 
     op: str
     args: dict[str, Affine]
+    most: dict[str, float]
     form: Form
     label: str
     span: Span | None = None
@@ -209,13 +212,14 @@ class _Layout:
             del self.now[key]
         for a in here:
             atom = self.graph.atoms[a]
-            args = {}
-            for role, _ in atom.args:
+            args, most = {}, {}
+            for role, original in atom.args:
+                most[role] = max(abs(original.lo), abs(original.hi))
                 reader = now[a, role]
                 assert not reader.pending, (a, role)
                 args[role] = Affine(dict(reader.known), reader.const)
             form = self.graph.atom_form(a)
-            layer.units.append(LayerUnit(atom.op, args, form, atom.label, atom.span, a))
+            layer.units.append(LayerUnit(atom.op, args, most, form, atom.label, atom.span, a))
         self._carry(layer, number)
         self.sources = [u.form for u in layer.units]
         self._arrive({a: {("x", j): 1} for j, a in enumerate(here)})
@@ -242,8 +246,8 @@ class _Layout:
         """Units for what is read from the outputs of this layer or of later ones."""
         readers = self._all_readers()
         later = [r for r in readers if r.known and r.at >= number]
-        carried: dict[Source, Row] = {}
-        whole: dict[tuple[tuple[Source, int], ...], Row] = {}
+        carried: dict[Source, Carried] = {}
+        whole: dict[tuple[tuple[Source, int], ...], Carried] = {}
         for group in connected(later):
             sources = {s for r in group for s in r.known}
             parts = dict.fromkeys(primitive(r.known)[0] for r in group)
@@ -263,8 +267,12 @@ class _Layout:
         parts = [(c, self.sources[j]) for (_, j), c in row.items()]
         return self.graph.recall(self.graph.combine(parts))
 
-    def _carrier(self, layer: UnitLayer, row: Row) -> Row:
-        """Units that hold a combination, and how to read it from them."""
+    def _carrier(self, layer: UnitLayer, row: Row) -> Carried:
+        """Units that hold a combination, and how to read it from them: those that hold it anyway,
+        or new ones."""
+        for j, unit in enumerate(layer.units):
+            if unit.op == "pass" and unit.args["a"].row == row and self._is_plain(unit):
+                return {("x", j): 1}, -unit.args["a"].const
         form = self._form(row)
         signs = self.carriers(form)
         result: Row = {}
@@ -275,14 +283,19 @@ class _Layout:
             result["x", len(layer.units)] = sign
             args = {"a": Affine({s: sign * c for s, c in row.items()}, 0)}
             op = "relu" if len(signs) > 1 else "pass"
-            layer.units.append(LayerUnit(op, args, held, "carry"))
-        return result
+            most = {"a": max(abs(form.lo), abs(form.hi))}
+            layer.units.append(LayerUnit(op, args, most, held, "carry"))
+        return result, 0
+
+    def _is_plain(self, unit: LayerUnit) -> bool:
+        """Whether a unit reads nothing one step back."""
+        return (unit.atom, "a") not in self.before
 
 
 def _rewrite(
     reader: _Reader,
-    carried: Mapping[Source, Row],
-    whole: Mapping[tuple[tuple[Source, int], ...], Row],
+    carried: Mapping[Source, Carried],
+    whole: Mapping[tuple[tuple[Source, int], ...], Carried],
 ) -> None:
     """A reader's known part over the outputs of the new layer; a name not carried is lost."""
     if not reader.known:
@@ -290,10 +303,14 @@ def _rewrite(
     key, scale = primitive(reader.known)
     known: Row = {}
     if key in whole:
-        add_row(known, whole[key], scale)
+        row, const = whole[key]
+        add_row(known, row, scale)
+        reader.const += scale * const
     elif all(s in carried for s in reader.known):
         for s, c in reader.known.items():
-            add_row(known, carried[s], c)
+            row, const = carried[s]
+            add_row(known, row, c)
+            reader.const += c * const
     else:
         assert reader.at == -1, reader
         reader.pending.add(-1)

@@ -25,6 +25,7 @@ from .conditions import Condition, GateLogic
 from .graph import UnitGraph
 from .machine import Machine
 from .ring import unit_ring
+from .scale import Regime, regimes
 from .undo import Undo
 
 Result = TypeVar("Result")
@@ -38,9 +39,16 @@ class UnitLegaliser(Legaliser):
     leave as logits."""
 
     def __init__(
-        self, graph: Graph, facts: Sequence[Fact], options: Options, machine: Machine, onehot: bool
+        self,
+        graph: Graph,
+        facts: Sequence[Fact],
+        options: Options,
+        machine: Machine,
+        onehot: bool,
+        regime: Regime | None = None,
     ) -> None:
         self.machine, self.onehot = machine, onehot
+        self.regime = regime or next(regimes("exact", 24))
         self.label = ""  # of what is being held
         self.limit = math.inf  # units beyond which a realisation has lost already
         super().__init__(graph, facts, options)

@@ -9,6 +9,7 @@ a real value is read by a unit of its own first, which adds nothing to the pair.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from fractions import Fraction
 from typing import TYPE_CHECKING
@@ -18,9 +19,10 @@ from ...source import Span
 from ..atoms import Form, tighten
 from .layout import LayerUnit
 from .patterns import select_ends
-from .scale import linear_scale
+from .scale import FLAT, Regime
 
 if TYPE_CHECKING:
+    from .certify import Reach
     from .legalise import UnitLegaliser
 
 HALF = Fraction(1, 2)
@@ -29,7 +31,7 @@ HALF = Fraction(1, 2)
 def pair(lg: UnitLegaliser, a: Form, switch: Mapping[str, Form], span: Span | None) -> Form:
     """a where the switch is open, else 0. `switch` has the role that shuts the pair."""
     g = lg.graph_of_units
-    shut = 1 / linear_scale(a, lg.options.digits)
+    shut = 1 / lg.regime.scale(a)
     step = gcd([a.step, int(shut)]) if a.step is not None else None
     args = {"a": a, **switch}
     fuzzy = any(form.step is None for form in switch.values())
@@ -48,3 +50,12 @@ def shut_scale(unit: LayerUnit) -> float | None:
     if unit.op == "high":
         return 1 / unit.form.hi
     return -1 / unit.form.lo if unit.op == "low" else None
+
+
+def pair_error(regime: Regime, reach: Reach, scale: float, leak: float) -> float:
+    """What (high + low) / 2 is off by: open, both are shifted by d = shut leak, which leaves a d^2;
+    shut, a times 1 - tanh^2, at most 4 exp(-2 shut)."""
+    shift = regime.shut * leak
+    most = reach.most("a")
+    closed = 4 * math.exp(-2 * regime.shut * (1 - leak)) if regime.shut < FLAT[24] * 2 else 0.0
+    return regime.curve(most, scale) + most * (shift * shift + closed)
