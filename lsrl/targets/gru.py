@@ -272,5 +272,6 @@ class GRU(Stacked):
             return pair_error(regime, reach, scale, reach.leak("m")) + steep
         value = reach.most("n") + reach.most("a") + reach.most("l")
         most = max(value, reach.own)
-        bent = regime.curve(value, scale)
-        return bent + reach.leak("z") * 2 * most + reach.leak("r") * most
+        leaks = reach.leak("z") * 2 * most + reach.leak("r") * most
+        off = regime.curve(value, scale) + leaks
+        return off + regime.rounding(most, off)

@@ -187,4 +187,6 @@ class LSTM(Stacked):
         leaks = reach.leak("i") * value + reach.leak("f") * most
         if unit.op not in ("relu", "soft"):
             leaks += reach.leak("o") * most
-        return bent + leaks + (0.2785 / regime.steep if unit.op == "relu" else 0.0)
+        off = bent + leaks
+        steep = 0.2785 / regime.steep if unit.op == "relu" else 0.0
+        return off + steep + regime.rounding(most, off)

@@ -195,7 +195,8 @@ class RNN(Stacked):
         if unit.op in ("high", "low"):
             steep = 20 / regime.steep if "s" in unit.args else 0.0
             return pair_error(regime, reach, scale, reach.error("closed")) + steep
-        return regime.curve(reach.most("a"), scale)
+        off = regime.curve(reach.most("a"), scale)
+        return off + regime.rounding(reach.most("a"), off)
 
     def carriers(self, form: Form) -> tuple[int, ...]:
         return signs(form) if self.nonlinearity == "relu" else (1,)

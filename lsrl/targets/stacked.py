@@ -20,7 +20,7 @@ from ..lower.units.certify import Reach, certify
 from ..lower.units.graph import UnitGraph
 from ..lower.units.layout import LayerUnit, UnitLayer, UnitMachine, lay_out
 from ..lower.units.legalise import UnitLegaliser
-from ..lower.units.machine import Machine
+from ..lower.units.machine import Machine, saturated
 from ..lower.units.rewrites import rewrites
 from ..lower.units.scale import Regime, regimes
 from ..lower.units.schedule import live, placements
@@ -106,6 +106,7 @@ class Stacked(ABC):
         options: CompileOptions,
         fineness: int = FINENESS[0],
         regime: Regime | None = None,
+        machine: Machine | None = None,
     ) -> UnitGraph:
         """Units of this machine. Raises `UnsupportedError`."""
         digits = dtype_named(options.dtype).digits
@@ -113,7 +114,7 @@ class Stacked(ABC):
         lowering = Options(digits, options.guard, error=error, precision=precision)
         onehot = options.encoding == "onehot"
         regime = regime or next(self.regimes(options))
-        lg = UnitLegaliser(graph, facts, lowering, self.machine, onehot, regime)
+        lg = UnitLegaliser(graph, facts, lowering, machine or self.machine, onehot, regime)
         lg.run()
         return lg.graph_of_units
 
@@ -140,18 +141,35 @@ class Stacked(ABC):
         regime: Regime,
         fineness: int,
     ) -> list[Compiled]:
+        machines = [self.machine]
+        if options.profile != "exact":
+            machines.append(saturated(self.machine))
+        found, problem = [], None
+        for machine in machines:
+            try:
+                found.append(self._built(graph, facts, options, regime, fineness, machine))
+            except UnsupportedError as e:
+                problem = problem or e
+        if problem is not None and not found:
+            raise problem
+        return found
+
+    def _built(
+        self, graph: Graph, facts: Sequence[Fact], options: CompileOptions, regime: Regime,
+        fineness: int, machine: Machine,
+    ) -> Compiled:  # fmt: skip
         digits = dtype_named(options.dtype).digits
-        atoms = self.lower(graph, facts, options, fineness, regime)
-        machines = [
+        atoms = self.lower(graph, facts, options, fineness, regime, machine)
+        layouts = [
             lay_out(atoms, plan, digits, self.carriers)
             for _ in rewrites(atoms, self.machine)
             for plan in placements(atoms)
         ]
-        machine = min(machines, key=lambda m: self.parameters(m))
-        check_parameters(self.name, self.parameters(machine), options)
-        bounds = certify(atoms, machine, regime, graph.length, self.approximation)
-        weights = self.assemble(machine, regime, options.dtype)
-        return [Compiled(atoms, machine, weights, bounds, self.shape(machine))]
+        layout = min(layouts, key=lambda m: self.parameters(m))
+        check_parameters(self.name, self.parameters(layout), options)
+        bounds = certify(atoms, layout, regime, graph.length, self.approximation)
+        weights = self.assemble(layout, regime, options.dtype)
+        return Compiled(atoms, layout, weights, bounds, self.shape(layout))
 
     def check(self, options: CompileOptions) -> None:
         """Raises `OptionError` for what this target does not have."""

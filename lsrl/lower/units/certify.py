@@ -28,6 +28,8 @@ from .ops import OPS
 from .scale import Regime
 
 QUARTER = 0.25
+OUTER = 6  # rounds in which gates are looked at again
+HOPELESS = 1e3  # an error of a group in which nothing is sure any more
 SOFT = 8  # roundings of a gate that is not saturated, and of its product
 Scale = Callable[[LayerUnit, Regime], float]
 
@@ -47,12 +49,12 @@ class Reach:
         return self.magnitudes.get(role, 0.0)
 
     def error(self, role: str) -> float:
-        """The error of a role's form."""
-        return self.errors.get(role, 0.0)
+        """The error of a role's form; of a gate at most what it may be."""
+        return min(self.errors.get(role, 0.0), QUARTER)
 
     def leak(self, role: str) -> float:
         """How far a gate is from 0 or 1."""
-        return self.regime.leak(min(self.error(role), QUARTER))
+        return self.regime.leak(self.error(role))
 
 
 Approximation = Callable[[LayerUnit, Regime, Reach], float]
@@ -252,7 +254,7 @@ class _UnitAnalysis(Analysis):
         """Units that read their own previous values."""
         zero: dict[Source, Bound] = {("h", k): ZERO for k in group}
         self.errors |= zero
-        for _ in range(ROUNDS):
+        for _ in range(OUTER):
             added = {k: self._local(k, group, zero) for k in group}
             wrong = any(b.error for b in added.values())
             grown = self._over_time(group, added) if wrong else added
@@ -262,6 +264,8 @@ class _UnitAnalysis(Analysis):
                 self.errors["h", k] = bound if settled or not wrong else more
             if settled or not wrong:
                 break
+        else:
+            self.errors |= {("h", k): b.plus(math.inf, b.span, b.label) for k, b in grown.items()}
         self._check_gates(group)
         if any(not math.isfinite(self.errors["h", k].error) for k in group):
             worst = next(k for k in group if not math.isfinite(self.errors["h", k].error))
@@ -314,6 +318,9 @@ class _UnitAnalysis(Analysis):
             errors = [max(-low, high) for low, high in ends]
             if all(e <= a for e, a in zip(errors, assumed, strict=True)):
                 return errors
+            ranges = (max(1.0, -group[k].form.lo, group[k].form.hi) for k in keys)
+            if any(e > HOPELESS * most for e, most in zip(errors, ranges, strict=True)):
+                break
         return [math.inf] * len(keys)
 
     def _gamma(self, unit: LayerUnit) -> float:

@@ -54,4 +54,11 @@ class Machine:
         return replace(self, patterns=kept)
 
 
+def saturated(machine: Machine) -> Machine:
+    """The machine with automata alone for groups of states: their errors are erased at each step,
+    which gates that leak need."""
+    kept = tuple(p for p in machine.patterns if p.request != "group" or p.name == "automaton")
+    return replace(machine, patterns=kept)
+
+
 Values = Mapping[int, list[Any]]

@@ -57,5 +57,6 @@ def pair_error(regime: Regime, reach: Reach, scale: float, leak: float) -> float
     shut, a times 1 - tanh^2, at most 4 exp(-2 shut)."""
     shift = regime.shut * leak
     most = reach.most("a")
-    closed = 4 * math.exp(-2 * regime.shut * (1 - leak)) if regime.shut < FLAT[24] * 2 else 0.0
-    return regime.curve(most, scale) + most * (shift * shift + closed)
+    closed = 4 * math.exp(-2 * regime.shut * (1 - leak)) if regime.shut < FLAT else 0.0
+    off = regime.curve(most, scale) + most * (shift * shift + closed)
+    return off + regime.rounding(1 / scale, off)

@@ -15,9 +15,8 @@ from dataclasses import dataclass
 from ..atoms import Form
 
 LINEAR = {24: 12, 53: 27}  # by the binary digits of a dtype: tanh is the identity up to 2^-LINEAR
-OPEN = {24: 17.4, 53: 37.0}  # beyond, sigma is exactly 1 (Sterbenz; oneDNN's too)
 CLOSED = {24: 104.0, 53: 746.0}  # beyond, exp(-x) is exactly 0, subnormals included
-FLAT = {24: 9.1, 53: 20.0}  # beyond, tanh is exactly 1
+FLAT = 64.0  # beyond, tanh is exactly 1, however it is computed
 WIDEST = 4  # the widest linear regime that is tried: up to 2^-4
 
 
@@ -52,9 +51,20 @@ class Regime:
         return 0.0 if argument >= CLOSED[self.digits] else math.exp(-argument)
 
     def slack(self, error: float = 0.0) -> float:
-        """How far a saturated tanh is from 1 or -1: at most 2 exp(-2 x)."""
+        """How far a saturated tanh is from 1 or -1: at most 2 exp(-2 x), and two roundings."""
         argument = self.gain * (0.5 - error)
-        return 0.0 if argument >= FLAT[self.digits] else 2 * math.exp(-2 * argument)
+        if argument >= FLAT:
+            return 0.0
+        return 2 * math.exp(-2 * argument) + 2 * self.unit_roundoff
+
+    @property
+    def unit_roundoff(self) -> float:
+        return 2.0**-self.digits
+
+    def rounding(self, most: float, off: float) -> float:
+        """Of functions that are not exactly linear or saturated, as `off` says: a few units in the
+        last place of a value."""
+        return 8 * self.unit_roundoff * most if off else 0.0
 
 
 def regimes(profile: str, digits: int) -> Iterator[Regime]:
