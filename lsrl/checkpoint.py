@@ -88,6 +88,8 @@ def config(model: CompiledModel) -> dict[str, Any]:
         "profile": options.profile,
         "conditional": options.conditional,
         "constants": options.constants,
+        "wanted_hidden_size": options.hidden_size,
+        "wanted_layers": options.layers,
         "guard": float(options.guard),
         "tolerance": options.tolerance,
         "length": model.program.length,
@@ -167,6 +169,8 @@ def _assemble(place: Path, manifest: dict[str, Any]) -> CompiledModel:
         manifest["profile"],
         manifest["conditional"],
         manifest["constants"],
+        manifest["wanted_hidden_size"],
+        manifest["wanted_layers"],
     )
     if manifest["target"] not in TARGETS:
         message = f"its target `{manifest['target']}` is unknown here"

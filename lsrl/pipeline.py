@@ -52,7 +52,8 @@ def compile(
     chosen = target_named(target)
     options = CompileOptions(
         dtype, _guard(guard), _tolerance(tolerance), encoding, profile, conditional, constants,
-        hidden_size, layers, _max_parameters(max_parameters),
+        _size(hidden_size, "hidden size"), _size(layers, "number of layers"),
+        _max_parameters(max_parameters),
     )  # fmt: skip
     graph, facts = program.graph, program.facts
     compiled = chosen.compile(graph, facts, options)
@@ -95,6 +96,13 @@ def _tolerance(tolerance: float | None) -> float | None:
         message = f"the tolerance {tolerance!r} is not a positive number"
         raise OptionError.at("E024", None, message, "the default is 1e-3 of the output's range")
     return tolerance
+
+
+def _size(size: int | None, what: str) -> int | None:
+    if size is not None and (isinstance(size, bool) or not isinstance(size, int) or size < 1):
+        message = f"the {what} {size!r} is not a positive integer"
+        raise OptionError.at("E024", None, message, "by default it is as small as possible")
+    return size
 
 
 def _max_parameters(most: int | None) -> int | None:

@@ -36,14 +36,26 @@ if TYPE_CHECKING:
     default="number",
     show_default=True,
     metavar="NAME",
-    help="Of inputs and outputs: number.",
+    help="Of inputs and outputs: number, or onehot (lstm, gru, rnn).",
 )
 @click.option(
     "--profile",
     default="exact",
     show_default=True,
     metavar="NAME",
-    help="Of the weights: exact.",
+    help="Of the weights: exact, robust or trainable (the latter two: lstm, gru, rnn-tanh).",
+)
+@click.option(
+    "--hidden-size",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Fill up lstm, gru and rnn to that many units a layer.",
+)
+@click.option(
+    "--layers",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Fill up lstm, gru and rnn to that many layers.",
 )
 @click.option(
     "--max-parameters",

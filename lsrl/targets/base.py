@@ -214,3 +214,43 @@ def check_parameters(target: str, estimate: int, options: CompileOptions) -> Non
         message += f"of {most:,}"
         help = "raise --max-parameters, choose smaller ranges, or use another target"
         raise UnsupportedError.at("E806", None, message, help)
+
+
+def check_variants(
+    target: str, options: CompileOptions, variants: Sequence[str], constants: Sequence[str]
+) -> None:
+    """Raises `OptionError` E028 for a variant of the paper's conditionals, or constants, that a
+    target does not have. Without variants it makes choices with its own gates."""
+    if not variants:
+        if options.conditional is not None or options.constants != "range":
+            message = f"`{target}` has no conditionals of the paper's: it has gates of its own"
+            help = "leave --conditional and --constants out, or use a target of ReLUs"
+            raise OptionError.at("E028", None, message, help)
+        return
+    for what, chosen, all in (
+        ("conditional", options.conditional or variants[0], variants),
+        ("constants", options.constants, constants),
+    ):
+        if chosen not in all:
+            help = f"it has {', '.join(f'`{v}`' for v in all)}"
+            message = f"`{target}` has no {what} `{chosen}`"
+            raise OptionError.at("E028", None, message, help)
+
+
+def check_padding(target: str, options: CompileOptions, hidden_size: int, layers: int) -> None:
+    """Raises `UnsupportedError` E807 for a wanted size that is too small."""
+    for what, wanted, least in (
+        ("hidden size", options.hidden_size, hidden_size),
+        ("number of layers", options.layers, layers),
+    ):
+        if wanted is not None and wanted < least:
+            message = f"as `{target}` the program takes a {what} of {least}, more than {wanted}"
+            help = f"ask for {least} or more; what is not needed is filled up with zeros"
+            raise UnsupportedError.at("E807", None, message, help)
+
+
+def check_unpadded(target: str, options: CompileOptions) -> None:
+    """Raises `OptionError` E029 for a target whose sizes follow from the program."""
+    if options.hidden_size is not None or options.layers is not None:
+        message = f"`{target}` has no hidden size or number of layers to choose"
+        raise OptionError.at("E029", None, message, "they are for lstm, gru and rnn")

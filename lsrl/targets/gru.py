@@ -269,7 +269,8 @@ class GRU(Stacked):
         scale = self.scale(unit, regime)
         if unit.op in ("high", "low"):
             steep = 5 / regime.steep if "s" in unit.args else 0.0
-            return pair_error(regime, reach, scale, reach.leak("m")) + steep
+            kept = 2 * reach.most("a") * regime.leak()  # z is not quite shut
+            return pair_error(regime, reach, scale, reach.leak("m")) + kept + steep
         value = reach.most("n") + reach.most("a") + reach.most("l")
         most = max(value, reach.own)
         leaks = reach.leak("z") * 2 * most + reach.leak("r") * most

@@ -35,6 +35,8 @@ from .base import (
     allowed_error,
     check_dtype,
     check_parameters,
+    check_unpadded,
+    check_variants,
     refined,
 )
 from .cell import Bias, Cell, Linear, Relu, Sum, Var, evaluate
@@ -122,14 +124,8 @@ class LinearRNN:
             message = f"`{self.name}` has no profile `{options.profile}`"
             raise OptionError.at("E023", None, message, "it has `exact`")
         variants = [v for v in VARIANTS if self.multiplies or not v.startswith("multiplicative")]
-        for what, chosen, all in (
-            ("conditional", options.conditional or variants[0], variants),
-            ("constants", options.constants, CONSTANTS),
-        ):
-            if chosen not in all:
-                message = f"`{self.name}` has no {what} `{chosen}`"
-                help = f"it has {', '.join(f'`{v}`' for v in all)}"
-                raise OptionError.at("E028", None, message, help)
+        check_variants(self.name, options, variants, CONSTANTS)
+        check_unpadded(self.name, options)
 
     def support(self, graph: Graph, facts: Sequence[Fact], options: CompileOptions) -> Support:
         """Whether this target can hold the program."""

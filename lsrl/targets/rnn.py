@@ -18,6 +18,8 @@ from ..dtypes import NAMES
 from ..dtypes import dtype as dtype_named
 from ..ir.components import Component
 from ..lower.atoms import AtomKind, Form, tighten
+from ..lower.conditional import VARIANTS, Conditionals
+from ..lower.logic import ReluLogic
 from ..lower.units.certify import Reach
 from ..lower.units.conditions import Condition
 from ..lower.units.extremum import running_extremum
@@ -157,6 +159,7 @@ class RNN(Stacked):
         if nonlinearity == "relu":
             self.dtypes = NAMES
             self.profiles = ("exact",)
+            self.variants = tuple(v for v in VARIANTS if not v.startswith("multiplicative"))
         function = relu if nonlinearity == "relu" else tanh
         h: Expr = function(gate("h"))
         self.equations = Equations(gates=("h",), states=("h",), values=(("h", h),))
@@ -167,6 +170,13 @@ class RNN(Stacked):
         if self.nonlinearity == "relu" or unit.op == "sign":
             return 1.0
         return shut_scale(unit) or regime.scale(unit.form)
+
+    def logic(self, options: CompileOptions) -> Any:
+        """ReLUs make choices as they do in `linear-rnn`; a variant of the paper's, if asked for."""
+        if options.conditional is None and options.constants == "range":
+            return ReluLogic
+        digits = dtype_named(options.dtype).digits
+        return Conditionals(options.conditional or "optimized", options.constants, digits, False)
 
     def regimes(self, options: CompileOptions) -> Iterator[Regime]:
         """One for relu, where nothing saturates."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -14,8 +15,10 @@ from ..dtypes import dtype as dtype_named
 from ..errors import OptionError, UnsupportedError
 from ..ir.nodes import Graph
 from ..lower.atoms import AtomKind, Form
+from ..lower.conditional import CONSTANTS
 from ..lower.layers import Affine
 from ..lower.legalise import Options
+from ..lower.logic import ReluLogic
 from ..lower.units.certify import Reach, certify
 from ..lower.units.graph import UnitGraph
 from ..lower.units.layout import LayerUnit, UnitLayer, UnitMachine, lay_out
@@ -32,7 +35,9 @@ from .base import (
     Support,
     allowed_error,
     check_dtype,
+    check_padding,
     check_parameters,
+    check_variants,
     reaches,
     refined,
     tolerances,
@@ -78,6 +83,7 @@ class Stacked(ABC):
     cell: Any = None
     class_name: str
     own_settings: tuple[str, ...] = ()
+    variants: tuple[str, ...] = ()  # of the paper's conditionals
     profiles: tuple[str, ...] = ("exact", "robust", "trainable")
     dtypes: tuple[str, ...] = ("float64", "float32")
 
@@ -111,7 +117,8 @@ class Stacked(ABC):
         """Units of this machine. Raises `UnsupportedError`."""
         digits = dtype_named(options.dtype).digits
         error, precision = allowed_error(options, fineness)
-        lowering = Options(digits, options.guard, error=error, precision=precision)
+        logic = self.logic(options)
+        lowering = Options(digits, options.guard, logic, error, precision)
         onehot = options.encoding == "onehot"
         regime = regime or next(self.regimes(options))
         lg = UnitLegaliser(graph, facts, lowering, machine or self.machine, onehot, regime)
@@ -128,6 +135,10 @@ class Stacked(ABC):
             if reaches(found, allowed):
                 break
         return found
+
+    def logic(self, options: CompileOptions) -> Any:
+        """How a machine of ReLUs makes booleans and choices."""
+        return ReluLogic
 
     def regimes(self, options: CompileOptions) -> Iterator[Regime]:
         """How large values are held and how steep gates are, the most robust first."""
@@ -161,11 +172,14 @@ class Stacked(ABC):
         digits = dtype_named(options.dtype).digits
         atoms = self.lower(graph, facts, options, fineness, regime, machine)
         layouts = [
-            lay_out(atoms, plan, digits, self.carriers)
+            lay_out(atoms, replace(plan, depth=max(plan.depth, options.layers or 1)), digits,
+                    self.carriers)
             for _ in rewrites(atoms, self.machine)
             for plan in placements(atoms)
-        ]
+        ]  # fmt: skip
         layout = min(layouts, key=lambda m: self.parameters(m))
+        check_padding(self.name, options, layout.width, len(layout.layers))
+        layout.padded = options.hidden_size or 0
         check_parameters(self.name, self.parameters(layout), options)
         bounds = certify(atoms, layout, regime, graph.length, self.approximation)
         weights = self.assemble(layout, regime, options.dtype)
@@ -174,6 +188,7 @@ class Stacked(ABC):
     def check(self, options: CompileOptions) -> None:
         """Raises `OptionError` for what this target does not have."""
         check_dtype(self.name, options, self.dtypes, "tanh is exact for few of its digits")
+        check_variants(self.name, options, self.variants, CONSTANTS)
         if options.profile not in self.profiles:
             message = f"`{self.name}` has no profile `{options.profile}`"
             help = f"it has {' and '.join(f'`{p}`' for p in self.profiles)}"

@@ -58,11 +58,12 @@ class UnitMachine:
     found: dict[str, list[Affine]]
     scales: list[list[float]] = field(default_factory=list)
     merged: frozenset[int] = frozenset()
+    padded: int = 0  # the hidden size that was asked for
 
     @property
     def width(self) -> int:
-        """Units of the widest layer."""
-        return max([1, *(len(layer.units) for layer in self.layers)])
+        """Units of the widest layer, or the hidden size that was asked for; the rest are zeros."""
+        return max([1, self.padded, *(len(layer.units) for layer in self.layers)])
 
     @property
     def symbols(self) -> dict[str, tuple[int, list[Affine]]]:

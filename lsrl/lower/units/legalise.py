@@ -20,7 +20,7 @@ from ..arithmetic import MAX_CASES, common_step, integers
 from ..atoms import AtomGraph, AtomKind, Coefficient, Form, constant, tighten
 from ..clock import Clocks
 from ..legalise import Legaliser, Options, Unsupported, Value
-from ..logic import Boolean, Logic, ReluLogic
+from ..logic import Boolean, Logic
 from .conditions import Condition, GateLogic
 from .graph import UnitGraph
 from .machine import Machine
@@ -54,12 +54,10 @@ class UnitLegaliser(Legaliser):
         super().__init__(graph, facts, options)
 
     def machinery(self) -> tuple[AtomGraph, Logic]:
-        self.graph_of_units = UnitGraph()
+        g = self.graph_of_units = UnitGraph()
         if self.machine.has_steps:
-            return self.graph_of_units, GateLogic(self, self.options.guard)
-        return self.graph_of_units, ReluLogic(
-            self.graph_of_units, self.options.guard, self.options.digits
-        )
+            return g, GateLogic(self, self.options.guard)
+        return g, self.options.logic(g, self.options.guard, self.options.digits)
 
     def made_clocks(self) -> Clocks:
         return Clocks(self.graph, self.atoms, partial(unit_ring, self), MOST_LANES)
