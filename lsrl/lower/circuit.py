@@ -55,16 +55,20 @@ class Owners:
         if atom.kind is AtomKind.INPUT:
             return [atom.label.split("[")[0]]
         found = dict.fromkeys(n for m in self.atoms.makers[a] for n in self.of_node(m))
-        return list(found | dict.fromkeys(self._driven.get(atom.group, ())))
+        return list(found | dict.fromkeys(self._driven.get(self._clock(a), ())))
+
+    def _clock(self, a: int) -> tuple[int, ...]:
+        """The lanes of the clock that an atom is part of, if it is."""
+        found = self.atoms.positions.get(a)
+        return () if found is None else found[0]
 
     @cached_property
-    def _driven(self) -> dict[int, list[str]]:
+    def _driven(self) -> dict[tuple[int, ...], list[str]]:
         """The names that each clock drives, which read what it shares with others."""
-        found: dict[int, list[str]] = {}
+        found: dict[tuple[int, ...], list[str]] = {}
         for name, forms in self.atoms.names.items():
-            groups = {self.atoms.atoms[a].group for f in forms for a in f.terms}
-            for g in groups & self.atoms.positions.keys():
-                found.setdefault(g, []).append(name)
+            for clock in {self._clock(a) for f in forms for a in f.terms} - {()}:
+                found.setdefault(clock, []).append(name)
         return found
 
     def of_node(self, n: int) -> list[str]:
