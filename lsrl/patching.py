@@ -14,11 +14,12 @@ from .symbols import Element, Symbol, Term
 if TYPE_CHECKING:
     from .model import CompiledModel
 
-ORDER = {"x": 0, "p": 0, "y": 2}  # in which a layer's kinds come; states are between
+ORDER = {"x": 0, "p": 0, "c": 1, "y": 3}  # in which a layer's kinds come; states are between
+STATE = 2
 
 
 def rank(term: Term) -> int:
-    return ORDER.get(term.kind, 1)
+    return ORDER.get(term.kind, STATE)
 
 
 class Patcher:
@@ -67,7 +68,7 @@ class Patcher:
             self.seen[layer, kind] = array
         if self.active[t]:
             for kind in values:
-                for symbol, elements in self.plan.get((layer, ORDER.get(kind, 1)), ()):
+                for symbol, elements in self.plan.get((layer, ORDER.get(kind, STATE)), ()):
                     self._write(symbol, elements, t)
         if self.recorder is not None:
             self.recorder(layer, t, values)

@@ -63,12 +63,24 @@ class StockRunner(_Runner):
         and of the last one the outputs y. Each layer runs as a module of torch's own."""
         found, values = [], self._tensor(x)
         for layer in map(self._single, range(self.module.rnn.num_layers)):
-            h, _ = layer(values)
+            h, kept = self._stepped(layer, values)
             before = torch.cat([torch.zeros_like(h[:, :1]), h[:, :-1]], dim=1)
-            found.append({k: self._array(v) for k, v in (("x", values), ("p", before), ("h", h))})
+            kinds = {"x": values, "p": before, **kept, "h": h}
+            found.append({k: self._array(v) for k, v in kinds.items()})
             values = h
         found[-1]["y"] = self._array(self.module.head(values))
         return found
+
+    def _stepped(self, layer: Any, values: Any) -> tuple[Any, dict[str, Any]]:
+        """h of all steps, and of an LSTM its cells c, for which it is run step by step."""
+        if not isinstance(layer, torch.nn.LSTM):
+            return layer(values)[0], {}
+        state, hs, cs = None, [], []
+        for t in range(values.shape[1]):
+            h, state = layer(values[:, t : t + 1], state)
+            hs.append(h)
+            cs.append(state[1][0][:, None])
+        return torch.cat(hs, dim=1), {"c": torch.cat(cs, dim=1)}
 
     def _single(self, k: int) -> Any:
         """Layer k alone."""

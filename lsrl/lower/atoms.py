@@ -29,6 +29,7 @@ class AtomKind(Enum):
     PRODUCT = "product"
     UNIT = "unit"
     PREV = "prev"
+    CELL = "cell"  # what a unit keeps where its output gate may hide it
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,6 +122,8 @@ class Group:
 
 class AtomGraph:
     """All atoms of a program, in an order in which each depends on earlier ones only."""
+
+    machine_of_units = False  # whether units keep values of their own, as in lower/units
 
     def __init__(self) -> None:
         self.atoms: list[Atom] = []

@@ -96,6 +96,8 @@ class Sharing:
             return SHARED
         if node not in self.readers and node not in self.roots:
             return UNREAD
+        if self.atoms.machine_of_units:  # a unit keeps its own value: found by running
+            return None
         return None if self._is_read(node, shared) else BYPASSED
 
     def is_read(self, node: int) -> bool:

@@ -87,12 +87,22 @@ def evaluate(e: Expr, values: Mapping[str, Any]) -> Any:
     return FUNCTIONS[e.function](*(evaluate(a, values) for a in e.args))
 
 
+def _show(probe: Any, t: int, name: str, values: dict[str, Any]) -> None:
+    """Let a probe see, and change, a part of the state; a cell follows its h = tanh(c)."""
+    before = values[name]
+    values[name] = np.array(before)
+    probe(t, {name: values[name]})
+    if name == "h" and "c" in values:
+        changed = values["h"] != before
+        values["c"] = np.where(changed, np.arctanh(values["h"]), values["c"])
+
+
 def run_layer(
     equations: Equations, weights: Mapping[str, Any], x: Any, state: dict[str, Any], probe: Any
 ) -> Any:
     """x `[B, T, n]` to all outputs `[B, T, H]`; `state` (arrays `[B, H]`) becomes that after the
     last step. `probe(t, kinds)`, if there is one, sees and may change x and p (h one step back)
-    before a step, and h after it."""
+    before a step, and c and h after it."""
     size = state["h"].shape[-1]
     x = np.array(x) if probe is not None else x
     inputs = None if probe is not None else x @ weights["weight_ih"].T + weights["bias_ih"]
@@ -112,8 +122,8 @@ def run_layer(
             values[f"x.{k}"], values[f"h.{k}"] = part[:, block], own[:, block]
         for name, e in equations.values:
             values[name] = evaluate(e, values)
+            if probe is not None and name in equations.states:
+                _show(probe, t, name, values)
         state |= {name: values[name] for name in equations.states}
-        if probe is not None:
-            probe(t, {"h": state["h"]})
         out[:, t] = state["h"]
     return out

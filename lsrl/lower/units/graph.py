@@ -21,6 +21,8 @@ Args = tuple[tuple[str, Form], ...]
 class UnitGraph(AtomGraph):
     """Atoms of kinds INPUT, UNIT and PREV. What was added since a `mark` can be taken back."""
 
+    machine_of_units = True
+
     def __init__(self) -> None:
         super().__init__()
         self._known = Undo()
@@ -115,6 +117,15 @@ class UnitGraph(AtomGraph):
             atom = self.atoms[a]
             lo, hi = min(atom.lo, 0.0), max(atom.hi, 0.0)
             made = Atom(AtomKind.PREV, lo, hi, atom.step, of=a, fuzzy=False, label=atom.label)
+            self._units[key] = self.add(made)
+        return self.atom_form(self._units[key])
+
+    def cell(self, a: int) -> Form:
+        """What a unit keeps, whether or not it shows it."""
+        key = "cell", a
+        if key not in self._units:
+            atom = self.atoms[a]
+            made = Atom(AtomKind.CELL, atom.lo, atom.hi, atom.step, of=a, label=atom.label)
             self._units[key] = self.add(made)
         return self.atom_form(self._units[key])
 

@@ -18,6 +18,7 @@ from ..layers import Affine, Place, Row, Source, add_row, connected
 from .graph import UnitGraph
 from .schedule import Placement
 
+KINDS = {AtomKind.PREV: "p", AtomKind.CELL: "c"}  # of what is read other than the units now
 Carriers = Callable[[Form], tuple[int, ...]]
 Carried = tuple[Row, Coefficient]  # how a value is read from the outputs of the next layer
 
@@ -48,8 +49,8 @@ class UnitLayer:
 class UnitMachine:
     """A whole machine. `head` has a row over the last layer's units for each output column;
     `found` says where each element of a named value is read: over the units of a layer ("h"), those
-    of the step before ("p"), or the input ("x", layer 1). `scales`: a unit holds that times its
-    value."""
+    of the step before ("p"), what cells keep ("c"), or the input ("x", layer 1). `scales`: a unit
+    holds that times its value."""
 
     layers: list[UnitLayer]
     head: list[Affine]
@@ -156,15 +157,18 @@ class _Layout:
                     self.before[a, role] = self._reader(at, back)
         forms = [f for forms in self.graph.outputs.values() for f in forms]
         self.outputs = [self._reader(self.plan.depth, form) for form in forms]
-        self.named: dict[tuple[str, int, bool], _Reader] = {}
+        self.named: dict[tuple[str, int, str], _Reader] = {}
         for name, elements in self.graph.names.items():
             for i, form in enumerate(elements):
-                here, back = self._split(form)
-                if back.terms and here.terms:
-                    continue
-                chosen = Form(back.terms, here.const, form.lo, form.hi, form.step)
-                reader = self._reader(-1, chosen if back.terms else here)
-                self.named[name, i, bool(back.terms)] = reader
+                kinds = {KINDS.get(self.graph.atoms[a].kind, "h") for a in form.terms}
+                if len(kinds) < 2:
+                    self.named[name, i, next(iter(kinds), "h")] = self._named(form)
+
+    def _named(self, form: Form) -> _Reader:
+        """A reader of what is of one kind."""
+        atoms = self.graph.atoms
+        terms = {a if atoms[a].of < 0 else atoms[a].of: c for a, c in form.terms.items()}
+        return self._reader(-1, Form(terms, form.const, form.lo, form.hi, form.step))
 
     def _split(self, form: Form) -> tuple[Form, Form]:
         """The part of this step with the constant; the units read one step back."""
@@ -194,11 +198,11 @@ class _Layout:
     def _read_names(self, number: int) -> None:
         """Names whose units are all there: at the first layer in which they are."""
         for key in list(self.named):
-            name, i, back = key
+            name, i, kind = key
             reader = self.named[key]
-            if reader.pending or (back and number == 0):
+            if reader.pending or (kind != "h" and number == 0):
                 continue
-            kind = "p" if back else "h" if number else "x"
+            kind = kind if number else "x"
             row: Row = {(kind, j): c for (_, j), c in reader.known.items()}
             self.found[name][i] = Affine(row, reader.const, max(number, 1))
             del self.named[key]

@@ -148,10 +148,10 @@ def show(graph: UnitGraph) -> None:
             cell.kind, *ends, cell.step, op="cell", args=cell.args, label=cell.label, span=cell.span
         )  # fmt: skip
         graph.define(s, {**dict(cell.args), "o": args["o"]})
+        kept = {s: graph.cell(s)}  # names are read there from now on
+        for name, forms in graph.names.items():
+            graph.names[name] = [graph.substitute(f, kept) for f in forms]
         _replace(graph, u, graph.combine([(c, graph.atom_form(s))]))
-        for name, forms in list(graph.names.items()):
-            if any(s in f.terms for f in forms):
-                del graph.names[name]  # it does not show any more at each step
 
 
 def _can_hide(graph: UnitGraph, s: int, reader: int) -> bool:
