@@ -188,7 +188,9 @@ class RNN(Stacked):
         """One row a unit."""
         if unit.op == "sign":
             steep = "s" in unit.args
-            rows.add("h", unit.args["s" if steep else "m"], regime.steep if steep else regime.gain)
+            rows.add(
+                "h", unit.args["s" if steep else "m"], regime.steep if steep else regime.gain / 2
+            )
             return
         rows.add("h", unit.args["a"], scale)
         if "closed" in unit.args:

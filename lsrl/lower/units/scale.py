@@ -51,8 +51,9 @@ class Regime:
         return 0.0 if argument >= CLOSED[self.digits] else math.exp(-argument)
 
     def slack(self, error: float = 0.0) -> float:
-        """How far a saturated tanh is from 1 or -1: at most 2 exp(-2 x), and two roundings."""
-        argument = self.gain * (0.5 - error)
+        """How far a saturated tanh is from 1 or -1: at most 2 exp(-2 x), and two roundings. Its
+        gain is half of a gate's: tanh(x) = 2 sigma(2 x) - 1."""
+        argument = self.gain / 2 * (0.5 - error)
         if argument >= FLAT:
             return 0.0
         return 2 * math.exp(-2 * argument) + 2 * self.unit_roundoff
