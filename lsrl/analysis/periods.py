@@ -121,9 +121,7 @@ def _constant_in_the_end(
     if steps < 2:
         return {}
     states = tuple(
-        replace(s, init=tuple(int(v) for v in values[s.next][steps - 2]))
-        if s.next in whole
-        else s
+        replace(s, init=tuple(int(v) for v in values[s.next][steps - 2])) if s.next in whole else s
         for s in graph.states
     )
     facts = analyse(graph.replace(states=states, length=FOR_EVER))

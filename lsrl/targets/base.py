@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Protocol
 
+from ..analysis.memory import Witness
 from ..analysis.ranges import Fact
 from ..dtypes import DTYPES
 from ..encoding import output_columns
@@ -58,12 +59,20 @@ class Compiled:
 @dataclass(frozen=True)
 class Support:
     """Whether a target can hold a program. `verdict`: "exact", "up_to_length", "approximate",
-    "unsupported" or "impossible"."""
+    "unsupported" or "impossible".
+
+    `span` is the state that stands in the way, `error` what `compile` raises. Where the theorem of
+    docs/expressivity.md speaks, for ever or at all, `witness` is what makes it apply, and
+    `preconditions` are its own. `bound` is the certified error of the outputs, where there is one.
+    """
 
     verdict: str
     reason: str
     span: Span | None = None
     error: LsrlError | None = None
+    witness: Witness | None = None
+    preconditions: tuple[str, ...] = ()
+    bound: float | None = None
 
 
 def tolerances(
@@ -135,6 +144,12 @@ class Target(Protocol):
         ...
 
     @property
+    def transition(self) -> str:
+        """What its state's transition can be: "constant" (linear, the same at every step) or
+        "non-linear"."""
+        ...
+
+    @property
     def class_name(self) -> str:
         """The class in emitted code."""
         ...
@@ -145,8 +160,6 @@ class Target(Protocol):
         ...
 
     def compile(self, graph: Graph, facts: Sequence[Fact], options: CompileOptions) -> Compiled: ...
-
-    def support(self, graph: Graph, facts: Sequence[Fact], options: CompileOptions) -> Support: ...
 
     def sizes(self, shape: Mapping[str, Any]) -> tuple[int, int]:
         """Layers, and numbers of the state."""

@@ -1,0 +1,198 @@
+"""Which targets can hold a program: exactly, exactly up to a length, within a bound, or not at all.
+
+The program is compiled. What the compiler refuses is unsupported; a refusal for want of a state is
+impossible where a witness of memory without end meets a constant transition (docs/expressivity.md
+has the theorem). What it accepts holds at every length if, with no end to the length, it gives the
+same weights and the certificate still reaches the tolerance.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from .analysis.memory import Witness, find_witness
+from .analysis.periods import FOR_EVER
+from .analysis.ranges import analyse
+from .errors import Diagnostic, LsrlError, OptionError, UnsupportedError
+from .lower.atoms import AtomGraph
+from .program import Program
+from .targets import TARGETS
+from .targets.base import Compiled, CompileOptions, Support, Target, tolerances
+
+THEOREM = "theorem 1 of docs/expressivity.md"
+PRECONDITIONS = (
+    "for every length: up to a length it may be possible by counting",
+    "layers and weights do not depend on the length",
+    "the recurrence is computed exactly, or its rounding does not matter",
+    "states stay bounded, whatever the input",
+    "finite precision: states that are nearer to each other than some distance are read alike",
+)
+GROWING = 64  # values this near to the length, as a factor, may come from it
+
+
+class Judge:
+    """What is said of one program, for one target after the other."""
+
+    def __init__(self, program: Program, options: CompileOptions) -> None:
+        self.program, self.options = program, options
+
+    @cached_property
+    def witness(self) -> Witness | None:
+        """That an input far back decides outputs for ever."""
+        return find_witness(self.program)
+
+    def __call__(self, target: Target) -> Support:
+        """The verdict for a target."""
+        from .pipeline import check_precision
+
+        graph, facts = self.program.graph, self.program.facts
+        try:
+            compiled = target.compile(graph, facts, self.options)
+            check_precision(self.program, compiled, self.options)
+        except (UnsupportedError, OptionError) as e:
+            return self._refused(target, e)
+        return self._held(target, compiled)
+
+    def _refused(self, target: Target, e: LsrlError) -> Support:
+        witness = self.witness if _wants_memory(target, e) else None
+        first = next((d for d in e.diagnostics if d.code == "E803"), e.diagnostics[0])
+        if witness is None:
+            return Support("unsupported", first.message, first.span, e)
+        reason = f"{_subject(first)}, and constant transitions do not remember for ever (theorem 1)"
+        explained = explain(self.program, target, e, witness)
+        return Support("impossible", reason, first.span, explained, witness, PRECONDITIONS)
+
+    def _held(self, target: Target, compiled: Compiled) -> Support:
+        error = max((b.error for b in compiled.bounds), default=0.0)
+        ever = self._holds_for_ever(target, compiled)
+        steps = f"for up to {self.program.length:,} steps"
+        if error or _has_reals(compiled.atoms):
+            what = (
+                f"within {error:.2g}" if error else "exact where no reals are compared too closely"
+            )
+            reason = f"{what} in {self.options.dtype}, " + ("at every length" if ever else steps)
+            return Support("approximate", reason, bound=error)
+        if ever:
+            reason = "all values are integers that stay bounded, at every length"
+            return Support("exact", reason, bound=0.0)
+        span = self._counter()
+        if target.transition == "constant" and self.witness is not None:
+            reason = f"counts and sums are exact {steps}; for ever it is impossible (theorem 1)"
+            conditions = PRECONDITIONS
+            return Support("up_to_length", reason, span, None, self.witness, conditions, 0.0)
+        reason = f"counts and sums are exact {steps}; finite precision cannot count for ever"
+        return Support("up_to_length", reason, span, bound=0.0)
+
+    def _counter(self) -> Any:
+        """The first state whose range depends on the length."""
+        graph = self.program.graph
+        for state in graph.states:
+            here, ever = self.program.facts[state.next], self._for_ever[1][state.next]
+            if (here.low, here.high) != (ever.low, ever.high):
+                return state.span
+        return None
+
+    # At every length
+
+    @cached_property
+    def _for_ever(self) -> Any:
+        graph = self.program.graph.replace(length=FOR_EVER)
+        return graph, analyse(graph)
+
+    def _holds_for_ever(self, target: Target, compiled: Compiled) -> bool:
+        """Whether the same weights are certified for sequences without end."""
+        if _may_grow(compiled.atoms, self.program.length):
+            longer = self.program.graph.replace(length=2 * self.program.length)
+            if not self._is_same(target, compiled, longer, analyse(longer)):
+                return False  # quicker to see than without end
+        graph, facts = self._for_ever
+        if not all(math.isfinite(f.low) and math.isfinite(f.high) for f in facts):
+            return False
+        return self._is_same(target, compiled, graph, facts)
+
+    def _is_same(self, target: Target, compiled: Compiled, graph: Any, facts: Any) -> bool:
+        own = self.program
+        allowed = tolerances(own.graph, own.facts, self.options.tolerance, self.options.encoding)
+        try:
+            longer = target.compile(graph, facts, self.options)
+        except UnsupportedError:
+            return False
+        close = all(b.error <= most for b, most in zip(longer.bounds, allowed, strict=True))
+        a, b = compiled.weights, longer.weights
+        return close and a.keys() == b.keys() and all(np.array_equal(a[k], b[k]) for k in a)
+
+
+def support(program: Program, *, dtype: str = "float32") -> dict[str, Support]:
+    """For each target whether it can hold the program in that dtype, and why not.
+
+    Raises `OptionError` for a dtype that there is not.
+    """
+    from .dtypes import dtype as dtype_named
+
+    dtype_named(dtype)
+    judge = Judge(program, CompileOptions(dtype=dtype))
+    return {name: judge(target) for name, target in TARGETS.items()}
+
+
+def explain(
+    program: Program, target: Target, e: LsrlError, witness: Witness | None = None
+) -> LsrlError:
+    """A refusal, saying where a theorem stands behind it."""
+    if not _wants_memory(target, e):
+        return e
+    witness = witness or find_witness(program)
+    if witness is None:
+        return e
+    return UnsupportedError([_proved(d) if d.code == "E803" else d for d in e.diagnostics])
+
+
+def _proved(d: Diagnostic) -> Diagnostic:
+    return replace(d, message=f"{d.message} for sequences of every length ({THEOREM})")
+
+
+def _wants_memory(target: Target, e: LsrlError) -> bool:
+    return target.transition == "constant" and any(d.code == "E803" for d in e.diagnostics)
+
+
+def _subject(d: Diagnostic) -> str:
+    """'the state `x` is gated'."""
+    return d.message.partition(":")[0]
+
+
+# Values of a model
+
+
+def _live(atoms: AtomGraph) -> Iterator[Any]:
+    """The atoms that the outputs need."""
+    todo = [a for forms in atoms.outputs.values() for f in forms for a in f.terms]
+    seen: set[int] = set()
+    while todo:
+        a = todo.pop()
+        if a in seen:
+            continue
+        seen.add(a)
+        atom = atoms.atoms[a]
+        yield atom
+        forms = [*atom.operands, *(f for _, f in atom.args)]
+        if atom.of >= 0:
+            todo.append(atom.of)
+        if atom.group >= 0:
+            lanes = atoms.groups[atom.group].lanes
+            forms.append(lanes[atom.lane].added)
+            todo += [lanes[i].atom for i in lanes[atom.lane].row if lanes[i].atom >= 0]
+        todo += [b for f in forms for b in f.terms]
+
+
+def _has_reals(atoms: AtomGraph) -> bool:
+    return any(atom.step is None for atom in _live(atoms))
+
+
+def _may_grow(atoms: AtomGraph, length: int) -> bool:
+    """Whether some value is of the length's order of magnitude."""
+    return any(max(-atom.lo, atom.hi) * GROWING >= length for atom in _live(atoms))
