@@ -16,16 +16,19 @@ from typing import Any
 
 import numpy as np
 
-from .analysis.memory import Witness, find_witness
+from .analysis.kinds import classify
+from .analysis.memory import Runner, Witness, find_witness
 from .analysis.periods import FOR_EVER
-from .analysis.ranges import analyse
+from .analysis.ranges import Fact, analyse
 from .errors import Diagnostic, LsrlError, OptionError, UnsupportedError
+from .ir.components import components
 from .lower.atoms import AtomGraph
+from .lower.clock import Clocks
 from .program import Program
+from .source import Span
 from .targets import TARGETS
-from .targets.base import Compiled, CompileOptions, Support, Target, tolerances
+from .targets.base import THEOREM, Compiled, CompileOptions, Support, Target, tolerances
 
-THEOREM = "theorem 1 of docs/expressivity.md"
 PRECONDITIONS = (
     "for every length: up to a length it may be possible by counting",
     "layers and weights do not depend on the length",
@@ -63,39 +66,43 @@ class Judge:
         witness = self.witness if _wants_memory(target, e) else None
         first = next((d for d in e.diagnostics if d.code == "E803"), e.diagnostics[0])
         if witness is None:
-            return Support("unsupported", first.message, first.span, e)
+            reason = first.message
+            if first.code == "E803":
+                reason = f"{_subject(first)}, and there is no construction for it here"
+            return Support("unsupported", reason, first.span, e)
         reason = f"{_subject(first)}, and constant transitions do not remember for ever (theorem 1)"
         explained = explain(self.program, target, e, witness)
         return Support("impossible", reason, first.span, explained, witness, PRECONDITIONS)
 
     def _held(self, target: Target, compiled: Compiled) -> Support:
         error = max((b.error for b in compiled.bounds), default=0.0)
-        ever = self._holds_for_ever(target, compiled)
-        steps = f"for up to {self.program.length:,} steps"
-        if error or _has_reals(compiled.atoms):
-            what = (
-                f"within {error:.2g}" if error else "exact where no reals are compared too closely"
-            )
-            reason = f"{what} in {self.options.dtype}, " + ("at every length" if ever else steps)
+        real = error > 0 or any(atom.step is None for atom in _live(compiled.atoms))
+        ever = self._holds_for_ever(target, compiled, real)
+        steps = f"up to {self.program.length:,} steps"
+        if real:
+            what = f"within {error:.2g} in {self.options.dtype}"
+            if not error:
+                what = f"exact where compared reals are {float(self.options.guard):g} apart"
+            reason = f"{what}, {'at every length' if ever else steps}"
             return Support("approximate", reason, bound=error)
         if ever:
-            reason = "all values are integers that stay bounded, at every length"
-            return Support("exact", reason, bound=0.0)
-        span = self._counter()
+            return Support("exact", "all values are integers that stay bounded", bound=0.0)
+        span, reason = self._counter(), f"counts and sums are exact {steps}"
         if target.transition == "constant" and self.witness is not None:
-            reason = f"counts and sums are exact {steps}; for ever it is impossible (theorem 1)"
-            conditions = PRECONDITIONS
-            return Support("up_to_length", reason, span, None, self.witness, conditions, 0.0)
-        reason = f"counts and sums are exact {steps}; finite precision cannot count for ever"
+            reason += "; for every length it is impossible (theorem 1)"
+            given = self.witness, PRECONDITIONS
+            return Support("up_to_length", reason, span, None, *given, bound=0.0)
+        reason += "; finite precision cannot count for ever"
         return Support("up_to_length", reason, span, bound=0.0)
 
-    def _counter(self) -> Any:
-        """The first state whose range depends on the length."""
-        graph = self.program.graph
-        for state in graph.states:
-            here, ever = self.program.facts[state.next], self._for_ever[1][state.next]
-            if (here.low, here.high) != (ever.low, ever.high):
-                return state.span
+    def _counter(self) -> Span | None:
+        """A state whose range comes from the length; else one that is rewritten to a sum."""
+        graph, facts = self.program.graph, self.program.facts
+        if self._growing:
+            return graph.states[self._growing[0]].span
+        for component in components(graph):
+            if component.cyclic and not (group := classify(graph, facts, component)).is_linear:
+                return graph.states[group.states[0]].span
         return None
 
     # At every length
@@ -105,8 +112,26 @@ class Judge:
         graph = self.program.graph.replace(length=FOR_EVER)
         return graph, analyse(graph)
 
-    def _holds_for_ever(self, target: Target, compiled: Compiled) -> bool:
+    @cached_property
+    def _growing(self) -> list[int]:
+        """The states, of those that the outputs need, whose range comes from the length."""
+        graph, (_, ever) = self.program.graph, self._for_ever
+        needed = [(s, graph.states[s].next) for s in Runner(self.program).machine.states]
+        return [s for s, n in needed if not _is_alike(self.program.facts[n], ever[n])]
+
+    @cached_property
+    def _has_own_clocks(self) -> bool:
+        """Whether some clock is one only as far as the length goes."""
+        graphs = self.program.graph, self._for_ever[0]
+        here, ever = (Clocks(graph, AtomGraph()).lassos for graph in graphs)
+        return here != ever
+
+    def _holds_for_ever(self, target: Target, compiled: Compiled, real: bool) -> bool:
         """Whether the same weights are certified for sequences without end."""
+        if self._growing:
+            return False
+        if target.transition != "constant" and not real and not self._has_own_clocks:
+            return True  # the length enters by ranges and clocks alone
         if _may_grow(compiled.atoms, self.program.length):
             longer = self.program.graph.replace(length=2 * self.program.length)
             if not self._is_same(target, compiled, longer, analyse(longer)):
@@ -189,8 +214,9 @@ def _live(atoms: AtomGraph) -> Iterator[Any]:
         todo += [b for f in forms for b in f.terms]
 
 
-def _has_reals(atoms: AtomGraph) -> bool:
-    return any(atom.step is None for atom in _live(atoms))
+def _is_alike(a: Fact, b: Fact) -> bool:
+    """Whether two ranges are the same and finite."""
+    return np.array_equal(a.lo, b.lo) and np.array_equal(a.hi, b.hi) and math.isfinite(b.high)
 
 
 def _may_grow(atoms: AtomGraph, length: int) -> bool:

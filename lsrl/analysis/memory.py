@@ -47,7 +47,8 @@ LONGEST_PERIOD = 24
 ROWS, EVENTS, TAILS = 48, 12, 16
 SETTLE = 8  # copies of q
 TAIL = 12  # steps of w
-SIZES = (1, 2, 3, 6)  # of q, in periods of the clocks
+LEAD = 4  # steps before a word in what is drawn
+SIZES = (1, 2, 4, 6)  # of q, in periods of the clocks
 MOST_STATES = 64  # that {p, q}* may lead to
 
 
@@ -219,6 +220,7 @@ class _Search:
         self.program, self.runner, self.size = program, runner, size
         self.rng = np.random.default_rng(seed)
         self.sampler = Sampler(program, seed)
+        self.turn = 0
 
     def run(self) -> Witness | None:
         """The first trial that holds when checked exactly."""
@@ -229,13 +231,19 @@ class _Search:
         return None
 
     def _words(self, n: int, steps: int) -> Fields:
-        """Random words, each as likely in a sequence as at the start of one."""
-        longest = min(self.program.length, steps + 4)
-        if longest < steps:
-            return self._tiled(self._words(n, longest), steps)
-        drawn = self.sampler.draw(n, longest)
-        shift = int(self.rng.integers(longest - steps + 1))
+        """Words from anywhere in a sequence, whether or not they keep to the promises there."""
+        longest = steps + LEAD
+        self.turn += n
+        drawn = self.sampler.proposals.draw(self.rng, n, longest, self.turn)
+        shift = int(self.rng.integers(LEAD + 1))
         return {k: a[:, shift : shift + steps] for k, a in drawn.items()}
+
+    def _rests(self) -> Fields:
+        """Candidates for q: shorter words over and over, and words of its own size."""
+        period = self.runner.period
+        sizes = [s for s in range(period, self.size + 1, period) if self.size % s == 0]
+        parts = [self._tiled(self._words(-(-ROWS // len(sizes)), s), self.size) for s in sizes]
+        return {k: np.concatenate([p[k] for p in parts])[:ROWS] for k in parts[0]}
 
     def _tiled(self, words: Fields, steps: int) -> Fields:
         have = next(iter(words.values())).shape[1]
@@ -245,8 +253,8 @@ class _Search:
     def _trials(self) -> Iterator[tuple[Fields, Fields, Fields, Fields]]:
         """v, p, q, w, a row each."""
         runner, period = self.runner, self.runner.period
-        before = self._words(ROWS, -(-max(runner.prefix, 1) // period) * period)
-        rest = self._words(ROWS, self.size)
+        before = self.sampler.draw(ROWS, -(-max(runner.prefix, 1) // period) * period)
+        rest = self._rests()
         start, _ = runner.run(runner.start(ROWS), before, 0)
         self.step = next(iter(before.values())).shape[1]
         settled, kept = self._settled(start, rest)

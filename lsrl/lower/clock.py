@@ -52,6 +52,7 @@ class Clocks:
         self.sequences = _sequences(graph)
         self.clocks: list[Clock] = []
         self.of_node: dict[int, Clock] = {}
+        self.lassos: dict[int, tuple[int, int]] = {}  # of each node: its prefix and period
         shapes: dict[tuple[int, int], list[int]] = {}
         seen: dict[bytes, tuple[int, int] | None] = {}
         for n, sequence in self.sequences.items():
@@ -60,6 +61,7 @@ class Clocks:
                 seen[key] = _lasso(sequence)
             lasso = seen[key]
             if lasso is not None:
+                self.lassos[n] = lasso
                 shapes.setdefault(lasso, []).append(n)
         shapes = {shape: nodes for shape, nodes in shapes.items() if sum(shape) <= most}
         longest = max([p for _, p in shapes], default=1)

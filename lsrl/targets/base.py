@@ -20,6 +20,7 @@ from ..lower.rounding import Bound
 from ..source import Span
 from .cell import Cell
 
+THEOREM = "theorem 1 of docs/expressivity.md"
 INTEGER_TOLERANCE = 0.25
 REAL_TOLERANCE = 1e-3
 # Called as probe(layer, t, {kind: array [B, n]}) with the numbers of a layer (from 0) at a step,
@@ -73,6 +74,23 @@ class Support:
     witness: Witness | None = None
     preconditions: tuple[str, ...] = ()
     bound: float | None = None
+
+    @property
+    def words(self) -> str:
+        """The verdict as it is written: "up to length"."""
+        return self.verdict.replace("_", " ")
+
+    def as_json(self) -> dict[str, Any]:
+        """All but the place as plain data."""
+        data: dict[str, Any] = {"verdict": self.verdict, "reason": self.reason}
+        if self.bound is not None:
+            data["bound"] = self.bound
+        if self.error is not None:
+            data["explanation"] = [d.as_json() for d in self.error.diagnostics]
+        if self.witness is not None:
+            data["theorem"] = {"name": THEOREM, "preconditions": list(self.preconditions)}
+            data["witness"] = self.witness.as_json()
+        return data
 
 
 def tolerances(
