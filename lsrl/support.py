@@ -27,6 +27,7 @@ from .lower.clock import Clocks
 from .program import Program
 from .source import Span
 from .targets import TARGETS
+from .targets import target as target_named
 from .targets.base import THEOREM, Compiled, CompileOptions, Support, Target, tolerances
 
 PRECONDITIONS = (
@@ -163,6 +164,11 @@ def support(program: Program, *, dtype: str = "float32") -> dict[str, Support]:
     dtype_named(dtype)
     judge = Judge(program, CompileOptions(dtype=dtype))
     return {name: judge(target) for name, target in TARGETS.items()}
+
+
+def verdict(program: Program, target: str, *, dtype: str = "float32") -> Support:
+    """Whether one target can hold a program. Raises `OptionError` E020 for an unknown one."""
+    return Judge(program, CompileOptions(dtype=dtype))(target_named(target))
 
 
 def explain(
