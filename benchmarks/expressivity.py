@@ -74,8 +74,8 @@ def shown(witness: Witness) -> str:
     )
     base, other = witness.outputs
     return (
-        f"after *v* = {before}, whether *p* = {event} or *q* = {rest} comes, then *q* over and over "
-        f"and at last *w* = {after}: `{witness.output}` is {base} without *p*, {other} with it"
+        f"after *v* = {before}, whether *p* = {event} or *q* = {rest} comes, then *q* over and "
+        f"over and at last *w* = {after}: `{witness.output}` is {base} without *p*, {other} with it"
     )
 
 

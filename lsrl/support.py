@@ -20,7 +20,8 @@ from .analysis.kinds import classify
 from .analysis.memory import Runner, Witness, find_witness
 from .analysis.periods import FOR_EVER
 from .analysis.ranges import Fact, analyse
-from .errors import Diagnostic, LsrlError, OptionError, UnsupportedError
+from .dtypes import DTYPES
+from .errors import Diagnostic, LsrlError, OptionError, UnsupportedError, listing, suggest
 from .ir.components import components
 from .lower.atoms import AtomGraph
 from .lower.clock import Clocks
@@ -157,18 +158,22 @@ class Judge:
 def support(program: Program, *, dtype: str = "float32") -> dict[str, Support]:
     """For each target whether it can hold the program in that dtype, and why not.
 
-    Raises `OptionError` for a dtype that there is not.
+    Raises `OptionError` E021 for a dtype that there is not.
     """
-    from .dtypes import dtype as dtype_named
-
-    dtype_named(dtype)
-    judge = Judge(program, CompileOptions(dtype=dtype))
+    judge = _judge(program, dtype)
     return {name: judge(target) for name, target in TARGETS.items()}
 
 
 def verdict(program: Program, target: str, *, dtype: str = "float32") -> Support:
-    """Whether one target can hold a program. Raises `OptionError` E020 for an unknown one."""
-    return Judge(program, CompileOptions(dtype=dtype))(target_named(target))
+    """Whether one target can hold a program. Raises `OptionError` E020 for an unknown one, E021."""
+    return _judge(program, dtype)(target_named(target))
+
+
+def _judge(program: Program, dtype: str) -> Judge:
+    if dtype not in DTYPES:
+        message = f"there is no dtype `{dtype}`"
+        raise OptionError.at("E021", None, message, suggest(dtype, DTYPES) or listing([*DTYPES]))
+    return Judge(program, CompileOptions(dtype=dtype))
 
 
 def explain(

@@ -47,7 +47,7 @@ VERDICTS = [  # program, targets, verdict, reason, line
      "(theorem 1)", 3),
     (BIT + "state n: int in 0..3 = 0 then if bit == 1 then 0 else min(n + 1, 3)\noutput n",
      CONSTANT, "unsupported",
-     "the state `n` is gated, and there is no construction for it here", 2),
+     "the state `n` is finite, and there is no construction for it here", 2),
     ("input x: real in 0..1\noutput x / 2", ["linear-rnn"], "approximate",
      "within 3e-08 in float32, at every length", None),
     ("length <= 100\ninput x: real in -1..1\noutput accumulate(x / 64) > 0.5", ["lstm"],
