@@ -22,8 +22,9 @@ from .errors import (
     VerificationError,
 )
 from .model import CompiledModel
-from .pipeline import compile, support
+from .pipeline import compile
 from .program import Program, load, parse
+from .support import support
 from .targets import names as targets
 from .verify import Report, verify
 from .version import __version__

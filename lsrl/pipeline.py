@@ -14,9 +14,9 @@ from .lower.rounding import Bound
 from .lower.symbols import symbols
 from .model import CompiledModel
 from .program import GUARD, Program
-from .targets import TARGETS
+from .support import explain
 from .targets import target as target_named
-from .targets.base import Compiled, CompileOptions, Support, tolerances
+from .targets.base import Compiled, CompileOptions, tolerances
 
 WIDER = {"float32": "float64", "float16": "float32", "bfloat16": "float32"}
 
@@ -56,7 +56,10 @@ def compile(
         _max_parameters(max_parameters),
     )  # fmt: skip
     graph, facts = program.graph, program.facts
-    compiled = chosen.compile(graph, facts, options)
+    try:
+        compiled = chosen.compile(graph, facts, options)
+    except UnsupportedError as e:
+        raise explain(program, chosen, e) from None
     check_precision(program, compiled, options)
     columns = output_columns(graph, facts, options.encoding)
     model = CompiledModel(
@@ -110,12 +113,6 @@ def _max_parameters(most: int | None) -> int | None:
         message = f"the largest number of parameters {most!r} is not a positive integer"
         raise OptionError.at("E024", None, message, "by default there is none")
     return most
-
-
-def support(program: Program) -> dict[str, Support]:
-    """For each target whether it can hold the program, and why not."""
-    options = CompileOptions()
-    return {n: t.support(program.graph, program.facts, options) for n, t in TARGETS.items()}
 
 
 def check_precision(program: Program, compiled: Compiled, options: CompileOptions) -> None:

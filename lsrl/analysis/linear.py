@@ -101,9 +101,9 @@ def _beyond(power: Any, freest: float, added: float, length: int) -> float:
     norm = float(np.abs(power).sum(axis=1).max())
     blocks = length // MAX_POWERS + 1
     with np.errstate(over="ignore"):
-        total = float(blocks) if norm <= 1 else np.float64(norm) ** blocks * blocks
+        total = float(blocks) if norm <= 1 else float(np.float64(norm) ** blocks * blocks)
     if 0 < norm < 1:
         total = min(total, 1 / (1 - norm))
     with np.errstate(over="ignore"):
         grown = max(1.0, float(np.float64(norm) ** blocks))
-    return float(total * added + grown * freest)
+    return (total * added if added else 0.0) + (grown * freest if freest else 0.0)

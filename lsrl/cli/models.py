@@ -183,33 +183,34 @@ def _edits(compared: Comparison) -> list[str]:
 @click.argument("file", metavar="[FILE]", required=False)
 @options.params
 @options.length
-def targets_command(file: str | None, params: dict[str, Any], length: int | None) -> Reply:
-    """List the targets that can hold a program.
+@options.dtype
+def targets_command(
+    file: str | None, params: dict[str, Any], length: int | None, dtype: str
+) -> Reply:
+    """List the targets, or say which of them can hold a program.
 
-    Without FILE: all of them.
+    For FILE: exactly, exactly up to a length, within an error bound, not (unsupported), or not by
+    any weights (impossible). --json has the whole explanation.
     """
     from ..targets import TARGETS
 
     if file is None:
-        if params or length:
-            raise click.UsageError("-D and --length are about a program, and none is given")
+        if params or length or dtype != "float32":
+            raise click.UsageError("-D, --length and --dtype need a program, and none is given")
         records = {name: {"published": t.published} for name, t in TARGETS.items()}
         rows = [[name, t.published] for name, t in TARGETS.items()]
         return Reply({"targets": records}, [Table([["target", "what it is"]], rows, [False] * 2)])
-    return _support(file, params, length)
+    return _support(file, params, length, dtype)
 
 
-def _support(file: str, params: dict[str, Any], length: int | None) -> Reply:
+def _support(file: str, params: dict[str, Any], length: int | None, dtype: str) -> Reply:
     from .. import load, support
     from ..show.words import place, place_data
 
-    found = support(load(file, params, length))
-    records = {
-        name: {"verdict": s.verdict, "reason": s.reason, **place_data(s.span)}
-        for name, s in found.items()
-    }
-    rows = [
-        [name, s.verdict.replace("_", " "), s.reason, place(s.span)] for name, s in found.items()
-    ]
+    program = load(file, params, length)
+    with progress(f"compiling {file}"):
+        found = support(program, dtype=dtype)
+    records = {name: {**s.as_json(), **place_data(s.span)} for name, s in found.items()}
+    rows = [[name, s.words, s.reason, place(s.span)] for name, s in found.items()]
     table = Table([["target", "verdict", "reason", "line"]], rows, [False] * 4)
-    return Reply({"file": file, "targets": records}, [table])
+    return Reply({"file": file, "dtype": dtype, "targets": records}, [table])

@@ -4,7 +4,7 @@ Values that no input reaches follow a fixed sequence. Where it is eventually per
 steps (a counter, `first()`, `t < n`), its positions are the values of one autonomous finite state,
 held as a 0/1 permutation-like linear state; any function of them is then a linear read-out and
 costs nothing. The sequences are computed for all steps below `length`, so this is exact up to the
-length.
+length; beyond 2^16 steps only those are clocks that are proved to be periodic for ever.
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ from typing import Any
 
 import numpy as np
 
-from ..ir.components import predecessors
+from ..analysis.periods import autonomous, periodic_for_ever
 from ..ir.nodes import Graph
 from .atoms import Atom, AtomGraph, AtomKind, Coefficient, Form, Group, Lane, constant, tighten
 
 MAX_STEPS = 1 << 16
+PROVING_STEPS = 1 << 13
 MAX_LANES = 4096
 MAX_PREFIX = 64
 MAX_UNROLLED = 512
@@ -51,6 +52,7 @@ class Clocks:
         self.sequences = _sequences(graph)
         self.clocks: list[Clock] = []
         self.of_node: dict[int, Clock] = {}
+        self.lassos: dict[int, tuple[int, int]] = {}  # of each node: its prefix and period
         shapes: dict[tuple[int, int], list[int]] = {}
         seen: dict[bytes, tuple[int, int] | None] = {}
         for n, sequence in self.sequences.items():
@@ -59,6 +61,7 @@ class Clocks:
                 seen[key] = _lasso(sequence)
             lasso = seen[key]
             if lasso is not None:
+                self.lassos[n] = lasso
                 shapes.setdefault(lasso, []).append(n)
         shapes = {shape: nodes for shape, nodes in shapes.items() if sum(shape) <= most}
         longest = max([p for _, p in shapes], default=1)
@@ -178,23 +181,24 @@ def _register(graph: AtomGraph, lanes: list[Lane], visible: int, name: str) -> l
 
 
 def _sequences(graph: Graph) -> dict[int, Any]:
-    """Values `[T, elements]` of every node that no input reaches, of whole numbers only."""
-    reached = [node.op == "input" for node in graph.nodes]
-    before = predecessors(graph)
-    changed = True
-    while changed:
-        changed = False
-        for n, edges in enumerate(before):
-            if not reached[n] and any(reached[e] for e in edges):
-                reached[n] = changed = True
-    free = [n for n in range(len(graph.nodes)) if not reached[n]]
-    moving = [n for n in free if graph.nodes[n].op != "const"]
-    if not moving or graph.length > MAX_STEPS:
+    """Values `[T, elements]` of every node that no input reaches, of whole numbers only.
+
+    For a length that is too long to run, those that are periodic for ever, and short enough for
+    their smallest period to be the one that shows.
+    """
+    free = autonomous(graph)
+    moving = {n for n in free if graph.nodes[n].op != "const"}
+    if not moving:
         return {}
     from .autonomous import simulate
 
-    values = simulate(graph, free, graph.length)
-    return {n: v for n, v in values.items() if n in set(moving) and np.all(v == np.round(v))}
+    if graph.length <= MAX_STEPS:
+        values = simulate(graph, free, graph.length)
+    else:
+        values = simulate(graph, free, PROVING_STEPS)
+        known = periodic_for_ever(graph, values)
+        moving = {n for n in moving if n in known and 3 * sum(known[n]) <= PROVING_STEPS}
+    return {n: v for n, v in values.items() if n in moving and np.all(v == np.round(v))}
 
 
 def _lasso(values: Any) -> tuple[int, int] | None:

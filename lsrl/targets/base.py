@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Protocol
 
+from ..analysis.memory import Witness
 from ..analysis.ranges import Fact
 from ..dtypes import DTYPES
 from ..encoding import output_columns
@@ -19,6 +20,7 @@ from ..lower.rounding import Bound
 from ..source import Span
 from .cell import Cell
 
+THEOREM = "theorem 1 of docs/expressivity.md"
 INTEGER_TOLERANCE = 0.25
 REAL_TOLERANCE = 1e-3
 # Called as probe(layer, t, {kind: array [B, n]}) with the numbers of a layer (from 0) at a step,
@@ -58,12 +60,37 @@ class Compiled:
 @dataclass(frozen=True)
 class Support:
     """Whether a target can hold a program. `verdict`: "exact", "up_to_length", "approximate",
-    "unsupported" or "impossible"."""
+    "unsupported" or "impossible".
+
+    `span` is the state that stands in the way, `error` what `compile` raises. Where the theorem of
+    docs/expressivity.md speaks, for ever or at all, `witness` is what makes it apply, and
+    `preconditions` are its own. `bound` is the certified error of the outputs, where there is one.
+    """
 
     verdict: str
     reason: str
     span: Span | None = None
     error: LsrlError | None = None
+    witness: Witness | None = None
+    preconditions: tuple[str, ...] = ()
+    bound: float | None = None
+
+    @property
+    def words(self) -> str:
+        """The verdict as it is written: "up to length"."""
+        return self.verdict.replace("_", " ")
+
+    def as_json(self) -> dict[str, Any]:
+        """All but the place as plain data."""
+        data: dict[str, Any] = {"verdict": self.verdict, "reason": self.reason}
+        if self.bound is not None:
+            data["bound"] = self.bound
+        if self.error is not None:
+            data["explanation"] = [d.as_json() for d in self.error.diagnostics]
+        if self.witness is not None:
+            data["theorem"] = {"name": THEOREM, "preconditions": list(self.preconditions)}
+            data["witness"] = self.witness.as_json()
+        return data
 
 
 def tolerances(
@@ -136,6 +163,12 @@ class Target(Protocol):
         ...
 
     @property
+    def transition(self) -> str:
+        """What its state's transition can be: "constant" (linear, the same at every step) or
+        "non-linear"."""
+        ...
+
+    @property
     def class_name(self) -> str:
         """The class in emitted code."""
         ...
@@ -146,8 +179,6 @@ class Target(Protocol):
         ...
 
     def compile(self, graph: Graph, facts: Sequence[Fact], options: CompileOptions) -> Compiled: ...
-
-    def support(self, graph: Graph, facts: Sequence[Fact], options: CompileOptions) -> Support: ...
 
     def sizes(self, shape: Mapping[str, Any]) -> tuple[int, int]:
         """Layers, and numbers of the state."""

@@ -15,7 +15,7 @@ import numpy as np
 from ..analysis.ranges import Fact
 from ..dtypes import NAMES
 from ..dtypes import dtype as dtype_named
-from ..errors import OptionError, UnsupportedError
+from ..errors import OptionError
 from ..ir.nodes import Graph
 from ..lower.assemble import assemble
 from ..lower.assemble import shapes as layer_shapes
@@ -27,11 +27,9 @@ from ..lower.logic import ReluLogic
 from ..lower.rounding import certify
 from ..lower.schedule import schedule
 from .base import (
-    FINENESS,
     Compiled,
     CompileOptions,
     Probe,
-    Support,
     allowed_error,
     check_dtype,
     check_parameters,
@@ -59,6 +57,7 @@ class LinearRNN:
     name = "linear-rnn"
     published = "the linear RNN of Petrov et al. 2024: a constant linear recurrence and a ReLU MLP"
     class_name = "LinearRNN"
+    transition = "constant"
     cell = CELL
     multiplies = False  # whether the output map has products
 
@@ -127,20 +126,6 @@ class LinearRNN:
         check_variants(self.name, options, variants, CONSTANTS)
         check_unpadded(self.name, options)
 
-    def support(self, graph: Graph, facts: Sequence[Fact], options: CompileOptions) -> Support:
-        """Whether this target can hold the program."""
-        try:
-            lowering = self._lowerings(options, FINENESS[0])[0]
-            atoms = Legaliser(graph, facts, lowering).run()
-        except UnsupportedError as e:
-            return Support("unsupported", e.diagnostics[0].message, e.span, e)
-        if any(a.step is None for a in atoms.atoms):
-            return Support("approximate", "real values, within the certified bound")
-        reason = f"sums and clocks are exact for up to {graph.length} steps"
-        if any(not _forgets(group.lanes) for group in atoms.groups):
-            return Support("up_to_length", reason)
-        return Support("exact", "all values are integers that stay bounded")
-
     def shape_of(self, config: Mapping[str, Any]) -> dict[str, Any]:
         """Sizes of the layers."""
         return {"layers": config["layers"]}
@@ -204,11 +189,6 @@ class LinearRNN:
                 for t in range(x.shape[1]):
                     probe(i, t, {"y": x[:, t]})
         return x, states
-
-
-def _forgets(lanes: Sequence[Any]) -> bool:
-    """Whether no lane of a group adds its own previous value to something that varies."""
-    return all(lane.row.get(i, 0) == 0 or not lane.added.terms for i, lane in enumerate(lanes))
 
 
 def _by_layer(weights: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -12,9 +12,9 @@ import numpy as np
 
 from ..analysis.ranges import Fact
 from ..dtypes import dtype as dtype_named
-from ..errors import OptionError, UnsupportedError
+from ..errors import OptionError
 from ..ir.nodes import Graph
-from ..lower.atoms import AtomKind, Form
+from ..lower.atoms import Form
 from ..lower.conditional import CONSTANTS
 from ..lower.layers import Affine
 from ..lower.legalise import Options
@@ -26,13 +26,12 @@ from ..lower.units.legalise import UnitLegaliser
 from ..lower.units.machine import Machine, saturated
 from ..lower.units.rewrites import rewrites
 from ..lower.units.scale import Regime, regimes
-from ..lower.units.schedule import live, placements
+from ..lower.units.schedule import placements
 from .base import (
     FINENESS,
     Compiled,
     CompileOptions,
     Probe,
-    Support,
     allowed_error,
     check_dtype,
     check_padding,
@@ -80,6 +79,7 @@ class Stacked(ABC):
     published: str
     equations: Equations
     machine: Machine
+    transition = "non-linear"
     cell: Any = None
     class_name: str
     own_settings: tuple[str, ...] = ()
@@ -249,24 +249,6 @@ class Stacked(ABC):
             self.write(unit, Rows(arrays, place, below, own), own[j], regime)
         return arrays, own
 
-    # Support
-
-    def support(self, graph: Graph, facts: Sequence[Fact], options: CompileOptions) -> Support:
-        """Whether this target can hold the program."""
-        try:
-            atoms = self.lower(graph, facts, options)
-        except UnsupportedError as e:
-            return Support("unsupported", e.diagnostics[0].message, e.span, e)
-        units = live(atoms)
-        read = {a for u in units for _, f in atoms.atoms[u].args for a in f.terms}
-        read |= {a for forms in atoms.outputs.values() for f in forms for a in f.terms}
-        if any(atoms.atoms[a].step is None for a in read):
-            return Support("approximate", "real values, within the certified bound")
-        if any(atoms.atoms[u].kind is AtomKind.UNIT and _grows(atoms, u) for u in units):
-            reason = f"counts and sums are exact for up to {graph.length} steps"
-            return Support("up_to_length", reason)
-        return Support("exact", "all values are integers that stay bounded")
-
     def sizes(self, shape: Mapping[str, Any]) -> tuple[int, int]:
         """Layers, and numbers of all states."""
         layers: int = shape["num_layers"]
@@ -323,19 +305,6 @@ class Stacked(ABC):
 
 def _layers(weights: Mapping[str, Any]) -> int:
     return sum(k.startswith("rnn.weight_ih_l") for k in weights)
-
-
-def _grows(atoms: Any, u: int) -> bool:
-    """Whether a unit adds to what it held: a sum, bounded by the length alone."""
-    atom = atoms.atoms[u]
-    own = {a for a in range(len(atoms.atoms)) if atoms.atoms[a].of == u}
-    args = dict(atom.args)
-    if atom.op == "pass":
-        form = args["a"]
-        return any(form.terms.get(a, 0) for a in own) and len(form.terms) > 1
-    if atom.op == "cell":
-        return "f" in args and ("i" not in args or args["f"].is_const)
-    return any(args[r].terms.keys() & own for r in ("n", "l") if r in args)
 
 
 def expected_shapes(equations: Equations, shape: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:

@@ -12,6 +12,7 @@ from table import CASES, Case
 
 import lsrl
 from lsrl.sampling import Sampler
+from lsrl.support import verdict
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.lsrl"))
 HELD = [c for c in CASES if c.linear_rnn]
@@ -34,8 +35,7 @@ def test_what_needs_a_gate_is_refused_with_its_line(case: Case) -> None:
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: p.stem)
 def test_examples_compile_or_say_why_not(path: Path) -> None:
     program = lsrl.load(path)
-    verdict = lsrl.support(program)["linear-rnn"]
-    if verdict.verdict == "unsupported":
+    if verdict(program, "linear-rnn").error is not None:
         with pytest.raises(lsrl.UnsupportedError):
             lsrl.compile(program)
     else:

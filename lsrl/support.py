@@ -1,0 +1,235 @@
+"""Which targets can hold a program: exactly, exactly up to a length, within a bound, or not at all.
+
+The program is compiled. What the compiler refuses is unsupported; a refusal for want of a state is
+impossible where a witness of memory without end meets a constant transition (docs/expressivity.md
+has the theorem). What it accepts holds at every length if, with no end to the length, it gives the
+same weights and the certificate still reaches the tolerance.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from .analysis.kinds import classify
+from .analysis.memory import Runner, Witness, find_witness
+from .analysis.periods import FOR_EVER
+from .analysis.ranges import Fact, analyse
+from .dtypes import DTYPES
+from .errors import Diagnostic, LsrlError, OptionError, UnsupportedError, listing, suggest
+from .ir.components import components
+from .lower.atoms import AtomGraph
+from .lower.clock import Clocks
+from .program import Program
+from .source import Span
+from .targets import TARGETS
+from .targets import target as target_named
+from .targets.base import THEOREM, Compiled, CompileOptions, Support, Target, tolerances
+
+PRECONDITIONS = (
+    "for every length: up to a length it may be possible by counting",
+    "layers and weights do not depend on the length",
+    "the recurrence is computed exactly, or its rounding does not matter",
+    "states stay bounded, whatever the input",
+    "finite precision: states that are nearer to each other than some distance are read alike",
+)
+GROWING = 64  # values this near to the length, as a factor, may come from it
+
+
+class Judge:
+    """What is said of one program, for one target after the other."""
+
+    def __init__(self, program: Program, options: CompileOptions) -> None:
+        self.program, self.options = program, options
+
+    @cached_property
+    def witness(self) -> Witness | None:
+        """That an input far back decides outputs for ever."""
+        return find_witness(self.program)
+
+    def __call__(self, target: Target) -> Support:
+        """The verdict for a target."""
+        from .pipeline import check_precision
+
+        graph, facts = self.program.graph, self.program.facts
+        try:
+            compiled = target.compile(graph, facts, self.options)
+            check_precision(self.program, compiled, self.options)
+        except (UnsupportedError, OptionError) as e:
+            return self._refused(target, e)
+        return self._held(target, compiled)
+
+    def _refused(self, target: Target, e: LsrlError) -> Support:
+        witness = self.witness if _wants_memory(target, e) else None
+        first = next((d for d in e.diagnostics if d.code == "E803"), e.diagnostics[0])
+        if witness is None:
+            reason = first.message
+            if first.code == "E803":
+                reason = f"{_subject(first)}, and there is no construction for it here"
+            return Support("unsupported", reason, first.span, e)
+        reason = f"{_subject(first)}, and constant transitions do not remember for ever (theorem 1)"
+        explained = explain(self.program, target, e, witness)
+        return Support("impossible", reason, first.span, explained, witness, PRECONDITIONS)
+
+    def _held(self, target: Target, compiled: Compiled) -> Support:
+        error = max((b.error for b in compiled.bounds), default=0.0)
+        real = error > 0 or any(atom.step is None for atom in _live(compiled.atoms))
+        ever = self._holds_for_ever(target, compiled, real)
+        steps = f"up to {self.program.length:,} steps"
+        if real:
+            what = f"within {error:.2g} in {self.options.dtype}"
+            if not error:
+                what = f"exact where compared reals are {float(self.options.guard):g} apart"
+            reason = f"{what}, {'at every length' if ever else steps}"
+            return Support("approximate", reason, bound=error)
+        if ever:
+            return Support("exact", "all values are integers that stay bounded", bound=0.0)
+        span, reason = self._counter(), f"counts and sums are exact {steps}"
+        if target.transition == "constant" and self.witness is not None:
+            reason += "; for every length it is impossible (theorem 1)"
+            given = self.witness, PRECONDITIONS
+            return Support("up_to_length", reason, span, None, *given, bound=0.0)
+        reason += "; finite precision cannot count for ever"
+        return Support("up_to_length", reason, span, bound=0.0)
+
+    def _counter(self) -> Span | None:
+        """A state whose range comes from the length; else one that is rewritten to a sum."""
+        graph, facts = self.program.graph, self.program.facts
+        if self._growing:
+            return graph.states[self._growing[0]].span
+        for component in components(graph):
+            if component.cyclic and not (group := classify(graph, facts, component)).is_linear:
+                return graph.states[group.states[0]].span
+        return None
+
+    # At every length
+
+    @cached_property
+    def _for_ever(self) -> Any:
+        graph = self.program.graph.replace(length=FOR_EVER)
+        return graph, analyse(graph)
+
+    @cached_property
+    def _growing(self) -> list[int]:
+        """The states, of those that the outputs need, whose range comes from the length."""
+        graph, (_, ever) = self.program.graph, self._for_ever
+        needed = [(s, graph.states[s].next) for s in Runner(self.program).machine.states]
+        return [s for s, n in needed if not _is_alike(self.program.facts[n], ever[n])]
+
+    @cached_property
+    def _has_own_clocks(self) -> bool:
+        """Whether some clock is one only as far as the length goes."""
+        graphs = self.program.graph, self._for_ever[0]
+        here, ever = (Clocks(graph, AtomGraph()).lassos for graph in graphs)
+        return here != ever
+
+    def _holds_for_ever(self, target: Target, compiled: Compiled, real: bool) -> bool:
+        """Whether the same weights are certified for sequences without end."""
+        if self._growing:
+            return False
+        if target.transition != "constant" and not real and not self._has_own_clocks:
+            return True  # the length enters by ranges and clocks alone
+        if _may_grow(compiled.atoms, self.program.length):
+            longer = self.program.graph.replace(length=2 * self.program.length)
+            if not self._is_same(target, compiled, longer, analyse(longer)):
+                return False  # quicker to see than without end
+        graph, facts = self._for_ever
+        if not all(math.isfinite(f.low) and math.isfinite(f.high) for f in facts):
+            return False
+        return self._is_same(target, compiled, graph, facts)
+
+    def _is_same(self, target: Target, compiled: Compiled, graph: Any, facts: Any) -> bool:
+        own = self.program
+        allowed = tolerances(own.graph, own.facts, self.options.tolerance, self.options.encoding)
+        try:
+            longer = target.compile(graph, facts, self.options)
+        except UnsupportedError:
+            return False
+        close = all(b.error <= most for b, most in zip(longer.bounds, allowed, strict=True))
+        a, b = compiled.weights, longer.weights
+        return close and a.keys() == b.keys() and all(np.array_equal(a[k], b[k]) for k in a)
+
+
+def support(program: Program, *, dtype: str = "float32") -> dict[str, Support]:
+    """For each target whether it can hold the program in that dtype, and why not.
+
+    Raises `OptionError` E021 for a dtype that there is not.
+    """
+    judge = _judge(program, dtype)
+    return {name: judge(target) for name, target in TARGETS.items()}
+
+
+def verdict(program: Program, target: str, *, dtype: str = "float32") -> Support:
+    """Whether one target can hold a program. Raises `OptionError` E020 for an unknown one, E021."""
+    return _judge(program, dtype)(target_named(target))
+
+
+def _judge(program: Program, dtype: str) -> Judge:
+    if dtype not in DTYPES:
+        message = f"there is no dtype `{dtype}`"
+        raise OptionError.at("E021", None, message, suggest(dtype, DTYPES) or listing([*DTYPES]))
+    return Judge(program, CompileOptions(dtype=dtype))
+
+
+def explain(
+    program: Program, target: Target, e: LsrlError, witness: Witness | None = None
+) -> LsrlError:
+    """A refusal, saying where a theorem stands behind it."""
+    if not _wants_memory(target, e):
+        return e
+    witness = witness or find_witness(program)
+    if witness is None:
+        return e
+    return UnsupportedError([_proved(d) if d.code == "E803" else d for d in e.diagnostics])
+
+
+def _proved(d: Diagnostic) -> Diagnostic:
+    return replace(d, message=f"{d.message} for sequences of every length ({THEOREM})")
+
+
+def _wants_memory(target: Target, e: LsrlError) -> bool:
+    return target.transition == "constant" and any(d.code == "E803" for d in e.diagnostics)
+
+
+def _subject(d: Diagnostic) -> str:
+    """'the state `x` is gated'."""
+    return d.message.partition(":")[0]
+
+
+# Values of a model
+
+
+def _live(atoms: AtomGraph) -> Iterator[Any]:
+    """The atoms that the outputs need."""
+    todo = [a for forms in atoms.outputs.values() for f in forms for a in f.terms]
+    seen: set[int] = set()
+    while todo:
+        a = todo.pop()
+        if a in seen:
+            continue
+        seen.add(a)
+        atom = atoms.atoms[a]
+        yield atom
+        forms = [*atom.operands, *(f for _, f in atom.args)]
+        if atom.of >= 0:
+            todo.append(atom.of)
+        if atom.group >= 0:
+            lanes = atoms.groups[atom.group].lanes
+            forms.append(lanes[atom.lane].added)
+            todo += [lanes[i].atom for i in lanes[atom.lane].row if lanes[i].atom >= 0]
+        todo += [b for f in forms for b in f.terms]
+
+
+def _is_alike(a: Fact, b: Fact) -> bool:
+    """Whether two ranges are the same and finite."""
+    return np.array_equal(a.lo, b.lo) and np.array_equal(a.hi, b.hi) and math.isfinite(b.high)
+
+
+def _may_grow(atoms: AtomGraph, length: int) -> bool:
+    """Whether some value is of the length's order of magnitude."""
+    return any(max(-atom.lo, atom.hi) * GROWING >= length for atom in _live(atoms))
