@@ -122,11 +122,12 @@ class Stacked(ABC):
         digits = dtype_named(options.dtype).digits
         atoms = self.lower(graph, facts, options, fineness)
         machines = [
-            lay_out(atoms, plan, digits, self.carriers)
+            (lay_out(atoms, plan, digits, self.carriers), atoms.stage())
             for _ in rewrites(atoms, self.machine)
             for plan in placements(atoms)
         ]
-        machine = min(machines, key=lambda m: self.parameters(m))
+        machine, stage = min(machines, key=lambda m: self.parameters(m[0]))
+        atoms.restore(stage)
         check_parameters(self.name, self.parameters(machine), options)
         bounds = certify(atoms, machine, digits, graph.length, self.approximation)
         weights = self.assemble(machine, digits, options.dtype)
