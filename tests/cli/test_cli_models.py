@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lsrl import OptionError, load, targets
+from lsrl import OptionError, load
 from lsrl.cli import options
+from lsrl.targets import TARGETS
 from lsrl.targets.base import CompileOptions
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -116,21 +117,20 @@ def test_help_offers_only_what_there_is(lsrl: Any) -> None:
 
 
 def test_options_name_the_targets_that_have_what_they_say() -> None:
-    found = targets.TARGETS
-    assert tuple(found) == options.TARGETS
+    assert tuple(TARGETS) == options.TARGETS
     graph = load(EXAMPLES / "majority.lsrl")
 
     def carries(name: str, chosen: CompileOptions) -> bool:
         try:
-            found[name].compile(graph.graph, graph.facts, chosen)
+            TARGETS[name].compile(graph.graph, graph.facts, chosen)
         except OptionError:
             return False
         return True
 
-    narrow = [n for n in found if carries(n, CompileOptions(dtype="bfloat16", tolerance=math.inf))]
+    narrow = [n for n in TARGETS if carries(n, CompileOptions(dtype="bfloat16", tolerance=math.inf))]
     assert tuple(narrow) == options.NARROW
     assert (
-        tuple(n for n in found if carries(n, CompileOptions(encoding="onehot"))) == options.ENCODED
+        tuple(n for n in TARGETS if carries(n, CompileOptions(encoding="onehot"))) == options.ENCODED
     )
 
 
