@@ -127,10 +127,13 @@ def test_options_name_the_targets_that_have_what_they_say() -> None:
             return False
         return True
 
-    narrow = [n for n in TARGETS if carries(n, CompileOptions(dtype="bfloat16", tolerance=math.inf))]
+    narrow = [
+        n for n in TARGETS if carries(n, CompileOptions(dtype="bfloat16", tolerance=math.inf))
+    ]
     assert tuple(narrow) == options.NARROW
     assert (
-        tuple(n for n in TARGETS if carries(n, CompileOptions(encoding="onehot"))) == options.ENCODED
+        tuple(n for n in TARGETS if carries(n, CompileOptions(encoding="onehot")))
+        == options.ENCODED
     )
 
 
