@@ -104,3 +104,14 @@ def test_one_hot_columns(lsrl: Any, latest: str) -> None:
     refused = lsrl("show", latest, "--encoding", "onehot", "--stage", "atoms")
     assert refused.exit_code == 2
     assert "error[E022]" in refused.stderr
+
+
+def test_atoms_are_those_that_were_laid_out(lsrl: Any) -> None:
+    """Of majority two layouts are tried: with the step reading the sum, and with it inlined."""
+    path = Path(__file__).parents[2] / "examples" / "majority.lsrl"
+    for encoding, parts in {"number": ["o: a7 - 0.5"], "onehot": ["ones - zeros"]}.items():
+        args = ["show", path, "-t", "lstm", "--encoding", encoding, "--stage"]
+        atoms, layers = lsrl(*args, "atoms").stdout, lsrl(*args, "layers").stdout
+        assert all(part in atoms for part in parts)
+        assert "ones - zeros" in atoms and "ones - zeros" in layers
+        assert ("o: x0 - 0.5" in layers) == (encoding == "number")
