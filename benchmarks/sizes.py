@@ -1,10 +1,11 @@
 """Sizes and compile times of models, beside the reference implementation's.
 
-Prints the table of the README: `python benchmarks/sizes.py` (`--markdown` for its source, `--large`
-for n = 30 and n = 100 too, `--growth` for how the compile time grows with the model). The reference
-figures were measured on the code that accompanies Petrov et al. 2024, its five conditional
-variants; a range where they differ. Times are of one run, without imports; the ratio is the
-reference's smallest figure over ours.
+Prints the tables of the README: `python benchmarks/sizes.py` (`--markdown` for their source,
+`--large` for n = 30 and n = 100 too, `--gated` for the models for torch's own modules alone,
+`--growth` for how the compile time grows with the model). The reference figures were measured on
+the code that accompanies Petrov et al. 2024, its five conditional variants; a range where they
+differ. Times are of one run, without imports; the ratio is the reference's smallest figure over
+ours.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import math
 import time
 from pathlib import Path
 
+import gated
 import numpy as np
 
 import lsrl
@@ -103,18 +105,32 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--markdown", action="store_true")
     parser.add_argument("--large", action="store_true")
+    parser.add_argument("--gated", action="store_true")
     parser.add_argument("--growth", action="store_true")
     options = parser.parse_args()
     if options.growth:
         growth()
         return
+    if not options.gated:
+        table(linear(options.large), options.markdown)
+        print()
+    table(list(gated.rows()), options.markdown)
+
+
+def linear(large: bool) -> list[list[str]]:
+    """The dictionary and vector as linear RNNs."""
     sizes = [("dictionary", 3), ("dictionary", 10), ("vector", 2)]
-    if options.large:
+    if large:
         sizes += [("dictionary", 30), ("dictionary", 100)]
     head = ["program", "parameters", "non-zeros", "ReLU layers", "compile time", "float32 answers"]
-    rows = [head, *(row(*size) for size in sizes)]
-    if options.markdown:
-        rows.insert(1, ["---"] * len(head))
+    return [head, *(row(*size) for size in sizes)]
+
+
+def table(rows: list[list[str]], markdown: bool) -> None:
+    """Print rows, the first of them the head."""
+    head = rows[0]
+    if markdown:
+        rows = [head, ["---"] * len(head), *rows[1:]]
         print("\n".join("| " + " | ".join(r) + " |" for r in rows))
         return
     widths = [max(len(r[i]) for r in rows) for i in range(len(head))]

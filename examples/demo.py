@@ -1,7 +1,8 @@
 """The demonstration of `make demo`: a dictionary in the prompt, and a function in the prompt.
 
-Compiles `dictionary.lsrl` and `vector.lsrl` to linear RNNs, prompts them, and writes a picture of
-the target function and its in-context approximation to `out/vector.png`.
+Compiles `dictionary.lsrl` to a linear RNN and to the weights of torch's own LSTM, and `vector.lsrl`
+to a linear RNN, prompts them, and writes a picture of the target function and its in-context
+approximation to `out/vector.png`.
 """
 
 from __future__ import annotations
@@ -53,6 +54,31 @@ def dictionary() -> None:
     for query in QUERIES:
         x = prompt(query)
         print(f"  {query}     {word(model.run(x)[-3:])}     {word(program.run(x)[-3:])}")
+
+
+def stock() -> None:
+    """The same dictionary in plain torch.nn.LSTM and torch.nn.Linear."""
+    import torch
+
+    torch.set_num_threads(1)  # the layers are small
+    model = lsrl.compile(lsrl.load(HERE / "dictionary.lsrl", length=200), target="lstm")
+    weights = {name: torch.from_numpy(w) for name, w in model.weights.items()}
+    shape, report = model.shape, model.report
+    lstm = torch.nn.LSTM(
+        shape["input_size"], shape["hidden_size"], shape["num_layers"], batch_first=True
+    )
+    head = torch.nn.Linear(shape["hidden_size"], shape["output_size"])
+    for part, name in ((lstm, "rnn."), (head, "head.")):
+        own = {k.removeprefix(name): w for k, w in weights.items() if k.startswith(name)}
+        part.load_state_dict(own)  # strict
+    print(f"\ndictionary.lsrl -> {model.target}: {report.parameters:,} parameters, "
+          f"{report.layers} layers of {shape['hidden_size']} units, {report.dtype}\n"
+          "  the same prompts in torch.nn.LSTM, nothing of ours running:")  # fmt: skip
+    x = torch.tensor([prompt(query) for query in QUERIES], dtype=torch.float32)[..., None]
+    with torch.no_grad():
+        answers = head(lstm(x)[0])[:, -3:, 0].round()
+    told = (f"{q} {word(a.numpy())}" for q, a in zip(QUERIES, answers, strict=True))
+    print("  " + ", ".join(told))
 
 
 def target(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -111,4 +137,5 @@ def picture(wanted: np.ndarray, got: np.ndarray) -> None:
 
 if __name__ == "__main__":
     dictionary()
+    stock()
     vector()

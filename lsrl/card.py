@@ -10,6 +10,10 @@ from .version import __version__
 if TYPE_CHECKING:
     from .model import CompiledModel
 
+ONE_HOT = """
+Encoding: `onehot`. {fields} have one column a value; an output's columns are logits, of which the
+largest says its value. `config.json` has the values."""
+
 CARD = """\
 # {name} as {target}
 
@@ -30,8 +34,8 @@ Compiled by LSRL {version} from `program.lsrl`; no training, no data.
 The error bound holds for inputs of the declared types, up to that length, where no comparison of
 reals is closer than {guard} (`certificate.json` has every condition).
 
-Inputs, by column: {inputs}.
-Outputs, by column: {outputs}.
+Inputs, in order: {inputs}.
+Outputs, in order: {outputs}.{encoding}
 
 ```python
 import lsrl
@@ -60,8 +64,16 @@ def model_card(model: CompiledModel) -> str:
         length=program.length,
         bound=bounds,
         guard=model.certificate["guard"],
+        encoding=_encoding(model),
         inputs=", ".join(f"`{f.name}`: {f.type} in {f.lo}..{f.hi}" for f in program.inputs),
         outputs=", ".join(f"`{o.name}`: {program.graph.nodes[o.node].type}" for o in outputs),
         class_name=target(model.target).class_name,
         module=f"modeling_{model.target.replace('-', '_')}",
     )
+
+
+def _encoding(model: CompiledModel) -> str:
+    """Which fields are not plain numbers."""
+    columns = [*model.input_columns, *model.output_columns]
+    fields = dict.fromkeys(f"`{c.name}`" for c in columns if c.values is not None)
+    return ONE_HOT.format(fields=", ".join(fields)) if fields else ""

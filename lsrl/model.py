@@ -32,8 +32,9 @@ if TYPE_CHECKING:
 class ModelReport:
     """Sizes of a model and its certificate.
 
-    `layers` counts those with a ReLU; `parameters` all stored numbers, initial states included;
-    `nonzeros` those that are not 0; `state_size` the recurrent state's numbers.
+    `layers` counts those of the target, without the linear read-out; `parameters` all stored
+    numbers, initial states included; `nonzeros` those that are not 0; `state_size` the recurrent
+    state's numbers.
     """
 
     target: str
@@ -52,7 +53,8 @@ class ModelReport:
 class CompiledModel:
     """Weights by name, the program, and the certificate. Made by `lsrl.compile`.
 
-    `shape["layers"]` has inputs, states and units of each layer; `symbols` says where each named
+    `shape` has the target's sizes: inputs, states and units of each layer in `layers`, or
+    `input_size`, `hidden_size`, `num_layers` and `output_size`; `symbols` says where each named
     value of the program lives, `units` which units implement which name.
     """
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @options.command("compile")
 @options.program_file
-@click.option("--target", "-t", required=True, metavar="T", help="One of those of `lsrl targets`.")
+@options.target()
 @click.option("--output", "-o", "folder", required=True, metavar="DIR", help="The new checkpoint.")
 @options.params
 @options.length
@@ -31,13 +31,7 @@ if TYPE_CHECKING:
     metavar="E",
     help="The error allowed in real outputs (default: 1e-3 of their range); inf: any.",
 )
-@click.option(
-    "--encoding",
-    default="number",
-    show_default=True,
-    metavar="NAME",
-    help="Of inputs and outputs: number, or onehot (lstm, gru, rnn).",
-)
+@options.encoding
 @click.option(
     "--profile",
     default="exact",
@@ -85,15 +79,21 @@ def compile_command(
         model = compile(program, target, **chosen)
     model.save(folder, force=force)
     data = {"folder": folder, "verified": not no_verify, **model.report.as_json()}
+    if "hidden_size" in model.shape:
+        data["hidden_size"] = model.shape["hidden_size"]
     return Reply(data, [_summary(model, file, folder)])
 
 
 def _summary(model: CompiledModel, file: str, folder: str) -> str:
     report = model.report
     bounds = ", ".join(f"{e:.2g} (`{name}`)" for name, e in model.certificate["bound"].items())
+    kind = [report.target, report.dtype]
+    kind += [model.options.encoding] if model.options.encoding != "number" else []
+    hidden = model.shape.get("hidden_size")
     return "\n".join([
-        f"{file} as {report.target}, {report.dtype}: {folder}",
+        f"{file} as {', '.join(kind)}: {folder}",
         f"  layers         {report.layers}",
+        *([] if hidden is None else [f"  hidden size    {hidden:,}"]),
         f"  parameters     {report.parameters:,}, {report.nonzeros:,} of them not 0",
         f"  state size     {report.state_size}",
         f"  longest input  {model.program.length:,} steps",

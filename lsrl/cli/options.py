@@ -131,11 +131,35 @@ def force(what: str) -> Decorator[Any]:
     return click.option("--force", is_flag=True, help=f"Replace {what} that exists already.")
 
 
+TARGETS = ("linear-rnn", "gated-linear-rnn", "lstm", "gru", "rnn", "rnn-tanh")  # not imported
+NARROW = ("linear-rnn", "gated-linear-rnn", "rnn")  # those with narrow dtypes
+ENCODED = ("lstm", "gru", "rnn", "rnn-tanh")  # those with one-hot columns
+
+
+def target(what: str = "", *, default: str | None = None) -> Decorator[Any]:
+    """`--target`, required unless it has a default."""
+    attrs: dict[str, Any] = {"required": True}
+    if default is not None:
+        attrs = {"default": default, "show_default": True}
+    help = f"{what}{', '.join(TARGETS[:-1])} or {TARGETS[-1]}."
+    return click.option("--target", "-t", metavar="T", help=help, **attrs)
+
+
+def encoding(function: Function) -> Function:
+    """`--encoding`."""
+    return click.option(
+        "--encoding", default="number", show_default=True, metavar="NAME",
+        help="Of inputs and outputs: number, or onehot: a column a value, outputs as logits "
+        f"({', '.join(ENCODED)}).",
+    )(function)  # fmt: skip
+
+
 def dtype(function: Function) -> Function:
     """`--dtype`."""
     return click.option(
         "--dtype", default="float32", show_default=True, metavar="TYPE",
-        help="Of the weights: float64, float32, bfloat16 or float16.",
+        help="Of the weights: float64 or float32; bfloat16 and float16 where values are held as "
+        f"they are ({', '.join(NARROW)}).",
     )(function)  # fmt: skip
 
 

@@ -25,14 +25,8 @@ STAGES = ("ast", "ir", "optimised", "atoms", "layers", "weights")  # as in lsrl.
 )
 @options.params
 @options.length
-@click.option(
-    "--target",
-    "-t",
-    default="linear-rnn",
-    show_default=True,
-    metavar="T",
-    help="Of the atoms, layers and weights.",
-)
+@options.target("Of the atoms, layers and weights: ", default="linear-rnn")
+@options.encoding
 @options.dtype
 @options.guard
 @options.conditional

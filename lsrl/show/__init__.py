@@ -14,10 +14,11 @@ from typing import Any
 
 from ..dtypes import dtype
 from ..errors import OptionError, suggest
+from ..lower.units.layout import UnitMachine
 from ..program import Program
 from ..targets import target as find_target
 from ..targets.base import Compiled, CompileOptions
-from . import atoms, graphs, layers, trees, weights
+from . import atoms, graphs, layers, trees, units, weights
 
 FORMATS = ("text", "dot", "json")
 STAGES = ("ast", "ir", "optimised", "atoms", "layers", "weights")
@@ -32,6 +33,8 @@ _VIEWS: dict[str, dict[str, View]] = {
     "layers": {"text": layers.text, "dot": layers.dot, "json": layers.data},
     "weights": {"text": weights.text, "json": weights.data},
 }
+
+_UNITS: dict[str, View] = {"text": units.text, "dot": units.dot, "json": units.data}
 
 
 def show(
@@ -54,7 +57,9 @@ def show(
     if format not in views:
         message = f"the stage `{stage}` has no {format} form"
         raise OptionError.at("E027", None, message, f"it has {' and '.join(views)}")
-    return views[format](_value(program, stage, target, options or CompileOptions()))
+    value = _value(program, stage, target, options or CompileOptions())
+    gated = isinstance(value, Compiled) and isinstance(value.machine, UnitMachine)
+    return (_UNITS if gated else views)[format](value)
 
 
 def _value(program: Program, stage: str, target: str, options: CompileOptions) -> Any:

@@ -7,26 +7,51 @@ from typing import Any
 from ..ir.view import quote
 from ..lower.atoms import Atom, AtomGraph, AtomKind, Form, Group
 from ..lower.schedule import live
-from .words import affine, columns, exact, extent, form, form_data, number, place, place_data
+from ..lower.units.graph import UnitGraph
+from ..lower.units.schedule import live as live_units
+from .words import (
+    affine,
+    applied,
+    columns,
+    exact,
+    extent,
+    form,
+    form_data,
+    in_order,
+    number,
+    place,
+    place_data,
+)
 
 
 def text(graph: AtomGraph) -> str:
-    """Atoms are `a0`, `a1`, ...; `a1'` is the value of a state one step ago."""
+    """Atoms are `a0`, `a1`, ...; `a1'` is the value of a state or of a unit one step ago."""
     used = _used(graph)
-    rows = [_row(graph, a, a in used) for a in range(len(graph.atoms))]
+    shown = [a for a, atom in enumerate(graph.atoms) if atom.kind is not AtomKind.PREV]
+    rows = [_row(graph, a, a in used) for a in shown]
     lines = ["atoms", *columns(rows)] if rows else []
     for g, group in enumerate(graph.groups):
         where = f"  {place(group.span)}" if group.span else ""
         lines += [f"group {g}: {group.name}{where}", *columns(_lanes(group))]
     lines.append("outputs")
-    lines += columns(_values(graph.outputs))
-    names = _values(graph.names)
+    lines += columns(_values(graph, graph.outputs))
+    names = _values(graph, graph.names)
     return "\n".join([*lines, *(["names", *columns(names)] if names else [])]) + "\n"
 
 
-def _values(named: dict[str, list[Form]]) -> list[list[str]]:
+def _form(graph: AtomGraph, f: Form) -> str:
+    """A form in which `a7'` is what a7 was one step ago."""
+
+    def name(a: int) -> str:
+        of = graph.atoms[a].of
+        return f"a{of}'" if of >= 0 else f"a{a}"
+
+    return form(f, name)
+
+
+def _values(graph: AtomGraph, named: dict[str, list[Form]]) -> list[list[str]]:
     return [
-        [_numbered(name, forms, i), f"= {form(f)}"]
+        [_numbered(name, forms, i), f"= {_form(graph, f)}"]
         for name, forms in named.items()
         for i, f in enumerate(forms)
     ]
@@ -34,16 +59,25 @@ def _values(named: dict[str, list[Form]]) -> list[list[str]]:
 
 def _used(graph: AtomGraph) -> set[int]:
     """Atoms that the outputs need; columns of the input are always there."""
+    inputs = {a for a, atom in enumerate(graph.atoms) if atom.kind is AtomKind.INPUT}
+    if isinstance(graph, UnitGraph):
+        units = live_units(graph)
+        return inputs | set(units) | {b for a in units for b in _read(graph.atoms[a])}
     relus, lanes = live(graph)
     states = {graph.groups[g].lanes[i].atom for g, kept in lanes.items() for i in kept}
-    inputs = {a for a, atom in enumerate(graph.atoms) if atom.kind is AtomKind.INPUT}
     return relus | states | inputs
+
+
+def _read(atom: Atom) -> list[int]:
+    """The atoms that a unit, a ReLU or a product reads."""
+    forms = [*atom.operands, *(f for _, f in atom.args)]
+    return sorted({b for f in forms for b in f.terms})
 
 
 def _row(graph: AtomGraph, a: int, used: bool) -> list[str]:
     atom = graph.atoms[a]
     notes = [w for w in ("saturating", "fuzzy") if getattr(atom, w)] + ["unused"] * (not used)
-    meaning = _meaning(atom) or atom.kind.value
+    meaning = _meaning(graph, atom) or atom.kind.value
     if atom.kind is AtomKind.STATE:
         meaning = f"lane {atom.lane} of group {atom.group}"
     if atom.approximation:
@@ -103,6 +137,11 @@ def _atom(a: int, atom: Atom, used: bool) -> dict[str, Any]:
         record["form"] = form_data(atom.form)
     if atom.factor is not None:
         record["factor"] = form_data(atom.factor)
+    if atom.kind is AtomKind.UNIT:
+        args = dict(atom.args)
+        record |= {"op": atom.op, "args": {role: form_data(args[role]) for role in in_order(args)}}
+    if atom.of >= 0:
+        record["of"] = f"a{atom.of}"
     if atom.approximation:
         record["approximation"] = atom.approximation
     if atom.kind is AtomKind.STATE:
@@ -117,12 +156,14 @@ def dot(graph: AtomGraph) -> str:
     lines = ["digraph atoms {", "  rankdir=LR;", '  node [fontname="monospace", shape=box];']
     for a in sorted(used):
         atom = graph.atoms[a]
+        if atom.kind is AtomKind.PREV:
+            continue
         shape = {AtomKind.INPUT: "house", AtomKind.STATE: "cds"}.get(atom.kind, "box")
-        label = "\n".join(filter(None, [f"a{a} {atom.label}".strip(), _meaning(atom)]))
+        label = "\n".join(filter(None, [f"a{a} {atom.label}".strip(), _meaning(graph, atom)]))
         lines.append(f"  a{a} [label={quote(label)}, shape={shape}];")
-        if atom.form is not None:
-            read = {b for f in atom.operands for b in f.terms}
-            lines += [f"  a{b} -> a{a};" for b in sorted(read)]
+        for b in _read(atom):
+            of = graph.atoms[b].of
+            lines.append(f"  a{of} -> a{a} [style=dashed];" if of >= 0 else f"  a{b} -> a{a};")
     for group in graph.groups:
         for lane in group.lanes:
             if lane.atom in used:
@@ -139,7 +180,10 @@ def dot(graph: AtomGraph) -> str:
     return "\n".join([*lines, "}"]) + "\n"
 
 
-def _meaning(atom: Atom) -> str:
+def _meaning(graph: AtomGraph, atom: Atom) -> str:
+    if atom.kind is AtomKind.UNIT:
+        args = {role: _form(graph, f) for role, f in atom.args}
+        return applied(atom.op, args, {role: f.const for role, f in atom.args if f.is_const})
     if atom.factor is not None:
         return " * ".join(f"({form(f)})" for f in atom.operands)
     return f"relu({form(atom.form)})" if atom.form is not None else ""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
 from ..lower.atoms import Coefficient, Form
+from ..lower.units.ops import OPS
 from ..source import Span
 
 
@@ -31,9 +32,28 @@ def affine(terms: Iterable[tuple[str, Coefficient]], const: Coefficient) -> str:
     return out or "0"
 
 
-def form(f: Form) -> str:
+def form(f: Form, name: Callable[[int], str] = "a{}".format) -> str:
     """An affine form over atoms, `a7 + 2 a9 - 1`."""
-    return affine([(f"a{a}", c) for a, c in sorted(f.terms.items())], f.const)
+    return affine([(name(a), c) for a, c in sorted(f.terms.items())], f.const)
+
+
+ROLES = ("z", "f", "i", "g", "n", "r", "l", "a", "o", "m", "s", "closed")  # as in ops.py's formulas
+
+
+def in_order(args: Iterable[str]) -> list[str]:
+    """The roles of an operation's arguments as people read them."""
+    return sorted(args, key=ROLES.index)
+
+
+def applied(op: str, args: Mapping[str, str], constants: Mapping[str, Coefficient]) -> str:
+    """An operation of a gated machine: `cell(f: open, g: x0 - 0.5)`. Of the `constants` those of
+    gates are open or shut."""
+    words = []
+    for role in in_order(args):
+        is_gate = role in constants and role in OPS[op].gates and role != "closed"
+        state = "open" if is_gate and constants[role] > 0 else "shut"
+        words.append(f"{role}: {state if is_gate else args[role]}")
+    return f"{op}({', '.join(words)})"
 
 
 def form_data(f: Form) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..analysis.ranges import Fact
 from ..dtypes import dtype as dtype_named
-from ..errors import OptionError
+from ..errors import OptionError, UnsupportedError
 from ..ir.nodes import Graph
 from ..lower.atoms import Form
 from ..lower.conditional import CONSTANTS
@@ -26,7 +26,7 @@ from ..lower.units.legalise import UnitLegaliser
 from ..lower.units.machine import Machine, saturated
 from ..lower.units.rewrites import rewrites
 from ..lower.units.scale import Regime, regimes
-from ..lower.units.schedule import placements
+from ..lower.units.schedule import Placement, placements
 from .base import (
     FINENESS,
     Compiled,
@@ -169,21 +169,26 @@ class Stacked(ABC):
         self, graph: Graph, facts: Sequence[Fact], options: CompileOptions, regime: Regime,
         fineness: int, machine: Machine,
     ) -> Compiled:  # fmt: skip
-        digits = dtype_named(options.dtype).digits
         atoms = self.lower(graph, facts, options, fineness, regime, machine)
         layouts = [
-            lay_out(atoms, replace(plan, depth=max(plan.depth, options.layers or 1)), digits,
-                    self.carriers)
+            (self._laid_out(atoms, plan, options), atoms.stage())
             for _ in rewrites(atoms, self.machine)
             for plan in placements(atoms)
-        ]  # fmt: skip
-        layout = min(layouts, key=lambda m: self.parameters(m))
+        ]
+        layout, stage = min(layouts, key=lambda m: self.parameters(m[0]))
+        atoms.restore(stage)
         check_padding(self.name, options, layout.width, len(layout.layers))
         layout.padded = options.hidden_size or 0
         check_parameters(self.name, self.parameters(layout), options)
         bounds = certify(atoms, layout, regime, graph.length, self.approximation)
         weights = self.assemble(layout, regime, options.dtype)
         return Compiled(atoms, layout, weights, bounds, self.shape(layout))
+
+    def _laid_out(self, atoms: UnitGraph, plan: Placement, options: CompileOptions) -> UnitMachine:
+        """Layers by a plan, with as many above as were asked for."""
+        digits = dtype_named(options.dtype).digits
+        deep = replace(plan, depth=max(plan.depth, options.layers or 1))
+        return lay_out(atoms, deep, digits, self.carriers)
 
     def check(self, options: CompileOptions) -> None:
         """Raises `OptionError` for what this target does not have."""

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+
+from lsrl import OptionError, load
+from lsrl.cli import options
+from lsrl.targets import TARGETS
+from lsrl.targets.base import CompileOptions
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 def test_compile(lsrl: Any, program: Path, tmp_path: Path) -> None:
@@ -105,7 +113,41 @@ def test_targets(lsrl: Any, program: Path) -> None:
 
 def test_help_offers_only_what_there_is(lsrl: Any) -> None:
     shown = lsrl("compile", "--help").stdout + lsrl("run", "--help").stdout
-    assert not [w for w in ("onehot", "robust", "trainable", "jax") if w in shown]
+    assert not [w for w in ("robust", "trainable", "jax") if w in shown]
+
+
+def test_options_name_the_targets_that_have_what_they_say() -> None:
+    assert tuple(TARGETS) == options.TARGETS
+    graph = load(EXAMPLES / "majority.lsrl")
+
+    def carries(name: str, chosen: CompileOptions) -> bool:
+        try:
+            TARGETS[name].compile(graph.graph, graph.facts, chosen)
+        except OptionError:
+            return False
+        return True
+
+    narrow = [
+        n for n in TARGETS if carries(n, CompileOptions(dtype="bfloat16", tolerance=math.inf))
+    ]
+    assert tuple(narrow) == options.NARROW
+    assert (
+        tuple(n for n in TARGETS if carries(n, CompileOptions(encoding="onehot")))
+        == options.ENCODED
+    )
+
+
+@pytest.mark.parametrize("target", ["lstm", "gru", "rnn", "rnn-tanh"])
+def test_compile_says_how_many_hidden_units(lsrl: Any, program: Path, target: str) -> None:
+    folder = program.parent / "model"
+    args = ["compile", program, "-t", target, "-o", folder, "--encoding", "onehot"]
+    lines = lsrl(*args).stdout.splitlines()
+    assert lines[0] == f"{program} as {target}, float32, onehot: {folder}"
+    config = json.loads((folder / "config.json").read_text())
+    assert f"  hidden size    {config['hidden_size']}" in lines
+    assert "`bit`, `ones`, `majority` have one column a value" in (folder / "README.md").read_text()
+    data = json.loads(lsrl(*args, "--force", "--json").stdout)
+    assert (data["hidden_size"], data["layers"]) == (config["hidden_size"], config["num_layers"])
 
 
 # sample

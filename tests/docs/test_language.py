@@ -84,7 +84,9 @@ def test_every_name_of_the_library_is_described() -> None:
 
 def test_the_table_of_errors_is_complete() -> None:
     table = (ROOT / "docs/errors.md").read_text()
-    listed = re.findall(r"^\| (E\d{3}) \|", table, flags=re.MULTILINE)
+    listed = re.findall(r"^\| ([EW]\d{3}) \|", table, flags=re.MULTILINE)
     files = [*(ROOT / "lsrl").rglob("*.py"), *(ROOT / "backends").rglob("*.py")]
-    codes = {c for f in files for c in re.findall(r'"(E\d{3})"', f.read_text())}
-    assert listed == sorted(codes)
+    codes = {c for f in files for c in re.findall(r'"([EW]\d{3})"', f.read_text())}
+    assert sorted(listed) == sorted(codes)
+    errors = [c for c in listed if c.startswith("E")]
+    assert errors == sorted(errors)

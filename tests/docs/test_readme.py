@@ -11,8 +11,13 @@ from click.testing import CliRunner
 import lsrl
 from lsrl.cli import main
 from lsrl.support import verdict
+from lsrl.targets import TARGETS
 
 ROOT = Path(__file__).parents[2]
+SHOWN = {  # some programs of the table of sizes
+    name: lambda name=name: lsrl.load(ROOT / "examples" / f"{name}.lsrl", length=10_000)
+    for name in ("majority", "parity")
+}
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
@@ -83,3 +88,27 @@ def test_the_number_of_examples_that_compile() -> None:
     paths = sorted((ROOT / "examples").glob("*.lsrl"))
     held = [p for p in paths if verdict(lsrl.load(p), "linear-rnn").error is None]
     assert (len(held), len(paths)) == (int(said[1]), int(said[2]))
+    everything = re.search(r"all (\d+) programs in `examples/` compile for\s+each of them", README)
+    assert everything is not None and int(everything[1]) == len(paths)
+    for target in ("lstm", "gru", "rnn", "rnn-tanh"):
+        for path in paths:
+            assert verdict(lsrl.load(path), target).error is None, (target, path)
+
+
+def test_every_target_is_named() -> None:
+    section = README.split("## What it can and cannot do")[1].split("\n## ")[0]
+    assert all(f"`{name}`" in section for name in TARGETS)
+
+
+def test_sizes_of_gated_targets_shown_are_those_compiled() -> None:
+    head = re.search(r"^\| program \| encoding \| (.*) \| compile time \| wrong \|$", README, re.M)
+    assert head is not None
+    names = [cell.strip("`") for cell in head[1].split(" | ")]
+    for title, load in SHOWN.items():
+        rows = re.findall(rf"^\| {title} \| (number|onehot) \| (.*) \| .* \| 0 of ", README, re.M)
+        assert len(rows) == 2, title
+        for encoding, cells in rows:
+            for name, cell in zip(names, cells.split(" | "), strict=True):
+                model = lsrl.compile(load(), name, encoding=encoding, verify=False)
+                sizes = model.shape["num_layers"], model.shape["hidden_size"]
+                assert cell == f"{sizes[0]} / {sizes[1]} / {model.report.parameters:,}", title

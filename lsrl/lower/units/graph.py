@@ -182,6 +182,17 @@ class UnitGraph(AtomGraph):
         )
         return [store for store in stores if isinstance(store, Undo)]
 
+    def stage(self) -> tuple[list[Atom], dict[str, list[Form]], dict[str, list[Form]]]:
+        """What the rewrites change, for `restore`."""
+        return list(self.atoms), dict(self.outputs), dict(self.names)
+
+    def restore(
+        self, stage: tuple[list[Atom], dict[str, list[Form]], dict[str, list[Form]]]
+    ) -> None:
+        """The graph as it was; atoms that were made since stay, and nothing reads them."""
+        atoms, self.outputs, self.names = stage
+        self.atoms[: len(atoms)] = atoms
+
     def made_since(self, mark: tuple[int, ...]) -> Iterator[int]:
         """The units that were added since a mark."""
         for a in range(mark[0], len(self.atoms)):

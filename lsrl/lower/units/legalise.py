@@ -320,6 +320,7 @@ class UnitLegaliser(Legaliser):
             self.delayed(form, init)
             for form, init in zip(self.forms(state.next), inits, strict=True)
         ]
+        self.label = ""
         self.values[n] = list(self.narrow(n, forms))
 
     def group(self, component: Component) -> None:

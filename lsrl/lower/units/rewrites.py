@@ -93,7 +93,7 @@ def _merge(graph: UnitGraph, units: list[int], weights: dict[int, int]) -> None:
     value = graph.recall(graph.combine(parts))
     first = min(weights)
     atom = graph.atoms[first]
-    label = " + ".join(f"{c} {graph.atoms[a].label}" for a, c in weights.items())
+    label = _label([(c, graph.atoms[a].label) for a, c in weights.items()])
     new = graph.reserve(atom.op, (value.lo, value.hi), value.step, label)
     role = "a" if atom.op == "pass" else "g"
     added, own = [], Fraction(0)
@@ -113,6 +113,13 @@ def _merge(graph: UnitGraph, units: list[int], weights: dict[int, int]) -> None:
             graph.define(u, {r: graph.substitute(f, values) for r, f in graph.atoms[u].args})
     for name, forms in graph.outputs.items():
         graph.outputs[name] = [graph.substitute(f, values) for f in forms]
+
+
+def _label(parts: list[tuple[int, str]]) -> str:
+    """`ones - zeros`."""
+    signed = [(c < 0, f"{abs(c)} {label}" if abs(c) != 1 else label) for c, label in parts]
+    text = "".join(f" {'-' if negative else '+'} {words}" for negative, words in signed)
+    return text.removeprefix(" + ").replace(" - ", "-", not text.startswith(" +"))
 
 
 def _in_terms_of(graph: UnitGraph, weights: dict[int, int], new: int) -> dict[int, Form]:

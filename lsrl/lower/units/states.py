@@ -242,7 +242,9 @@ def _closed(
     lo, hi, step = register.lo, register.hi, register.step
     following = tighten(following, lo, hi, step)
     inside, rest = g.split(following, touched)
+    lg.label = register.label
     held = lg.hold(rest if inside.terms else following, register.init)
+    lg.label = ""
     value = g.note(tighten(g.combine([(1, inside), (1, held)]), lo, hi, step))
     return value, lg.before(value, value, register.init)
 
