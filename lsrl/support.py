@@ -9,7 +9,7 @@ same weights and the certificate still reaches the tolerance.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -17,12 +17,12 @@ from typing import Any
 import numpy as np
 
 from .analysis.kinds import classify
-from .analysis.memory import Runner, Witness, find_witness
-from .analysis.periods import FOR_EVER
+from .analysis.memory import Runner, Witness, endless, find_witness
 from .analysis.ranges import Fact, analyse
 from .dtypes import DTYPES
 from .errors import Diagnostic, LsrlError, OptionError, UnsupportedError, listing, suggest
 from .ir.components import components
+from .ir.nodes import Graph
 from .lower.atoms import AtomGraph
 from .lower.clock import Clocks
 from .program import Program
@@ -110,13 +110,16 @@ class Judge:
     # At every length
 
     @cached_property
-    def _for_ever(self) -> Any:
-        graph = self.program.graph.replace(length=FOR_EVER)
-        return graph, analyse(graph)
+    def _for_ever(self) -> tuple[Graph, Sequence[Fact]] | None:
+        """The program without an end to the length, if that is the same program."""
+        graph = endless(self.program)
+        return None if graph is None else (graph, analyse(graph))
 
     @cached_property
     def _growing(self) -> list[int]:
         """The states, of those that the outputs need, whose range comes from the length."""
+        if self._for_ever is None:
+            return []
         graph, (_, ever) = self.program.graph, self._for_ever
         needed = [(s, graph.states[s].next) for s in Runner(self.program).machine.states]
         return [s for s, n in needed if not _is_alike(self.program.facts[n], ever[n])]
@@ -124,13 +127,15 @@ class Judge:
     @cached_property
     def _has_own_clocks(self) -> bool:
         """Whether some clock is one only as far as the length goes."""
+        if self._for_ever is None:
+            return True
         graphs = self.program.graph, self._for_ever[0]
         here, ever = (Clocks(graph, AtomGraph()).lassos for graph in graphs)
         return here != ever
 
     def _holds_for_ever(self, target: Target, compiled: Compiled, real: bool) -> bool:
         """Whether the same weights are certified for sequences without end."""
-        if self._growing:
+        if self._for_ever is None or self._growing:
             return False
         if target.transition != "constant" and not real and not self._has_own_clocks:
             return True  # the length enters by ranges and clocks alone

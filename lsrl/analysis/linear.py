@@ -58,7 +58,7 @@ def _powers(A: Any, init: Any, added: Any, length: int) -> tuple[Any, Any]:
     low, high = np.full(len(init), np.inf), np.full(len(init), -np.inf)
     power = np.eye(len(init))
     sums = np.zeros((2, len(init)))
-    freest = float(np.abs(init).max())
+    freest, fullest = float(np.abs(init).max()), 0.0
     with np.errstate(over="ignore", invalid="ignore"):
         for k in range(min(length, MAX_POWERS)):
             term = _apply(power, added)
@@ -67,6 +67,7 @@ def _powers(A: Any, init: Any, added: Any, length: int) -> tuple[Any, Any]:
             sums = sums + term
             low, high = np.minimum(low, free[0] + sums[0]), np.maximum(high, free[1] + sums[1])
             freest = max(freest, float(np.abs(free).max()))
+            fullest = max(fullest, float(np.abs(sums).max()))  # they may cancel later
             if not following.any():
                 return low, high
             if np.array_equal(following, power):
@@ -78,7 +79,7 @@ def _powers(A: Any, init: Any, added: Any, length: int) -> tuple[Any, Any]:
             if norm < 2.0**-60:
                 return low - _tail(norm, low, high), high + _tail(norm, low, high)
     if length > MAX_POWERS:
-        most = _beyond(power, freest, float(np.abs(sums).max()), length)
+        most = _beyond(power, freest, fullest, length)
         return np.full(len(init), -most), np.full(len(init), most)
     return low, high
 

@@ -33,8 +33,9 @@ from ..interpret.checks import checked_nodes
 from ..interpret.kernels import hold, rational, storage
 from ..interpret.machine import Machine
 from ..interpret.screen import Screen
+from ..ir.nodes import Graph
 from ..ir.semantics import Array
-from .periods import autonomous, periodic_for_ever
+from .periods import FOR_EVER, autonomous, periodic_for_ever
 
 if TYPE_CHECKING:
     from ..program import Program
@@ -93,8 +94,19 @@ class Witness:
         }  # fmt: skip
 
 
+def endless(program: Program) -> Graph | None:
+    """The program's graph without an end to the length; None where the graph is simpler than that
+    because of its length."""
+    from ..passes import optimise
+
+    graph = optimise(program.elaborated.graph.replace(length=FOR_EVER))
+    return graph if graph.replace(length=program.length) == program.graph else None
+
+
 def find_witness(program: Program, seed: int = 0) -> Witness | None:
     """A witness of memory without end, if a short search finds one. The same for the same seed."""
+    if endless(program) is None:
+        return None
     try:
         runner = Runner(program)
         if runner.period > LONGEST_PERIOD or runner.prefix > STEPS // 4:

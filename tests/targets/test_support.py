@@ -152,6 +152,20 @@ def test_nothing_that_constant_transitions_hold_for_ever_has_a_witness() -> None
             assert find_witness(program) is None, path.stem
 
 
+@pytest.mark.parametrize("target", TARGETS)
+def test_what_a_short_length_makes_constant_is_not_exact(target: str) -> None:
+    """Of one step the optimiser knows that `odd` is true."""
+    text = "input x: bool\nstate odd = false then not odd\noutput odd and x"
+    assert verdict(lsrl.parse(text, length=1), target).verdict == "up_to_length"
+    assert verdict(lsrl.parse(text), target).verdict == "exact"
+
+
+def test_what_cancels_over_many_steps_is_no_constant() -> None:
+    """At more than 4,096 steps `odd` was once taken to be false for ever."""
+    program = lsrl.parse("input x: bool\nstate odd = false then not odd\noutput odd", length=9999)
+    assert program.run([0, 0, 0]).tolist() == [True, False, True]
+
+
 # The command
 
 
