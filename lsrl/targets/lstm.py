@@ -181,7 +181,7 @@ class LSTM(Stacked):
         """Both tanh bend; i leaks g, f and o the cell. a sigma(K a) is at most 0.2785/K below
         max(a, 0)."""
         scale = self.scale(unit, regime)
-        value = reach.most("a" if unit.op in ("pass", "relu") else "g")
+        value = reach.own if unit.op == "relu" else reach.most("a" if unit.op == "pass" else "g")
         most = max(value, reach.own)
         bent = regime.curve(value, scale) + regime.curve(most, scale)
         leaks = reach.leak("i") * value + reach.leak("f") * most

@@ -205,8 +205,9 @@ class RNN(Stacked):
             return 0.0 if "s" in unit.args else regime.slack(reach.error("m"))
         scale = self.scale(unit, regime)
         if unit.op in ("high", "low"):
-            steep = 20 / regime.steep if "s" in unit.args else 0.0
-            return pair_error(regime, reach, scale, reach.error("closed")) + steep
+            if "s" in unit.args:  # shut by a sign that is saturated beyond 20/K
+                return pair_error(regime, reach, scale, 0.0) + 20 / regime.steep
+            return pair_error(regime, reach, scale, reach.error("closed"))
         off = regime.curve(reach.most("a"), scale)
         return off + regime.rounding(reach.most("a"), off)
 
