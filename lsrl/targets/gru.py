@@ -10,6 +10,7 @@ they are shut: a = (high + low) / 2.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
 from fractions import Fraction
 from typing import Any
@@ -266,5 +267,10 @@ class GRU(Stacked):
         rows.constant("n", SHUT if unit.op == "high" else -SHUT, recurrent=True)
 
     def approximation(self, unit: LayerUnit, digits: int) -> float:
-        """Of max(a, 0) as a pair: a (64 sigma(-K a))^2, at most, or a itself: 5/K."""
-        return 5 / STEEP if "s" in unit.args else 0.0
+        """Of max(a, 0) as a pair. While r = sigma(-K a) shuts it, m = 64 r in the argument of tanh
+        hides eps a: that is lost until a rounding of m is smaller, at K a = log(256 u K / eps), or
+        until m is below 1, at 5/K."""
+        if "s" not in unit.args:
+            return 0.0
+        hidden = 4 * SHUT * 2.0**-digits * STEEP / self.scale(unit, digits)
+        return max(5.0, math.log(hidden)) / STEEP
