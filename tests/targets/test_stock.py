@@ -29,8 +29,10 @@ RUNS = [
     ("float32", "onehot", LONG),
     ("float64", "number", LONG),
 ]
+# At T = 10,000 drawing inputs that meet their promises takes minutes.
+SLOW = {"dictionary", "scattered_copy", "vector"}
 # How many of the examples a target holds at least, at their length and at T = 10,000.
-FLOORS = {"lstm": (0, 0), "gru": (0, 0), "rnn": (0, 0), "rnn-tanh": (0, 0)}
+FLOORS = {"lstm": (35, 32), "gru": (35, 32), "rnn": (35, 32), "rnn-tanh": (35, 32)}
 
 
 @lru_cache
@@ -38,17 +40,22 @@ def drawn(path: Path, length: int | None) -> tuple[lsrl.Program, dict[str, Any],
     """A program, a batch of 8 sequences in which all comparisons are determined, and outputs."""
     program = lsrl.load(path, length=length)
     steps = min(program.length, length or 1024)
-    data = Sampler(program, seed=3).draw(2 * BATCH, steps)
+    sampler, parts = Sampler(program, seed=3), []
+    while len(parts) < BATCH:
+        data = sampler.draw(BATCH, steps)
+        kept = ~program.interpreter.run(data).mattered
+        parts += [{k: x[b] for k, x in data.items()} for b in np.flatnonzero(kept)]
+    data = {k: np.stack([x[k] for x in parts[:BATCH]]) for k in parts[0]}
     meant = program.interpreter.run(data)
-    kept = np.flatnonzero(~meant.mattered)[:BATCH]
-    assert len(kept) == BATCH
-    inputs = {f"in.{k}": x[kept] for k, x in data.items()}
-    return program, inputs, {f"out.{k}": y[kept] for k, y in meant.outputs.items()}
+    inputs = {f"in.{k}": x for k, x in data.items()}
+    return program, inputs, {f"out.{k}": y for k, y in meant.outputs.items()}
 
 
 def save(target: str, run: tuple[str, str, int | None], path: Path, folder: Path) -> bool:
     """The checkpoint and its data, if the target holds the program."""
     dtype, encoding, length = run
+    if length == LONG and path.stem in SLOW:
+        return False
     program = lsrl.load(path, length=length)
     options: Any = {"dtype": dtype, "encoding": encoding, "max_parameters": MOST_PARAMETERS}
     try:

@@ -156,8 +156,12 @@ class UnitLegaliser(Legaliser):
         try:
             return self.cheapest(makes)
         except NoRealisation:
-            message = f"`{self.machine.name}` has no construction for this ({request})"
-            raise Unsupported(message, "use another target", span) from None
+            raise self.lacking(request, span) from None
+
+    def lacking(self, request: str, span: Span | None = None) -> Unsupported:
+        """The machine has no pattern that matches a request."""
+        message = f"`{self.machine.name}` has no construction for this ({request})"
+        return Unsupported(message, "use another target", span)
 
     def cheapest(self, makes: Sequence[Callable[[], Result | None]]) -> Result:
         """What makes the fewest units and layers; the first one of equals. Raises the first
@@ -225,7 +229,10 @@ class UnitLegaliser(Legaliser):
         if len(margins) > self.machine.margins:
             logic: Any = self.logic
             makes.append(lambda: logic.all_of(margins).value)
-        return self.cheapest(makes)  # type: ignore[no-any-return]
+        try:
+            return self.cheapest(makes)  # type: ignore[no-any-return]
+        except NoRealisation:
+            raise self.lacking("indicator") from None
 
     def select(self, c: Condition, a: Form, span: Span | None) -> Form:
         """a where c holds, else 0."""
