@@ -27,6 +27,7 @@ TARGETS: dict[str, Callable[[], Any]] = {
 AFTER_K = "input token: int in 0..7\noutput latch(prev(token == 3), token, -1)"
 PREVIOUS = "input b: bool\ninput x: int in 0..9\noutput if b then prev(x) else 0"
 TEXTS = {c.name: c.text for c in CASES} | {"after k": AFTER_K, "switched previous": PREVIOUS}
+TEXTS["latch of a real"] = "input c: bool\ninput r: real in -2..3\noutput latch(c, r)"
 
 
 @lru_cache
@@ -92,9 +93,28 @@ NEEDED: dict[str, dict[str, tuple[str, str]]] = {
         "select pair": ("relu", "number"),
         "integer relu": ("relu", "number"),
         "real relu": ("real extremes", "number"),
+        "update gate": ("latch", "number"),
+        "reset gate": ("latch of a real", "number"),
+        "counter": ("parity", "number"),
+        "automaton": ("automaton", "onehot"),
+        "closing": ("accumulate", "number"),
     },
-    "rnn": {},
-    "rnn-tanh": {},
+    "rnn": {
+        "hold": ("start at one", "number"),
+        "extremum": ("running maximum", "number"),
+        "cases": ("selective_copy", "number"),
+        "closing": ("general", "number"),
+        "automaton": ("automaton", "onehot"),
+    },
+    "rnn-tanh": {
+        "hold": ("latch", "number"),
+        "indicator": ("latch", "number"),
+        "band": ("chain", "number"),
+        "select": ("switched real", "number"),
+        "integer relu": ("relu", "number"),
+        "real relu": ("real extremes", "number"),
+        "closing": ("modular_addition", "number"),
+    },
 }
 
 
