@@ -32,9 +32,9 @@ TEXTS["latch of a real"] = "input c: bool\ninput r: real in -2..3\noutput latch(
 
 @lru_cache
 def program_of(name: str, **params: int) -> lsrl.Program:
-    if name in TEXTS:
-        return lsrl.parse(TEXTS[name])
-    return lsrl.load(EXAMPLES / f"{name}.lsrl", params=params)
+    """An example, or else a construct."""
+    path = EXAMPLES / f"{name}.lsrl"
+    return lsrl.load(path, params=params) if path.exists() else lsrl.parse(TEXTS[name])
 
 
 def size(target: Any, program: lsrl.Program, encoding: str) -> float:
@@ -113,7 +113,9 @@ NEEDED: dict[str, dict[str, tuple[str, str]]] = {
         "select": ("switched real", "number"),
         "integer relu": ("relu", "number"),
         "real relu": ("real extremes", "number"),
+        "cases": ("thermostat", "number"),
         "closing": ("modular_addition", "number"),
+        "automaton": ("traffic_light", "number"),
     },
 }
 
