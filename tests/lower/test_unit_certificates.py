@@ -150,7 +150,7 @@ def test_what_is_stated_is_what_arises(
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("name", ["product", "square"])
 def test_a_product_is_stated_as_what_is_left_of_it(target: str, name: str) -> None:
-    """In float64 the approximation alone shows, and is nearly reached."""
+    """In float64, at the w where what is left and its rounding are least in sum (lstm)."""
     program = program_of(name)
     model = lsrl.compile(program, target, dtype="float64", tolerance=0.01, verify=False)
     grid = np.meshgrid(np.linspace(-1, 1, 801), np.linspace(0, 1, 401))
@@ -158,4 +158,4 @@ def test_a_product_is_stated_as_what_is_left_of_it(target: str, name: str) -> No
     data = {"r": r, "q": q} if name == "product" else {"r": r[:8010]}
     (bound,) = model.certificate["bound"].values()
     (seen,) = largest(model, data).values()
-    assert seen <= bound <= 1.5 * seen
+    assert seen <= bound <= (3 if target == "lstm" else 1.5) * seen
