@@ -14,6 +14,7 @@ from .lower.rounding import Bound
 from .lower.symbols import symbols
 from .model import CompiledModel
 from .program import GUARD, Program
+from .source import Span
 from .support import explain
 from .targets import target as target_named
 from .targets.base import Compiled, CompileOptions, tolerances
@@ -119,14 +120,17 @@ def check_precision(program: Program, compiled: Compiled, options: CompileOption
     """Raises `UnsupportedError` where the certificate does not reach the tolerance."""
     problems = []
     allowed = tolerances(program.graph, program.facts, options.tolerance, options.encoding)
+    spans = {o.name: o.span for o in program.graph.outputs}
     for bound, most, name in zip(compiled.bounds, allowed, compiled.machine.outputs, strict=True):
         if not bound.error <= max(most, 0.0):
-            problems.append(_too_imprecise(name, bound, most, options))
+            problems.append(_too_imprecise(name, bound, most, options, spans[name]))
     if problems:
         raise UnsupportedError(problems[:1])
 
 
-def _too_imprecise(name: str, bound: Bound, most: float, options: CompileOptions) -> Diagnostic:
+def _too_imprecise(
+    name: str, bound: Bound, most: float, options: CompileOptions, output: Span | None
+) -> Diagnostic:
     limits = "a larger --tolerance, a shorter --length or narrower bounds"
     message = f"in {options.dtype} the error of `{name}` can reach {bound.error:.2g}, more than "
     message += f"the tolerance {most:.2g}"
@@ -137,7 +141,7 @@ def _too_imprecise(name: str, bound: Bound, most: float, options: CompileOptions
     wider = f"--dtype {WIDER[options.dtype]}, " if options.dtype in WIDER else ""
     wider += "--constants range, " * (options.constants == "paper")
     wider += "--profile exact, " * (options.profile != "exact")
-    return Diagnostic("E804", message, bound.span, f"use {wider}{limits}")
+    return Diagnostic("E804", message, bound.span or output, f"use {wider}{limits}")
 
 
 def certificate(program: Program, compiled: Compiled, options: CompileOptions) -> dict[str, Any]:

@@ -95,7 +95,10 @@ class Legaliser:
                     raise
         if self.problems:
             raise UnsupportedError(self.problems)
-        self._finish()
+        try:
+            self._finish()
+        except Unsupported as e:
+            raise UnsupportedError([e.diagnostic]) from None
         return self.atoms
 
     def group(self, component: Component) -> None:

@@ -10,6 +10,7 @@ they are shut: a = (high + low) / 2.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
 from fractions import Fraction
 from typing import Any
@@ -265,10 +266,15 @@ class GRU(Stacked):
 
     def approximation(self, unit: LayerUnit, regime: Regime, reach: Reach) -> float:
         """tanh bends; z leaks n and the kept value, r what it switches. Of max(a, 0) as a pair:
-        a (64 sigma(-K a))^2 at most, or a itself: 5/K."""
+        while r = sigma(-K a) shuts it, m = 64 r in the argument of tanh hides eps a: that is lost
+        until a rounding of m is smaller, at K a = log(256 u K / eps), or until m is below 1, at
+        5/K."""
         scale = self.scale(unit, regime)
         if unit.op in ("high", "low"):
-            steep = 5 / regime.steep if "s" in unit.args else 0.0
+            steep = 0.0
+            if "s" in unit.args:
+                hidden = 4 * regime.shut * regime.unit_roundoff * regime.steep / scale
+                steep = max(5.0, math.log(hidden)) / regime.steep
             kept = 2 * reach.most("a") * regime.leak()  # z is not quite shut
             return pair_error(regime, reach, scale, reach.leak("m")) + kept + steep
         value = reach.most("n") + reach.most("a") + reach.most("l")

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import datetime
+import hashlib
 import math
+import os
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import cases
@@ -77,6 +82,71 @@ def test_conditionals_of_the_paper(constants: str) -> None:
         chosen = {"conditional": VARIANTS[seed % len(VARIANTS)], "constants": constants}
         chosen |= {"target": "gated-linear-rnn", "tolerance": math.inf}
         assert _agrees(case(seed, linear_rnn=True), "float64", **chosen)
+
+
+# Programs, of 40, that lstm, gru, rnn and rnn-tanh compile at least, as number and as one-hot.
+STACKED = {"lstm": 38, "gru": 34, "rnn": 36, "rnn-tanh": 33}
+SETTINGS = [("float32", "number", 0), ("float32", "onehot", 40), ("float64", "number", 80)]
+
+
+@pytest.mark.parametrize(("dtype", "encoding", "first"), SETTINGS)
+@pytest.mark.parametrize("target", STACKED)
+def test_stock_modules(target: str, dtype: str, encoding: str, first: int) -> None:
+    """Programs of all kinds: refused with a reason, or right."""
+    held = 0
+    for seed in range(first, first + 40):
+        options = {"target": target, "encoding": encoding}
+        model = compiled(case(seed), dtype, **options)
+        if isinstance(model, LsrlError):
+            assert isinstance(model, lsrl.UnsupportedError), (seed, model)
+            assert all(d.code.startswith("E80") and d.span for d in model.diagnostics), seed
+        else:
+            held += _agrees(case(seed), dtype, **options)
+    assert held >= STACKED[target]
+
+
+@pytest.mark.parametrize("target", STACKED)
+def test_stock_modules_in_torch(target: str) -> None:
+    pytest.importorskip("torch")
+    for seed in range(120, 130):
+        _agrees(case(seed), "float32", "torch", target=target)
+
+
+def held_out() -> int:
+    """The first of the seeds of this run: 1,000,000 on a desk; in CI, new ones for each commit.
+    HELD_OUT=n asks for those of another run."""
+    if "HELD_OUT" in os.environ:
+        return int(os.environ["HELD_OUT"])
+    if os.environ.get("CI", "").lower() not in ("1", "true"):
+        return 1_000_000
+    here = Path(__file__).parent
+    command = ["git", "rev-parse", "HEAD"]
+    git = subprocess.run(command, capture_output=True, text=True, cwd=here, check=False)
+    name = git.stdout.strip() or datetime.datetime.now(tz=datetime.UTC).date().isoformat()
+    return 2_000_000 + int(hashlib.sha256(name.encode()).hexdigest(), 16) % 10**9
+
+
+@pytest.mark.parametrize("target", ["linear-rnn", "gated-linear-rnn", *STACKED])
+def test_held_out(target: str) -> None:
+    """Programs that nobody has seen before; see `held_out`."""
+    first = held_out()
+    for seed in range(first, first + 12):
+        options = {"target": target, "encoding": "onehot" if target in STACKED else "number"}
+        try:
+            _agrees(case(seed), "float32", **options)
+        except Exception as e:
+            raise AssertionError(f"HELD_OUT={first}: seed {seed} on {target}: {e}") from e
+
+
+def test_held_out_seeds_follow_the_commit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HELD_OUT", raising=False)
+    monkeypatch.setenv("CI", "true")
+    in_ci = held_out()
+    assert in_ci == held_out() >= 2_000_000
+    monkeypatch.delenv("CI")
+    assert held_out() == 1_000_000
+    monkeypatch.setenv("HELD_OUT", "7")
+    assert held_out() == 7
 
 
 def test_torch() -> None:

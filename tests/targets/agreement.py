@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -22,13 +23,22 @@ def compare(
     meant = program.interpreter.run(data)
     kept = ~meant.mattered
     assert kept.any()
+    wanted = {name: y[kept] for name, y in meant.outputs.items()}
     for backend in ("numpy", "torch"):
-        raw = model.runner(backend).run(program.stacked(data).astype(dtype))
-        rounded = program.rounded(program.split(raw))
-        for name, y in program.split(raw).items():
-            bound, wanted = model.certificate["bound"][name], meant.outputs[name][kept]
-            error = np.abs(y[kept].astype(np.float64) - wanted)
-            assert error.max(initial=0.0) <= bound, (backend, name)
-            if rounded[name].dtype not in (np.float64, np.float32) and bound < 0.5:
-                assert np.array_equal(rounded[name][kept], wanted), (backend, name)
+        raw = model.runner(backend).run(model.stacked(data))[kept]
+        within(model, raw, wanted, backend)
     return model
+
+
+def within(
+    model: lsrl.CompiledModel, y: Any, wanted: Mapping[str, Any], backend: str = ""
+) -> dict[str, float]:
+    """Checks a model's numbers y `[B, T, m]`; returns the largest error of each output."""
+    raw, largest = model.split(y), {}
+    rounded = model.rounded(raw)
+    for name, error in model.errors(raw, wanted).items():
+        bound, largest[name] = model.certificate["bound"][name], float(error.max(initial=0.0))
+        assert largest[name] <= bound, (backend, name)
+        if rounded[name].dtype not in (np.float64, np.float32) and bound < 0.5:
+            assert np.array_equal(rounded[name], wanted[name]), (backend, name)
+    return largest

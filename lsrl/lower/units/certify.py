@@ -305,7 +305,8 @@ class _UnitAnalysis(Analysis):
         assumed, a little larger than before, until what follows from them is no larger."""
         lanes = [(0, k) for k in keys]
         starts = [(0.0, 0.0)] * len(keys)
-        gammas = [self._gamma(group[k]) for k in keys]
+        inexact = {**self.errors, **{("h", k): Bound(math.inf) for k in group}}
+        gammas = [self._gamma(group[k], inexact) for k in keys]
         steps = [added[k].error for k in keys]
         errors = [0.0] * len(keys)
         for _ in range(ROUNDS):
@@ -323,10 +324,10 @@ class _UnitAnalysis(Analysis):
                 break
         return [math.inf] * len(keys)
 
-    def _gamma(self, unit: LayerUnit) -> float:
+    def _gamma(self, unit: LayerUnit, errors: Mapping[Source, Bound]) -> float:
         """The relative error of computing a unit's forms."""
         forms = (unit.args[role] for role in OPS[unit.op].values if role in unit.args)
-        return sum(self.precision.gamma(form, self.forms, self.errors) for form in forms)
+        return sum(self.precision.gamma(form, self.forms, errors) for form in forms)
 
     def _is_linear(self, k: int, group: Mapping[int, LayerUnit]) -> bool:
         """Whether a unit, or its pair, is a linear function of what the group was."""

@@ -9,6 +9,7 @@ from fractions import Fraction
 from functools import partial
 from typing import Any, TypeVar
 
+from ...analysis.lattice import gcd
 from ...analysis.ranges import Fact
 from ...encoding import one_hot_values, output_values
 from ...ir.components import Component
@@ -111,11 +112,22 @@ class UnitLegaliser(Legaliser):
             return [constant(0), g.combine([(2, margin)])]
         form = value.value if isinstance(value, Boolean) else value
         middle = (lo + hi) // 2
+        if not self.fits_digits(form, hi - lo):
+            form = self.hold_alone(self.readable(form))
         centred = g.combine([(1, form)], -middle)
         return [
             g.combine([(2 * (k - middle), centred)], -((k - middle) ** 2))
             for k in range(lo, hi + 1)
         ]
+
+    def fits_digits(self, form: Form, factor: int) -> bool:
+        """Whether a multiple of an integral form is summed without rounding."""
+        terms = [(self.atoms.atoms[a], c) for a, c in form.terms.items()]
+        if len(terms) < 2 or any(atom.step is None for atom, _ in terms):
+            return True
+        unit = gcd([(atom.step or 0) * abs(Fraction(c)) for atom, c in terms])
+        reach = sum(max(-atom.lo, atom.hi) * abs(float(c)) for atom, c in terms)
+        return unit is None or factor * reach <= 2.0**self.options.digits * float(unit)
 
     def margin_of(self, value: Value) -> Form | None:
         """The margin of a boolean that is not a constant; it is read off, and so it may look at
@@ -150,8 +162,12 @@ class UnitLegaliser(Legaliser):
         try:
             return self.cheapest(makes)
         except NoRealisation:
-            message = f"`{self.machine.name}` has no construction for this ({request})"
-            raise Unsupported(message, "use another target", span) from None
+            raise self.lacking(request, span) from None
+
+    def lacking(self, request: str, span: Span | None = None) -> Unsupported:
+        """The machine has no pattern that matches a request."""
+        message = f"`{self.machine.name}` has no construction for this ({request})"
+        return Unsupported(message, "use another target", span)
 
     def cheapest(self, makes: Sequence[Callable[[], Result | None]]) -> Result:
         """What makes the fewest units and layers; the first one of equals. Raises the first
@@ -219,7 +235,10 @@ class UnitLegaliser(Legaliser):
         if len(margins) > self.machine.margins:
             logic: Any = self.logic
             makes.append(lambda: logic.all_of(margins).value)
-        return self.cheapest(makes)  # type: ignore[no-any-return]
+        try:
+            return self.cheapest(makes)  # type: ignore[no-any-return]
+        except NoRealisation:
+            raise self.lacking("indicator") from None
 
     def select(self, c: Condition, a: Form, span: Span | None) -> Form:
         """a where c holds, else 0."""

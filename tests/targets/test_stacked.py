@@ -1,0 +1,111 @@
+"""`lstm`, `gru`, `rnn`, `rnn-tanh`: every construct and every example, at every level."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+from agreement import compare
+from table import CASES
+
+import lsrl
+from lsrl.sampling import Sampler
+
+TARGETS = ["lstm", "gru", "rnn", "rnn-tanh"]
+EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.lsrl"))
+TEXTS = {c.name: c.text for c in CASES}
+CONSTRUCTS = [(t, n) for t in TARGETS for n in TEXTS]
+ON_EXAMPLES = [(t, p.stem) for t in TARGETS for p in EXAMPLES]
+
+# What is refused: by name, for which encodings and why. What is not here must compile.
+BOTH = "number", "onehot"
+REFUSED: dict[str, dict[str, tuple[tuple[str, ...], str]]] = {
+    "lstm": {},
+    "gru": {"general": (BOTH, "E803")},
+    "rnn": {},
+    "rnn-tanh": {"general": (BOTH, "E803")},
+}
+
+
+def program_of(name: str) -> lsrl.Program:
+    if name in TEXTS:
+        return lsrl.parse(TEXTS[name])
+    return lsrl.load(EXAMPLES[0].parent / f"{name}.lsrl")
+
+
+def held(target: str, name: str, encoding: str) -> bool:
+    encodings, _ = REFUSED[target].get(name, ((), ""))
+    return encoding not in encodings
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("encoding", BOTH)
+@pytest.mark.parametrize(("target", "name"), CONSTRUCTS)
+def test_construct_agrees_with_the_interpreter(
+    target: str, name: str, encoding: str, dtype: str
+) -> None:
+    if not held(target, name, encoding):
+        pytest.skip("refused, see below")
+    compare(program_of(name), dtype, target=target, encoding=encoding)
+
+
+@pytest.mark.parametrize("encoding", BOTH)
+@pytest.mark.parametrize(("target", "name"), ON_EXAMPLES)
+def test_example_agrees_with_the_interpreter(target: str, name: str, encoding: str) -> None:
+    if not held(target, name, encoding):
+        pytest.skip("refused, see below")
+    compare(program_of(name), "float32", steps=60, batch=12, target=target, encoding=encoding)
+
+
+@pytest.mark.parametrize(
+    ("target", "name", "encoding", "code"),
+    [(t, n, e, code) for t in REFUSED for n, (es, code) in REFUSED[t].items() for e in es],
+)
+def test_what_is_refused_is_refused_with_its_line_and_reason(
+    target: str, name: str, encoding: str, code: str
+) -> None:
+    with pytest.raises(lsrl.UnsupportedError) as caught:
+        lsrl.compile(program_of(name), target, encoding=encoding, verify=False)
+    assert caught.value.code == code
+    assert caught.value.span is not None
+    problem = caught.value.diagnostics[0]
+    assert problem.message
+    assert problem.help
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_support_says_the_same(target: str) -> None:
+    """`unsupported` for what no layer of a target holds; what only spoils the tolerance is not."""
+    for name in [*TEXTS, *(p.stem for p in EXAMPLES)]:
+        verdict = support(name)[target]
+        encodings, code = REFUSED[target].get(name, ((), ""))
+        refused = "number" in encodings and code != "E804"
+        assert (verdict.verdict == "unsupported") == refused, name
+
+
+@lru_cache
+def support(name: str) -> dict[str, lsrl.Support]:
+    return lsrl.support(program_of(name))
+
+
+@pytest.mark.parametrize("encoding", BOTH)
+@pytest.mark.parametrize(("target", "name"), CONSTRUCTS)
+def test_stream_and_batch_and_single_runs_agree(target: str, name: str, encoding: str) -> None:
+    if not held(target, name, encoding):
+        pytest.skip("refused, see above")
+    program = program_of(name)
+    model = lsrl.compile(program, target, encoding=encoding, verify=False)
+    data = Sampler(program, seed=2).draw(2, 8)
+    for backend in ("numpy", "torch"):
+        together = model.split(model.runner(backend).run(model.stacked(data)))
+        single = model.run({n: x[1] for n, x in data.items()}, raw=True, backend=backend)
+        stream = model.stream(raw=True, backend=backend)
+        steps = [stream.step({n: x[1, t] for n, x in data.items()}) for t in range(8)]
+        for output in program.output_names:
+            alone = single[output] if isinstance(single, dict) else single
+            stepped = np.array([s[output] if isinstance(s, dict) else s for s in steps])
+            slack = 2 * model.certificate["bound"][output] + 1e-5
+            np.testing.assert_allclose(alone, together[output][1], rtol=0, atol=slack)
+            np.testing.assert_allclose(stepped, together[output][1], rtol=0, atol=slack)
