@@ -280,5 +280,5 @@ class GRU(Stacked):
         value = reach.most("n") + reach.most("a") + reach.most("l")
         most = max(value, reach.own)
         leaks = reach.leak("z") * 2 * most + reach.leak("r") * most
-        off = regime.curve(value, scale) + leaks
+        off = regime.curve(reach.own, scale) + leaks  # what passes while z is shut is the value
         return off + regime.rounding(most, off)

@@ -17,6 +17,9 @@ from ..atoms import Form
 LINEAR = {24: 12, 53: 27}  # by the binary digits of a dtype: tanh is the identity up to 2^-LINEAR
 CLOSED = {24: 104.0, 53: 746.0}  # beyond, exp(-x) is exactly 0, subnormals included
 FLAT = 64.0  # beyond, tanh is exactly 1, however it is computed
+GAIN = 2048.0  # of a gate: a margin of 1/2 becomes an argument of 1024
+SHUT = 64.0  # what is added to the argument of a tanh to saturate it
+STEEP = 2.0**40  # the slope of a gate that makes max(a, 0) of a real a
 WIDEST = 4  # the widest linear regime that is tried: up to 2^-4
 
 
@@ -27,9 +30,9 @@ class Regime:
 
     digits: int
     linear: int
-    gain: float = 2048.0
-    shut: float = 64.0
-    steep: float = 2.0**40
+    gain: float = GAIN
+    shut: float = SHUT
+    steep: float = STEEP
 
     def exponent(self, most: float) -> int:
         """The largest e with 2^e times `most` within the linear regime."""
