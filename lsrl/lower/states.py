@@ -134,7 +134,7 @@ def _refuse(lg: Legaliser, group: StateGroup) -> None:
     word = "state" if len(group.states) == 1 else "states"
     message = f"the {word} {names} {'is' if len(group.states) == 1 else 'are'} {kind.value}: "
     message += f"{kind.reason}, and a constant transition matrix cannot do that"
-    help = f"{kind.holders} can hold it (targets of later versions)"
+    help = f"{kind.holders} can hold it (`lsrl targets FILE` says which)"
     if kind is StateKind.GATED:
         help += "; here `store` holds what is written once, and `ever` a flag"
     raise Unsupported(message, help, state.span, "E803")

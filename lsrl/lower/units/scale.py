@@ -51,7 +51,7 @@ class Regime:
     def leak(self, error: float = 0.0) -> float:
         """How far a gate is from 0 or 1, whose margin of 1/2 may be off by an error."""
         argument = self.gain * (0.5 - error)
-        return 0.0 if argument >= CLOSED[self.digits] else math.exp(-argument)
+        return 0.0 if argument >= CLOSED.get(self.digits, 0.0) else math.exp(-argument)
 
     def slack(self, error: float = 0.0) -> float:
         """How far a saturated tanh is from 1 or -1: at most 2 exp(-2 x), and two roundings. Its
