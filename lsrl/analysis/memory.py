@@ -186,7 +186,8 @@ def _clocks(program: Program) -> dict[int, tuple[tuple[int, int], Array]]:
     free = autonomous(graph)
     if all(graph.nodes[n].op == "const" for n in free):
         return {}
-    values = simulate(graph, free, STEPS)
+    # Beyond the length values may leave what numbers hold, and seem to repeat there.
+    values = simulate(graph, free, min(STEPS, graph.length))
     found = periodic_for_ever(graph, values)
     return {
         n: (lasso, values[n])
