@@ -113,6 +113,12 @@ class Legaliser:
 
         lower_delay(self, n)
 
+    def accumulated(self, added: Form, init: int | Fraction, name: str, s: int) -> Form:
+        """init plus the running sum of a form, for state s."""
+        from .states import accumulated
+
+        return accumulated(self, added, init, name, s)
+
     def _inputs(self) -> None:
         """All columns of all fields, used or not, in order of declaration."""
         self.columns: dict[str, list[Form]] = {}

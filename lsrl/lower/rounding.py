@@ -20,6 +20,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from typing import Protocol
 
 from ..analysis.dependence import Row
 from ..analysis.lattice import gcd
@@ -50,6 +51,22 @@ class Bound:
 
 
 ZERO = Bound(0.0)
+
+
+class Rectified(Protocol):
+    """What the analysis reads of a unit with a ReLU."""
+
+    @property
+    def affine(self) -> Affine: ...
+
+    @property
+    def atom(self) -> int: ...
+
+    @property
+    def label(self) -> str: ...
+
+    @property
+    def span(self) -> Span | None: ...
 
 
 def certify(
@@ -102,18 +119,25 @@ class Analysis:
             if unit.factor is not None:
                 result.append(self._product(unit, unit.factor, errors, forms))
                 continue
-            affine = self.opened(unit, errors, forms)
-            bound = self.affine(affine, errors, forms, unit.span, unit.label)
-            self.precision.check_range(unit.affine, errors, forms, unit.span)
-            if unit.atom >= 0 and (own := self.graph.atoms[unit.atom].approximation):
-                bound = bound.plus(own, unit.span, unit.label)
-            leak = self.leak(unit, affine, errors, forms)
-            if leak > bound.error:
-                bound = bound.plus(leak - bound.error, unit.span, unit.label)
+            bound = self.rectified(unit, errors, forms)
             if unit.atom < 0 and not last and unit.form.lo < 0:
                 bound = bound.plus(-unit.form.lo, unit.span, unit.label)  # cut off by the ReLU
             result.append(self.saturated(unit, bound, errors) if unit.saturating else bound)
         return result
+
+    def rectified(
+        self, unit: Rectified, errors: Mapping[Source, Bound], forms: Mapping[Source, Form]
+    ) -> Bound:
+        """The error of the form that a ReLU takes in, as far as it can show after the ReLU."""
+        affine = self.opened(unit, errors, forms)
+        bound = self.affine(affine, errors, forms, unit.span, unit.label)
+        self.precision.check_range(unit.affine, errors, forms, unit.span)
+        if unit.atom >= 0 and (own := self.graph.atoms[unit.atom].approximation):
+            bound = bound.plus(own, unit.span, unit.label)
+        leak = self.leak(unit, affine, errors, forms)
+        if leak > bound.error:
+            bound = bound.plus(leak - bound.error, unit.span, unit.label)
+        return bound
 
     def _product(
         self, unit: Unit, factor: Affine, errors: Mapping[Source, Bound],
@@ -146,7 +170,7 @@ class Analysis:
         most = max(-atom.lo, atom.hi)
         return not e.error and not f.error and self.precision.on_lattice(atom.step, most)
 
-    def saturated(self, unit: Unit, bound: Bound, errors: Mapping[Source, Bound]) -> Bound:
+    def saturated(self, unit: Rectified, bound: Bound, errors: Mapping[Source, Bound]) -> Bound:
         """What a saturating unit lets through. A comparison of reals has a margin on both sides.
         r(1 - falsity) has none where it is 1, but there all falsities are 0 and nothing is
         rounded: only the errors that they bring show."""
@@ -157,7 +181,7 @@ class Analysis:
         return bound if is_boolean and brought else ZERO
 
     def opened(
-        self, unit: Unit, errors: Mapping[Source, Bound], forms: Mapping[Source, Form]
+        self, unit: Rectified, errors: Mapping[Source, Bound], forms: Mapping[Source, Form]
     ) -> Affine:
         """A gate r(a - M falsity) without its falsity: while it is open that is exactly 0."""
         switch = self.graph.switches.get(unit.atom)
@@ -174,7 +198,7 @@ class Analysis:
 
     def leak(
         self,
-        unit: Unit,
+        unit: Rectified,
         opened: Affine,
         errors: Mapping[Source, Bound],
         forms: Mapping[Source, Form],

@@ -178,6 +178,13 @@ class Target(Protocol):
         """The equations of a layer, of the targets whose code is emitted from them."""
         ...
 
+    def settled(
+        self, graph: Graph, facts: Sequence[Fact], options: CompileOptions
+    ) -> CompileOptions:
+        """The options as this target takes them for a program: its own encoding in place of the
+        default."""
+        ...
+
     def compile(self, graph: Graph, facts: Sequence[Fact], options: CompileOptions) -> Compiled: ...
 
     def sizes(self, shape: Mapping[str, Any]) -> tuple[int, int]:

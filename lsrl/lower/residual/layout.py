@@ -1,0 +1,347 @@
+"""Blocks with exact coefficients: which lane of the residual stream holds what, and who reads it.
+
+A lane holds an atom, or a combination of several where fewer combinations are read than they have
+parts; each block adds to it what it has of that combination. Blocks carry nothing on: what is in
+the stream stays there. A lane that is read no more can be cleared and used again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
+
+from ...source import Span
+from ..atoms import Atom, Coefficient, Form, exact_in, primitive
+from ..layers import Affine, Place, Row
+from .graph import FACTOR, PASS, RELU, STATES, VALUE, WHEN, ResidualGraph
+from .schedule import START, Plan
+
+LANE, OWN = "r", "v"  # sources: a lane of the residual stream; a unit of the same block
+Rows = dict[int, Coefficient]
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One channel: `affine` is what it takes in, `factor` and `when` what a product or a state does
+    besides; `form` is its ideal value."""
+
+    op: str
+    affine: Affine
+    form: Form
+    label: str
+    atom: int = -1
+    saturating: bool = False
+    span: Span | None = None
+    factor: Affine | None = None
+    when: Affine | None = None
+    lag: int = 0
+    rate: Fraction = Fraction(1)
+
+
+@dataclass
+class Block:
+    """`writes[lane]`: what is added to a lane, by unit."""
+
+    kind: str
+    units: list[Unit] = field(default_factory=list)
+    writes: dict[int, Rows] = field(default_factory=dict)
+
+    @property
+    def has_states(self) -> bool:
+        return any(unit.op in STATES for unit in self.units)
+
+
+@dataclass(frozen=True)
+class Lane:
+    """`terms` over atoms; it is complete after block `done` (-1: from the start) and read last in
+    block `until`. `start` is its part that the embedding holds."""
+
+    terms: Rows
+    start: Rows
+    done: int
+    until: int
+
+
+@dataclass
+class ResidualLayout:
+    """The blocks of a model, its lanes and its head. `symbols`: where each named value can be read,
+    as forms over kinds `x`, `r` (the stream before and after a layer) and `u` (its units)."""
+
+    graph: ResidualGraph
+    plan: Plan
+    blocks: list[Block]
+    lanes: list[Lane]
+    head: list[Affine]
+    outputs: list[str]
+    symbols: dict[str, tuple[int, list[Affine]]] = field(default_factory=dict)
+    merged: frozenset[int] = frozenset()
+
+    @property
+    def layers(self) -> range:
+        """The layers of the model, of one round of blocks each."""
+        return range(max(1, len(self.blocks) // len(self.graph.machine.blocks)))
+
+    def form(self, lane: int) -> Form:
+        """The ideal value of a lane."""
+        return value_form(self.graph, self.lanes[lane].terms)
+
+    def extent(self, layer: int, kind: str, index: int) -> tuple[float, float]:
+        """The range of a number of a layer."""
+        if kind in ("x", LANE):
+            form = self.form(index)
+        else:
+            form = self.unit_of(layer, kind, index).form
+        return form.lo, form.hi
+
+    def unit_of(self, layer: int, kind: str, index: int) -> Unit:
+        """The unit that is number `index` of its kind in a layer."""
+        return self.blocks[self.block_of(layer, kind)].units[index]
+
+    def block_of(self, layer: int, kind: str) -> int:
+        kinds = [b.name for b in self.graph.machine.blocks]
+        part = kinds.index("mlp") if kind == "m" else 0
+        return layer * len(kinds) + part
+
+    def places(self) -> Iterator[Place]:
+        """Every unit, and the outputs."""
+        for k, block in enumerate(self.blocks):
+            layer, kind = self.place_of(k)
+            for i, unit in enumerate(block.units):
+                yield Place(layer, kind, i, unit.form.terms, unit.atom)
+        last = len(self.layers) - 1
+        for i, name in enumerate(self.outputs):
+            yield Place(last, "y", i, {}, -1, name)
+
+    def place_of(self, block: int) -> tuple[int, str]:
+        """The layer of a block, and the kind of its units there."""
+        layer, part = divmod(block, len(self.graph.machine.blocks))
+        return layer, "m" if self.graph.machine.blocks[part].name == "mlp" else "u"
+
+
+def value_form(graph: ResidualGraph, terms: Mapping[int, Coefficient]) -> Form:
+    """A combination of atoms as a form."""
+    if len(terms) == 1:
+        ((a, c),) = terms.items()
+        if c == 1:
+            return graph.atom_form(a)
+    return graph.recall(graph.form(terms, 0))
+
+
+def lay_out(
+    graph: ResidualGraph, plan: Plan, digits: int, head: list[Form], outputs: list[str],
+    scale: Callable[[Unit], float],
+) -> ResidualLayout:  # fmt: skip
+    """Turn a plan into blocks; `head` are the forms that the model's outputs are. A channel holds
+    its unit's value times `scale`."""
+    return _Layout(graph, plan, digits, head, outputs, scale).run()
+
+
+@dataclass
+class _Reader:
+    at: int
+    terms: Rows
+    const: Coefficient
+
+
+class _Layout:
+    def __init__(
+        self, graph: ResidualGraph, plan: Plan, digits: int, head: list[Form], outputs: list[str],
+        scale: Callable[[Unit], float],
+    ) -> None:  # fmt: skip
+        self.graph, self.plan, self.digits = graph, plan, digits
+        self.head, self.outputs, self.scale = head, outputs, scale
+        self.readers: dict[Any, _Reader] = {}
+
+    def run(self) -> ResidualLayout:
+        for a, at in self.plan.at.items():
+            for role, form in _roles(self.graph.atoms[a]):
+                self._add_reader((a, role), form, at, own=role == WHEN)
+        for k, form in enumerate(self.head):
+            self._add_reader(("head", k), form, self.plan.depth)
+        self.lanes, self.lane_of = self._lanes()
+        blocks = [
+            self._block(k, self.graph.machine.block(k).name) for k in range(self.plan.depth)
+        ]
+        for i, lane in enumerate(self.lanes):
+            for a, c in lane.terms.items():
+                if a in self.plan.at:
+                    block = blocks[self.plan.at[a]]
+                    unit = next(j for j, u in enumerate(block.units) if u.atom == a)
+                    block.writes.setdefault(i, {})[unit] = c
+        head = [self._affine(("head", k)) for k in range(len(self.head))]
+        layout = ResidualLayout(self.graph, self.plan, blocks, self.lanes, head, self.outputs)
+        layout.symbols = self._symbols(layout)
+        return layout
+
+    def _add_reader(self, key: Any, form: Form, at: int, own: bool = False) -> None:
+        """A reader of the stream; a condition (`own`) reads the atoms of its block elsewhere."""
+        terms = {a: c for a, c in form.terms.items() if not (own and self.plan.at.get(a) == at)}
+        self.readers[key] = _Reader(at, terms, form.const)
+
+    # Lanes
+
+    def _lanes(self) -> tuple[list[Lane], dict[Any, tuple[int, Fraction] | None]]:
+        """All lanes, and for each reader whose whole combination is one: which, times what."""
+        lanes: list[Lane] = []
+        whole: dict[Any, tuple[int, Fraction] | None] = {}
+        self.atom_lane: dict[int, int] = {}
+        for keys in self._connected():
+            forms = {k: primitive(self.readers[k].terms) for k in keys}
+            distinct = list(dict.fromkeys(f for f, _ in forms.values()))
+            atoms = sorted({a for f in distinct for a, _ in f})
+            if len(distinct) < len(atoms) and all(self._is_exact(f) for f in distinct):
+                index = {f: len(lanes) + i for i, f in enumerate(distinct)}
+                for f in distinct:
+                    ends = [self.readers[k].at for k in keys if forms[k][0] == f]
+                    lanes.append(self._lane(dict(f), max(ends)))
+                whole |= {k: (index[f], factor) for k, (f, factor) in forms.items()}
+                continue
+            for a in atoms:
+                ends = [self.readers[k].at for k in keys if a in self.readers[k].terms]
+                self.atom_lane[a] = len(lanes)
+                lanes.append(self._lane({a: 1}, max(ends)))
+        return lanes, whole
+
+    def _lane(self, terms: Rows, until: int) -> Lane:
+        start = {a: c for a, c in terms.items() if a not in self.plan.at}
+        done = max([START, *(self.plan.at[a] for a in terms if a in self.plan.at)])
+        return Lane(terms, start, done, until)
+
+    def _is_exact(self, form: tuple[tuple[int, int], ...]) -> bool:
+        return exact_in(value_form(self.graph, dict(form)), self.graph.atoms, self.digits)
+
+    def _connected(self) -> list[list[Any]]:
+        """Readers that share atoms, directly or not."""
+        parent: dict[int, int] = {}
+
+        def find(a: int) -> int:
+            while parent[a] != a:
+                parent[a] = parent[parent[a]]
+                a = parent[a]
+            return a
+
+        kept = {k: r for k, r in self.readers.items() if r.terms}
+        for reader in kept.values():
+            atoms = list(reader.terms)
+            for a in atoms:
+                parent.setdefault(a, a)
+                parent[find(a)] = find(atoms[0])
+        groups: dict[int, list[Any]] = {}
+        for key, reader in kept.items():
+            groups.setdefault(find(next(iter(reader.terms))), []).append(key)
+        return list(groups.values())
+
+    # Blocks
+
+    def _affine(self, key: Any) -> Affine:
+        """What a reader reads, over lanes."""
+        reader = self.readers[key]
+        if not reader.terms:
+            return Affine({}, reader.const)
+        found = self.lane_of.get(key)
+        if found is not None:
+            return Affine({(LANE, found[0]): found[1]}, reader.const)
+        row: Row = {(LANE, self.atom_lane[a]): c for a, c in reader.terms.items()}
+        return Affine(row, reader.const)
+
+    def _block(self, number: int, kind: str) -> Block:
+        """The units of a block; those that only states' conditions need come last."""
+        block = Block(kind)
+        here = [a for a, at in sorted(self.plan.at.items()) if at == number]
+        index = {a: i for i, a in enumerate(here)}
+        passes: dict[Any, int] = {}
+        extra: list[Unit] = []
+        for a in here:
+            atom = self.graph.atoms[a]
+            roles = dict(_roles(atom))
+            when = None
+            if WHEN in roles:
+                when = self._condition(a, roles[WHEN], index, passes, extra, len(here))
+            factor = self._affine((a, FACTOR)) if FACTOR in roles else None
+            block.units.append(
+                Unit(
+                    self.graph.op(a), self._affine((a, VALUE)), self.graph.atom_form(a), atom.label,
+                    a, atom.saturating, atom.span, factor, when, atom.lag, atom.rate,
+                )  # fmt: skip
+            )
+        block.units += extra
+        return block
+
+    def _condition(
+        self, a: int, form: Form, index: Mapping[int, int], passes: dict[Any, int],
+        extra: list[Unit], first: int,
+    ) -> Affine:  # fmt: skip
+        """A condition over units of the block; what it reads of the stream passes through one."""
+        row: Row = {(OWN, index[b]): c for b, c in form.terms.items() if b in index}
+        rest = self.readers[a, WHEN]
+        if not rest.terms:
+            return Affine(row, rest.const)
+        part = value_form(self.graph, rest.terms)
+        low = Fraction(part.lo) if self.graph.machine.rectifies and part.lo != 0 else Fraction(0)
+        if not row:
+            low = -Fraction(rest.const) if self.graph.machine.rectifies else Fraction(0)
+        key = (*sorted(rest.terms.items()), low)
+        if key not in passes:
+            known = self._affine((a, WHEN))
+            affine = Affine(known.row, -low)
+            shifted = self.graph.combine([(1, part)], -low)
+            if not row:
+                from ..atoms import tighten
+
+                shifted = tighten(shifted, form.lo - float(rest.const) - float(low),
+                                  form.hi - float(rest.const) - float(low), None)  # fmt: skip
+            op = RELU if self.graph.machine.rectifies else PASS
+            passes[key] = first + len(extra)
+            extra.append(Unit(op, affine, shifted, "condition"))
+        row[OWN, passes[key]] = 1
+        return Affine(row, rest.const + low)
+
+    # Names
+
+    def _symbols(self, layout: ResidualLayout) -> dict[str, tuple[int, list[Affine]]]:
+        """The names whose elements can all be read."""
+        found = {}
+        for name, forms in self.graph.names.items():
+            elements = [self._home(layout, form) for form in forms]
+            kept = [e for e in elements if e is not None]
+            if kept and len(kept) == len(elements):
+                found[name] = max(e.layer for e in kept), kept
+        return found
+
+    def _home(self, layout: ResidualLayout, form: Form) -> Affine | None:
+        """A form over lanes that are complete in some layer, or over units of one block."""
+        if not form.terms:
+            return None
+        lanes: list[tuple[int, Coefficient]] | None = None
+        key, factor = primitive(form.terms)
+        for i, lane in enumerate(layout.lanes):
+            if len(form.terms) > 1 and primitive(lane.terms)[0] == key:
+                lanes = [(i, factor / primitive(lane.terms)[1])]
+        if lanes is None and form.terms.keys() <= self.atom_lane.keys():
+            lanes = [(self.atom_lane[a], c) for a, c in form.terms.items()]
+        if lanes is not None:
+            done = max(layout.lanes[i].done for i, _ in lanes)
+            if done == START:
+                return Affine({("x", i): c for i, c in lanes}, form.const, 1)
+            layer = done // len(self.graph.machine.blocks)
+            return Affine({(LANE, i): c for i, c in lanes}, form.const, layer + 1)
+        blocks = {self.plan.at.get(a, START) for a in form.terms}
+        if len(blocks) == 1 and START not in blocks:
+            (number,) = blocks
+            layer, kind = layout.place_of(number)
+            units = layout.blocks[number].units
+            index = {u.atom: i for i, u in enumerate(units)}
+            row: Row = {
+                (kind, index[a]): Fraction(c) / Fraction(self.scale(units[index[a]]))
+                for a, c in form.terms.items()
+            }
+            return Affine(row, form.const, layer + 1)
+        return None
+
+
+def _roles(atom: Atom) -> list[tuple[str, Form]]:
+    if atom.form is not None:
+        return [(VALUE, atom.form)]
+    return list(atom.args)

@@ -1,0 +1,120 @@
+"""Program IR to the atoms of a residual machine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Any
+
+from ...analysis.ranges import Fact
+from ...ir.components import Component
+from ...ir.nodes import Graph
+from ...source import Span
+from ..atoms import AtomGraph, Coefficient, Form, constant, tighten
+from ..clock import Clocks
+from ..legalise import Legaliser, Options
+from ..logic import Bool, Logic, ReluLogic
+from .graph import DELAY, SUM, WHEN, ResidualGraph, ResidualMachine
+
+__all__ = ["WHEN", "ResidualLegaliser"]
+MOST_AUTOMATON = 1024  # states of a group that is enumerated
+
+
+class ResidualLogic(ReluLogic):
+    """ReLUs for comparisons and choices, products for products."""
+
+    multiplies = True
+
+
+class ResidualLegaliser(Legaliser):
+    """Lowers one graph for a machine."""
+
+    limit = MOST_AUTOMATON
+
+    def __init__(
+        self, graph: Graph, facts: Sequence[Fact], options: Options, machine: ResidualMachine
+    ) -> None:
+        self.machine = machine
+        super().__init__(graph, facts, options)
+
+    def machinery(self) -> tuple[AtomGraph, Logic]:
+        self.residual = ResidualGraph(self.machine, self.graph.length)
+        logic = ResidualLogic(self.residual, self.options.guard, self.options.digits)
+        return self.residual, logic
+
+    def made_clocks(self) -> Clocks:
+        """No state of the machine is a ring; what is periodic is counted (see `states.counted`)."""
+        return Clocks(self.graph, self.atoms, most=0)
+
+    def group(self, component: Component) -> None:
+        from .states import lower_group
+
+        lower_group(self, component)
+
+    def delay(self, n: int) -> None:
+        node = self.graph.nodes[n]
+        state = self.graph.states[node.attrs[0]]
+        forms = [
+            self.delayed(form, exact(init), state.name)
+            for form, init in zip(self.forms(state.next), state.init, strict=True)
+        ]
+        self.values[n] = list(self.narrow(n, forms))
+
+    # Delays, sums, conditions
+
+    def delayed(self, form: Form, init: Coefficient, name: str) -> Form:
+        """A form's value one step ago, `init` before the first step.
+
+        Of a value that is itself delayed the block looks further back, as far as its window goes.
+        """
+        if form.is_const and form.const == init:
+            return form
+        key = ("delayed", *form.key, init)
+        if key not in self.delays:
+            base, lag = self.lagged.get((*form.key, init), (form, 0))
+            if lag == self.machine.window:
+                base, lag = form, 0
+            less = self.atoms.combine([(1, base)], -init)
+            made = self.residual.unit(DELAY, less, lag=lag + 1, label=f"prev {name}")
+            result = self.atoms.combine([(1, made)], init)
+            lo, hi = min(form.lo, float(init)), max(form.hi, float(init))
+            result = self.atoms.note(tighten(result, lo, hi, None))
+            self.delays[key] = result
+            self.lagged[(*result.key, init)] = base, lag + 1
+        return self.delays[key]
+
+    @property
+    def lagged(self) -> dict[tuple[Any, ...], tuple[Form, int]]:
+        """Of a delayed form: what it delays, and by how many steps."""
+        return self.atoms.cache.setdefault("lagged", {})  # type: ignore[no-any-return]
+
+    def accumulated(self, added: Form, init: int | Fraction, name: str, s: int) -> Form:
+        span = self.graph.states[s].span
+        total = self.residual.unit(SUM, added, label=f"sum for {name}", span=span)
+        length = self.graph.length
+        lo, hi = min(added.lo, length * added.lo), max(added.hi, length * added.hi)
+        result = self.atoms.combine([(1, total)], init)
+        return self.atoms.note(tighten(result, lo + float(init), hi + float(init), None))
+
+    def condition(self, c: Bool, span: Span | None = None) -> Form:
+        """A boolean as the condition of a state: a margin, or 0 or 1."""
+        if not self.machine.margins:
+            return self.logic.exact(c) if c.made is None else tighten(c.value, 0.0, 1.0, None)
+        if c.margin is not None:
+            return c.margin
+        return self.atoms.combine([(1, c.value)], Fraction(-1, 2))
+
+    def never(self, c: Bool) -> bool:
+        """Whether a boolean is known not to hold."""
+        return c.truth.is_const and c.truth.const <= 0
+
+
+def exact(value: object) -> Coefficient:
+    """An initial value of a state."""
+    if isinstance(value, float | Fraction):
+        return Fraction(value)
+    return int(value)  # type: ignore[call-overload, no-any-return]
+
+
+def zero() -> Form:
+    return constant(0)

@@ -1,0 +1,125 @@
+"""A change of basis that makes a matrix triangular: its real Schur form, with exact numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+Matrix = list[list[Fraction]]
+
+
+@dataclass(frozen=True)
+class Basis:
+    """A = vectors @ upper @ inverse, exactly; `upper` has nothing above its diagonal but what a lane
+    needs of earlier ones: entry (i, j) with j < i."""
+
+    vectors: Matrix
+    upper: Matrix
+    inverse: Matrix
+
+
+def triangular(matrix: Matrix) -> Basis | None:
+    """A basis in which a matrix is triangular; None where some eigenvalue is not real, or where the
+    basis is not rational (an approximated one would not be exact)."""
+    from itertools import permutations
+
+    size = len(matrix)
+    array = np.array([[float(c) for c in row] for row in matrix])
+    values = np.linalg.eigvals(array)
+    if np.abs(values.imag).max() > 1e-9 * max(1.0, np.abs(values).max()):
+        return None
+    rational = [Fraction(float(v.real)).limit_denominator(1 << 12) for v in values]
+    for order in permutations(sorted(set(rational))):
+        found = _flag(matrix, [v for v in order for _ in range(rational.count(v))], size)
+        if found is not None:
+            return found
+        break
+    return None
+
+
+def _flag(matrix: Matrix, eigenvalues: list[Fraction], size: int) -> Basis | None:
+    """Vectors v_1.. with A v_i in the span of v_i and those after it: chains of kernels."""
+    vectors: list[list[Fraction]] = []
+    for value in dict.fromkeys(eigenvalues):
+        power: Matrix = [[Fraction(int(i == j)) for j in range(size)] for i in range(size)]
+        shifted = [[c - value * (i == j) for j, c in enumerate(row)] for i, row in enumerate(matrix)]
+        own: list[list[Fraction]] = []
+        for _ in range(eigenvalues.count(value)):
+            power = multiply(shifted, power)
+            for v in kernel(power):
+                if rank([*own, v]) > len(own):
+                    own.append(v)
+        vectors += reversed(own)
+    if len(vectors) != size or rank(vectors) != size:
+        return None
+    columns = [[vectors[j][i] for j in range(size)] for i in range(size)]
+    inverse = inverted(columns)
+    if inverse is None:
+        return None
+    upper = multiply(multiply(inverse, matrix), columns)
+    if any(upper[i][j] for i in range(size) for j in range(i + 1, size)):
+        return None
+    return Basis(columns, upper, inverse)
+
+
+def multiply(a: Matrix, b: Matrix) -> Matrix:
+    """a @ b."""
+    return [
+        [sum((x * b[k][j] for k, x in enumerate(row)), Fraction(0)) for j in range(len(b[0]))]
+        for row in a
+    ]
+
+
+def reduced(matrix: Matrix) -> tuple[Matrix, list[int]]:
+    """The reduced row echelon form, and the columns of its pivots."""
+    rows = [list(row) for row in matrix]
+    pivots: list[int] = []
+    for column in range(len(rows[0]) if rows else 0):
+        at = len(pivots)
+        found = next((r for r in range(at, len(rows)) if rows[r][column]), None)
+        if found is None:
+            continue
+        rows[at], rows[found] = rows[found], rows[at]
+        factor = rows[at][column]
+        rows[at] = [c / factor for c in rows[at]]
+        for r, row in enumerate(rows):
+            if r != at and row[column]:
+                rows[r] = [c - row[column] * p for c, p in zip(row, rows[at], strict=True)]
+        pivots.append(column)
+    return rows, pivots
+
+
+def rank(vectors: Matrix) -> int:
+    return len(reduced(vectors)[1])
+
+
+def kernel(matrix: Matrix) -> Matrix:
+    """A basis of the vectors that a matrix takes to 0."""
+    rows, pivots = reduced(matrix)
+    size = len(matrix[0])
+    result = []
+    for free in (j for j in range(size) if j not in pivots):
+        v = [Fraction(0)] * size
+        v[free] = Fraction(1)
+        for row, pivot in zip(rows, pivots, strict=False):
+            v[pivot] = -row[free]
+        result.append(v)
+    return result
+
+
+def inverted(matrix: Matrix) -> Matrix | None:
+    """The inverse, None of a singular matrix."""
+    size = len(matrix)
+    joined = [[*row, *(Fraction(int(i == j)) for j in range(size))] for i, row in enumerate(matrix)]
+    rows, pivots = reduced(joined)
+    if pivots[:size] != list(range(size)):
+        return None
+    return [row[size:] for row in rows]
+
+
+def as_floats(matrix: Matrix) -> Any:
+    """The same as an array."""
+    return np.array([[float(c) for c in row] for row in matrix])
