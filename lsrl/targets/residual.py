@@ -90,7 +90,7 @@ class Interface:
 class Stream:
     """The residual stream: H channels, of which the first are lanes, then `constants` (the b_i).
 
-    `root`: the norm divides by M times this power of two.
+    `root`: the norm divides by M and multiplies by this power of two.
     """
 
     size: int
@@ -107,9 +107,9 @@ class Stream:
     def norm(self) -> Any:
         """The weights of a norm: data as it is, and 1 (or what is in no use) in the constants."""
         weight = np.zeros(self.size)
-        weight[: self.lanes] = CONSTANT * self.root
+        weight[: self.lanes] = CONSTANT / self.root
         for i, b in enumerate(self.constants):
-            weight[self.lanes + i] = self.root / b
+            weight[self.lanes + i] = 1 / (self.root * b)
         return weight
 
     def row(self, affine: Affine, scale: float = 1.0) -> Any:
