@@ -9,11 +9,14 @@ import torch
 from lsrl.targets import target
 
 from .emit import emit_module
+from .hf import ARCHITECTURES, emit_hf, hf_class_name, is_hf
 from .stock import class_name, emit_stock, is_stock
 
 
 def runner(model: Any) -> Any:
     """A model's emitted module, loaded."""
+    if is_hf(model.target):
+        return HFRunner(model)
     return StockRunner(model) if is_stock(model.target) else TorchRunner(model)
 
 
@@ -135,3 +138,65 @@ class TorchRunner(_Runner):
             found.append({k: self._array(v) for k, v in kinds.items()})
             values = out
         return found
+
+
+class HFRunner(_Runner):
+    """The emitted code of a model of transformers, on the CPU, without gradients."""
+
+    def __init__(self, model: Any) -> None:
+        namespace: dict[str, Any] = {"__name__": "lsrl_emitted"}
+        exec(compile(emit_hf(model), "<emitted>", "exec"), namespace)
+        self.dtype = getattr(torch, model.options.dtype)
+        self.architecture = ARCHITECTURES[model.target]
+        weights = {name: self._tensor(w) for name, w in model.weights.items()}
+        chosen = namespace[hf_class_name(model.target)]
+        self.module = chosen.from_weights(model.shape, weights)
+
+    @torch.no_grad()
+    def run(self, x: Any) -> Any:
+        """NumPy x `[B, T, n]` to y `[B, T, m]`."""
+        y, _ = self.module(self._tensor(x))
+        return self._array(y)
+
+    def initial(self, batch: int) -> Any:
+        return self.module.initial_state(batch)
+
+    @torch.no_grad()
+    def step(self, x: Any, state: Any) -> tuple[Any, Any]:
+        """x `[B, n]` and the state to y `[B, m]` and the next state."""
+        y, state = self.module.step(self._tensor(x), state)
+        return self._array(y), state
+
+    @torch.no_grad()
+    def activations(self, x: Any) -> list[dict[str, Any]]:
+        """x `[B, T, n]` to the kinds of the target's `run`, layer by layer: what modules of the
+        emitted code take and give, step by step."""
+        layers = getattr(self.module, self.architecture.base).layers
+        found: list[dict[str, list[Any]]] = [{} for _ in layers]
+        hooks = [h for i, layer in enumerate(layers) for h in self._hooks(layer, found[i])]
+        state = self.module.initial_state(len(x))
+        try:
+            for t in range(x.shape[1]):
+                y, state = self.module.step(self._tensor(x[:, t]), state)
+                found[-1].setdefault("y", []).append(y)
+        finally:
+            for hook in hooks:
+                hook.remove()
+        return [{k: self._array(torch.stack(v, 1)) for k, v in kinds.items()} for kinds in found]
+
+    def _hooks(self, layer: Any, found: dict[str, list[Any]]) -> list[Any]:
+        """Hooks on a layer that keep what it computes at a step."""
+
+        def keep(kind: str, values: Any) -> None:
+            found.setdefault(kind, []).append(values.reshape(len(values), -1))
+
+        def around(module: Any, args: Any, result: Any) -> None:
+            (x, _), (r, state) = args, result
+            for kind, values in (("x", x), ("s", state[1]), ("r", r)):
+                keep(kind, values)
+
+        hooks = [layer.register_forward_hook(around)]
+        for kind, name in self.architecture.probed:
+            before = lambda module, args, kind=kind: keep(kind, args[0])
+            hooks.append(layer.get_submodule(name).register_forward_pre_hook(before))
+        return hooks

@@ -111,8 +111,10 @@ def emit_stock(model: Any) -> str:
         length=program.length,
         layers=shape["num_layers"],
         hidden=shape["hidden_size"],
-        inputs=_columns(input_columns(program.graph, encoding), [f.type for f in program.inputs]),
-        outputs=_columns(
+        inputs=columns_text(
+            input_columns(program.graph, encoding), [f.type for f in program.inputs]
+        ),
+        outputs=columns_text(
             output_columns(program.graph, program.facts, encoding),
             [program.graph.nodes[o.node].type for o in program.graph.outputs],
         ),
@@ -121,7 +123,8 @@ def emit_stock(model: Any) -> str:
     )
 
 
-def _columns(columns: Any, types: Any) -> str:
+def columns_text(columns: Any, types: Any) -> str:
+    """The columns of a model, for people."""
     parts = []
     for c, type in zip(columns, types, strict=True):
         values = f", one column for each of {c.values[0]}..{c.values[-1]}" if c.values else ""
