@@ -203,7 +203,7 @@ class Residual(ABC):
         columns = output_columns(graph, facts, options.encoding)
         interface = Interface(graph, columns, tokens)
         head, outputs = self._head(atoms, interface)
-        build = partial(lay_out, atoms, digits=digits, head=head, outputs=outputs, scale=self.scale)
+        build = partial(lay_out, atoms, digits=digits, head=head, outputs=outputs, scale=self.readable)
         wanted = options.hidden_size or 0
         layouts = [build(plan) for plan in plans(atoms, tokens)]
         layout = min(layouts, key=lambda m: self.parameters(self.shape(m, interface, wanted)))
@@ -248,6 +248,14 @@ class Residual(ABC):
     @abstractmethod
     def scale(self, unit: Unit) -> float:
         """What a channel of the block gives is the unit's value times this."""
+
+    def readable(self, unit: Unit) -> float | None:
+        """`scale`, if one channel has the unit's value."""
+        return self.scale(unit) if self.is_single(unit) else None
+
+    def is_single(self, unit: Unit) -> bool:
+        """Whether one channel has a unit's value."""
+        return True
 
     @abstractmethod
     def shape(self, layout: ResidualLayout, interface: Interface, wanted: int) -> dict[str, Any]:
@@ -359,6 +367,19 @@ class Residual(ABC):
         state: list[Any] | None = None,
         probe: Probe | None = None,
     ) -> tuple[Any, list[Any]]: ...
+
+
+def adapter_shapes(shape: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
+    """The head, or the maps of inputs and outputs."""
+    h = shape["hidden_size"]
+    if shape["interface"] == "tokens":
+        return {"lm_head.weight": (shape["vocab_size"], h)}
+    return {
+        "adapter.input.weight": (h, shape["input_size"]),
+        "adapter.input.bias": (h,),
+        "adapter.output.weight": (shape["output_size"], h),
+        "adapter.output.bias": (shape["output_size"],),
+    }
 
 
 Item = TypeVar("Item")

@@ -17,7 +17,7 @@ from fractions import Fraction
 from ..atoms import Form, constant
 from ..layers import Affine, Source
 from ..rounding import ZERO, Analysis, Bound
-from .graph import DECAY, DELAY, LATCH, PASS, PRODUCT, RELU, SUM, UPDATE
+from .graph import DECAY, DELAY, LATCH, PASS, PRODUCT, RELU, SUM, UPDATE, VALUE
 from .layout import LANE, OWN, Block, ResidualLayout, Unit
 
 CONDITION = 0.1  # the error of a condition that still leaves a state's gates where they belong
@@ -29,12 +29,14 @@ class Errors:
 
     `bend`: by how much an activation differs from a ReLU, at most. `rate` takes a decay to how far
     the realised factor is from it. `condition` is the relative error of what is written to a state
-    for an error of 1 in its condition.
+    for an error of 1 in its condition; `written` takes a decay to the relative error of what it is
+    given.
     """
 
     bend: float
     rate: Callable[[Fraction], float]
     condition: float
+    written: Callable[[Fraction], float]
 
 
 def certify(
@@ -172,10 +174,13 @@ class _Certificate(Analysis):
         if not taken.error and unit.rate == 1 and self.precision.on_lattice(unit.form.step, most):
             return ZERO
         u = self.dtype.unit_roundoff
+        args = dict(self.graph.atoms[unit.atom].args)
         rate, off = float(unit.rate), 0.0
         roundings = 1
         if unit.rate < 1:
             off, roundings = self.own.rate(unit.rate), 3
+            high = max(abs(e) for e in self.residual.rectified(unit.op, args[VALUE]))
+            taken = taken.plus(self.own.written(unit.rate) * high, unit.span, unit.label)
         # e_t <= keep * e_{t-1} + own, where keep >= rate + off + rounding of what is kept
         own = taken.error + (off + roundings * u) * most * (1 + u) + self.dtype.underflow
         keep = (rate + off) * (1 + roundings * u)

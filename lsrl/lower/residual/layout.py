@@ -131,10 +131,11 @@ def value_form(graph: ResidualGraph, terms: Mapping[int, Coefficient]) -> Form:
 
 def lay_out(
     graph: ResidualGraph, plan: Plan, digits: int, head: list[Form], outputs: list[str],
-    scale: Callable[[Unit], float],
+    scale: Callable[[Unit], float | None],
 ) -> ResidualLayout:  # fmt: skip
     """Turn a plan into blocks; `head` are the forms that the model's outputs are. A channel holds
-    its unit's value times `scale`."""
+    its unit's value times `scale` (None:
+    several channels together)."""
     return _Layout(graph, plan, digits, head, outputs, scale).run()
 
 
@@ -148,7 +149,7 @@ class _Reader:
 class _Layout:
     def __init__(
         self, graph: ResidualGraph, plan: Plan, digits: int, head: list[Form], outputs: list[str],
-        scale: Callable[[Unit], float],
+        scale: Callable[[Unit], float | None],
     ) -> None:  # fmt: skip
         self.graph, self.plan, self.digits = graph, plan, digits
         self.head, self.outputs, self.scale = head, outputs, scale
@@ -333,10 +334,13 @@ class _Layout:
             layer, kind = layout.place_of(number)
             units = layout.blocks[number].units
             index = {u.atom: i for i, u in enumerate(units)}
+            scales = {a: self.scale(units[index[a]]) for a in form.terms}
             row: Row = {
-                (kind, index[a]): Fraction(c) / Fraction(self.scale(units[index[a]]))
-                for a, c in form.terms.items()
-            }
+                (kind, index[a]): Fraction(c) / Fraction(scale)
+                for a, c in form.terms.items() if (scale := scales[a]) is not None
+            }  # fmt: skip
+            if len(row) < len(scales):
+                return None
             return Affine(row, form.const, layer + 1)
         return None
 

@@ -32,7 +32,7 @@ from ...lower.residual.graph import (
 )
 from ...lower.residual.layout import LANE, Block, ResidualLayout, Unit
 from ..base import Probe
-from ..residual import BEND, STEEP, Interface, Residual, Stream, stream_for
+from ..residual import BEND, STEEP, Interface, Residual, Stream, adapter_shapes, stream_for
 from . import equations
 
 KERNEL = 4  # taps of the convolution: three steps back
@@ -72,7 +72,7 @@ class Mamba(Residual):
     published = "Mamba (Gu and Dao 2023), loads into transformers.MambaForCausalLM"
     class_name = "CompiledMamba"
     machine = MACHINE
-    errors = Errors(BEND, rate_error, 2.0 + 2**-20)
+    errors = Errors(BEND, rate_error, 2.0 + 2**-20, lambda rate: 0.0)
 
     def scale(self, unit: Unit) -> float:
         return STEEP * (STEEP if unit.op == PRODUCT else OPEN)
@@ -178,19 +178,6 @@ class Mamba(Residual):
         """x, ids `[B, T, 1]` or numbers `[B, T, n]`, to y `[B, T, m]`. Kinds for `probe`: x, s, u,
         r, y."""
         return equations.run(weights, x, state, probe)
-
-
-def adapter_shapes(shape: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
-    """The head, or the maps of inputs and outputs."""
-    h = shape["hidden_size"]
-    if shape["interface"] == "tokens":
-        return {"lm_head.weight": (shape["vocab_size"], h)}
-    return {
-        "adapter.input.weight": (h, shape["input_size"]),
-        "adapter.input.bias": (h,),
-        "adapter.output.weight": (shape["output_size"], h),
-        "adapter.output.bias": (shape["output_size"],),
-    }
 
 
 def _steps(block: Block) -> list[Affine]:
