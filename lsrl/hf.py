@@ -73,6 +73,11 @@ ARCHITECTURES = {
 }
 
 
+def is_hf(target: str) -> bool:
+    """Whether a target's checkpoints are those of a class of transformers."""
+    return target in ARCHITECTURES
+
+
 def hf_class(target: str, interface: str) -> str:
     """The stock class that loads a checkpoint: "MambaForCausalLM", "MambaModel", ..."""
     kind = "ForCausalLM" if interface == "tokens" else "Model"

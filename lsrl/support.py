@@ -57,9 +57,10 @@ class Judge:
         from .pipeline import check_precision
 
         graph, facts = self.program.graph, self.program.facts
+        options = target.settled(graph, facts, self.options)
         try:
-            compiled = target.compile(graph, facts, self.options)
-            check_precision(self.program, compiled, self.options)
+            compiled = target.compile(graph, facts, options)
+            check_precision(self.program, compiled, options)
         except (UnsupportedError, OptionError) as e:
             return self._refused(target, e)
         return self._held(target, compiled)
@@ -150,9 +151,10 @@ class Judge:
 
     def _is_same(self, target: Target, compiled: Compiled, graph: Any, facts: Any) -> bool:
         own = self.program
-        allowed = tolerances(own.graph, own.facts, self.options.tolerance, self.options.encoding)
+        options = target.settled(own.graph, own.facts, self.options)
+        allowed = tolerances(own.graph, own.facts, options.tolerance, options.encoding)
         try:
-            longer = target.compile(graph, facts, self.options)
+            longer = target.compile(graph, facts, options)
         except UnsupportedError:
             return False
         close = all(b.error <= most for b, most in zip(longer.bounds, allowed, strict=True))

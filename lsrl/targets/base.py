@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, Protocol
 
@@ -48,13 +48,17 @@ class CompileOptions:
 
 @dataclass(frozen=True)
 class Compiled:
-    """What a target makes of a program: its stages, its weights, its certificate."""
+    """What a target makes of a program: its stages, its weights, its certificate.
+
+    `joint`: by output, for each element the value that each logit of a joint vocabulary stands for.
+    """
 
     atoms: AtomGraph
     machine: Any  # Layered, or a UnitMachine
     weights: dict[str, Any]
     bounds: list[Bound]
     shape: dict[str, Any]
+    joint: Mapping[str, Sequence[Sequence[int]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

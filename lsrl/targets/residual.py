@@ -29,11 +29,11 @@ from ..lower.layers import Affine
 from ..lower.legalise import Options
 from ..lower.residual.certify import Errors, certify
 from ..lower.residual.graph import ResidualGraph, ResidualMachine
-from ..lower.residual.layout import ResidualLayout, Unit, lay_out
+from ..lower.residual.layout import Block, ResidualLayout, Unit, lay_out
 from ..lower.residual.legalise import ResidualLegaliser
 from ..lower.residual.schedule import plans
 from ..lower.rounding import Bound
-from ..tokens import MOST_LOGITS, MOST_TOKENS, TOKENS, Vocabulary, input_vocabulary
+from ..tokens import MOST_LOGITS, MOST_TOKENS, TOKENS, Vocabulary, input_vocabulary, output_vocabulary
 from .base import (
     Compiled,
     CompileOptions,
@@ -71,6 +71,15 @@ class Interface:
     def digits(self) -> list[tuple[int, ...]]:
         """The values of each output element, where they have logits."""
         return [c.values for c in self.columns for _ in range(c.size) if c.values is not None]
+
+    def joint(self) -> dict[str, list[list[int]]]:
+        """By output, for each element the value that each logit stands for."""
+        vocabulary = output_vocabulary(self.columns)
+        values = vocabulary.values(np.arange(vocabulary.size))
+        found: dict[str, list[list[int]]] = {}
+        for i, digit in enumerate(vocabulary.digits):
+            found.setdefault(digit.field, []).append([int(v) for v in values[:, i]])
+        return found
 
     def sizes(self) -> dict[str, Any]:
         """The entries of a shape that say so."""
@@ -203,7 +212,8 @@ class Residual(ABC):
         columns = output_columns(graph, facts, options.encoding)
         interface = Interface(graph, columns, tokens)
         head, outputs = self._head(atoms, interface)
-        build = partial(lay_out, atoms, digits=digits, head=head, outputs=outputs, scale=self.readable)
+        build = partial(lay_out, atoms, digits=digits, head=head, outputs=outputs, scale=self.readable,
+                        states=self.states)  # fmt: skip
         wanted = options.hidden_size or 0
         layouts = [build(plan) for plan in plans(atoms, tokens)]
         layout = min(layouts, key=lambda m: self.parameters(self.shape(m, interface, wanted)))
@@ -213,7 +223,8 @@ class Residual(ABC):
         self._check_norms(layout)
         bounds = self._bounds(layout, interface, digits)
         weights = self.assemble(layout, shape, interface)
-        return Compiled(atoms, layout, weights, bounds, shape)
+        joint = interface.joint() if tokens else {}
+        return Compiled(atoms, layout, weights, bounds, shape, joint)
 
     def check(self, options: CompileOptions) -> None:
         """Raises `OptionError` for what this target does not have."""
@@ -248,6 +259,10 @@ class Residual(ABC):
     @abstractmethod
     def scale(self, unit: Unit) -> float:
         """What a channel of the block gives is the unit's value times this."""
+
+    @abstractmethod
+    def states(self, block: Block, index: int) -> Mapping[int, float]:
+        """The numbers of the state of which a unit's value is the sum, each times a factor."""
 
     def readable(self, unit: Unit) -> float | None:
         """`scale`, if one channel has the unit's value."""

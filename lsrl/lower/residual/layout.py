@@ -66,8 +66,12 @@ class Lane:
 
 @dataclass
 class ResidualLayout:
-    """The blocks of a model, its lanes and its head. `symbols`: where each named value can be read,
-    as forms over kinds `x`, `r` (the stream before and after a layer) and `u` (its units)."""
+    """The blocks of a model, its lanes and its head.
+
+    `symbols`: where each named value can be read, as forms over kinds `x`, `r` (the stream before
+    and after a layer), `u` and `m` (its units); `patches`: where it can be overwritten, if that is
+    in states `s`, and `held` their ranges by layer and index.
+    """
 
     graph: ResidualGraph
     plan: Plan
@@ -76,6 +80,8 @@ class ResidualLayout:
     head: list[Affine]
     outputs: list[str]
     symbols: dict[str, tuple[int, list[Affine]]] = field(default_factory=dict)
+    patches: dict[str, tuple[int, list[Affine]]] = field(default_factory=dict)
+    held: dict[tuple[int, int], tuple[float, float]] = field(default_factory=dict)
     merged: frozenset[int] = frozenset()
 
     @property
@@ -89,6 +95,8 @@ class ResidualLayout:
 
     def extent(self, layer: int, kind: str, index: int) -> tuple[float, float]:
         """The range of a number of a layer."""
+        if kind == "s":
+            return self.held[layer, index]
         if kind in ("x", LANE):
             form = self.form(index)
         else:
@@ -131,12 +139,15 @@ def value_form(graph: ResidualGraph, terms: Mapping[int, Coefficient]) -> Form:
 
 def lay_out(
     graph: ResidualGraph, plan: Plan, digits: int, head: list[Form], outputs: list[str],
-    scale: Callable[[Unit], float | None],
+    scale: Callable[[Unit], float | None], states: Callable[[Block, int], Mapping[int, float]],
 ) -> ResidualLayout:  # fmt: skip
-    """Turn a plan into blocks; `head` are the forms that the model's outputs are. A channel holds
-    its unit's value times `scale` (None:
-    several channels together)."""
-    return _Layout(graph, plan, digits, head, outputs, scale).run()
+    """Turn a plan into blocks; `head` are the forms that the model's outputs are.
+
+    A channel holds its unit's value times `scale` (None: several channels do together); `states`
+    gives of a unit with a state the numbers of the layer's state of which its value is the sum,
+    each times a factor.
+    """
+    return _Layout(graph, plan, digits, head, outputs, scale, states).run()
 
 
 @dataclass
@@ -149,10 +160,10 @@ class _Reader:
 class _Layout:
     def __init__(
         self, graph: ResidualGraph, plan: Plan, digits: int, head: list[Form], outputs: list[str],
-        scale: Callable[[Unit], float | None],
+        scale: Callable[[Unit], float | None], states: Callable[[Block, int], Mapping[int, float]],
     ) -> None:  # fmt: skip
         self.graph, self.plan, self.digits = graph, plan, digits
-        self.head, self.outputs, self.scale = head, outputs, scale
+        self.head, self.outputs, self.scale, self.states = head, outputs, scale, states
         self.readers: dict[Any, _Reader] = {}
 
     def run(self) -> ResidualLayout:
@@ -173,7 +184,8 @@ class _Layout:
                     block.writes.setdefault(i, {})[unit] = c
         head = [self._affine(("head", k)) for k in range(len(self.head))]
         layout = ResidualLayout(self.graph, self.plan, blocks, self.lanes, head, self.outputs)
-        layout.symbols = self._symbols(layout)
+        layout.symbols = self._found(layout, self._home)
+        layout.patches = self._found(layout, self._state_home)
         return layout
 
     def _add_reader(self, key: Any, form: Form, at: int, own: bool = False) -> None:
@@ -301,15 +313,33 @@ class _Layout:
 
     # Names
 
-    def _symbols(self, layout: ResidualLayout) -> dict[str, tuple[int, list[Affine]]]:
-        """The names whose elements can all be read."""
+    def _found(self, layout: ResidualLayout, home: Home) -> dict[str, tuple[int, list[Affine]]]:
+        """The names whose elements all have a home."""
         found = {}
         for name, forms in self.graph.names.items():
-            elements = [self._home(layout, form) for form in forms]
+            elements = [home(layout, form) for form in forms]
             kept = [e for e in elements if e is not None]
             if kept and len(kept) == len(elements):
                 found[name] = max(e.layer for e in kept), kept
         return found
+
+    def _state_home(self, layout: ResidualLayout, form: Form) -> Affine | None:
+        """A form over the states of one block."""
+        blocks = {self.plan.at.get(a, START) for a in form.terms}
+        if len(blocks) != 1 or not all(self.graph.op(a) in STATES for a in form.terms):
+            return None
+        (number,) = blocks
+        block = layout.blocks[number]
+        layer, _ = layout.place_of(number)
+        index = {u.atom: i for i, u in enumerate(block.units)}
+        row: Row = {}
+        for a, c in form.terms.items():
+            unit = block.units[index[a]]
+            for state, factor in self.states(block, index[a]).items():
+                row["s", state] = Fraction(c) * Fraction(factor)
+                ends = sorted((unit.form.lo / factor, unit.form.hi / factor))
+                layout.held[layer, state] = ends[0], ends[1]
+        return Affine(row, form.const, layer + 1)
 
     def _home(self, layout: ResidualLayout, form: Form) -> Affine | None:
         """A form over lanes that are complete in some layer, or over units of one block."""
@@ -343,6 +373,9 @@ class _Layout:
                 return None
             return Affine(row, form.const, layer + 1)
         return None
+
+
+Home = Callable[[ResidualLayout, Form], "Affine | None"]
 
 
 def _roles(atom: Atom) -> list[tuple[str, Form]]:

@@ -101,6 +101,13 @@ class Hawk(Residual):
         """Whether one channel has a unit's value."""
         return unit.op not in (SUM, DECAY, UPDATE)
 
+    def states(self, block: Block, index: int) -> Mapping[int, float]:
+        twice = _twice(block)
+        if index not in twice:
+            return {index: 1.0}
+        rate = block.units[index].rate
+        return {index: 1 / written(rate), len(block.units) + twice.index(index): 1.0}
+
     def stream(self, layout: ResidualLayout, wanted: int) -> Stream:
         channels = [_channels(b) for b in layout.blocks if b.kind == "recurrent"]
         return stream_for(len(layout.lanes), max([wanted, *channels]), self.only_powers)

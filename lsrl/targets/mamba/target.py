@@ -77,6 +77,9 @@ class Mamba(Residual):
     def scale(self, unit: Unit) -> float:
         return STEEP * (STEEP if unit.op == PRODUCT else OPEN)
 
+    def states(self, block: Block, index: int) -> Mapping[int, float]:
+        return {index: 1 / STEEP}
+
     def stream(self, layout: ResidualLayout, wanted: int) -> Stream:
         return stream_for(len(layout.lanes), wanted, self.only_powers)
 
