@@ -194,12 +194,40 @@ class _Certificate(Analysis):
             total = own * steps * (1 + grown)  # (keep^T - 1) / (keep - 1), for small excesses
         return Bound(total, total, unit.span or taken.span, unit.label or taken.label)
 
+    def _gated(
+        self, unit: Unit, taken: Bound, errors: Mapping[Source, Bound],
+        forms: Mapping[Source, Form],
+    ) -> Bound:  # fmt: skip
+        """A product with relu(1 - falsity). Where that is 1 all falsities are 0, where it is 0 they
+        are 1 or more: nothing is rounded, and only the errors that they bring show."""
+        assert unit.factor is not None
+        gate, chosen = unit.factor, unit.affine
+        if not self.residual.machine.rectifies:
+            gate, chosen = chosen, gate
+        own = self.affine(chosen, errors, forms, unit.span, unit.label)
+        self.precision.check_range(chosen, errors, forms, unit.span)
+        self.precision.check_range(gate, errors, forms, unit.span)
+        if self.residual.machine.rectifies:
+            own = taken
+        brought = [errors[source] for source in gate.row if errors[source].error]
+        if not brought:
+            return own
+        off = self.affine(gate, errors, forms, unit.span, unit.label)
+        high = max(abs(unit.form.lo), abs(unit.form.hi)) + own.error
+        most = off.error + self.own.bend
+        if not most < 1:
+            return off.plus(math.inf, unit.span, unit.label)
+        rounding = self.dtype.unit_roundoff * high * (1 + most)
+        return own.plus(most * high + rounding, unit.span, unit.label)
+
     def _multiplied(
         self, unit: Unit, taken: Bound, errors: Mapping[Source, Bound],
         forms: Mapping[Source, Form],
     ) -> Bound:  # fmt: skip
         """|a| f + |b| e + e f, and a rounding, for factors that are off by e and f."""
         assert unit.factor is not None
+        if unit.saturating:
+            return self._gated(unit, taken, errors, forms)
         other = self.affine(unit.factor, errors, forms, unit.span, unit.label)
         self.precision.check_range(unit.factor, errors, forms, unit.span)
         args = dict(self.graph.atoms[unit.atom].args)

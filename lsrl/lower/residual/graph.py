@@ -88,11 +88,12 @@ class ResidualGraph(AtomGraph):
     def unit(
         self, op: str, value: Form, *, when: Form | None = None, factor: Form | None = None,
         lag: int = 0, rate: Fraction = Fraction(1), most: float | None = None,
-        label: str = "", span: Span | None = None,
+        saturating: bool = False, label: str = "", span: Span | None = None,
     ) -> Form:  # fmt: skip
         """A unit of `value`; two where the machine rectifies and the value has both signs.
 
-        `most` bounds the magnitude of what a state grows to.
+        `most` bounds the magnitude of what a state grows to; `saturating`: one factor of a product,
+        after its ReLU, is 0 or 1.
         """
         if value.is_const and value.const == 0:
             return value
@@ -100,13 +101,15 @@ class ResidualGraph(AtomGraph):
         if self.machine.rectifies or op == PRODUCT:
             negative = self.combine([(-1, value)])
             parts = [(s, f) for s, f in ((1, value), (-1, negative)) if f.hi > 0]
-        if factor is not None and self.machine.rectifies:
+        if saturating and not self.machine.rectifies:
+            parts = [(1, value)]
+        if factor is not None and self.machine.rectifies and not saturating:
             negative = self.combine([(-1, factor)])
             factors = [(s, f) for s, f in ((1, factor), (-1, negative)) if f.hi > 0]
         else:
             factors = [] if factor is None else [(1, factor)]
         made = [
-            (s * t, self._one(op, part, when, other, lag, rate, most, label, span))
+            (s * t, self._one(op, part, when, other, lag, rate, most, saturating, label, span))
             for (s, part), (t, other) in itertools.product(parts, factors or [(1, None)])
         ]
         result = self.combine(made)
@@ -114,18 +117,22 @@ class ResidualGraph(AtomGraph):
 
     def _one(
         self, op: str, value: Form, when: Form | None, factor: Form | None, lag: int,
-        rate: Fraction, most: float | None, label: str, span: Span | None,
+        rate: Fraction, most: float | None, saturating: bool, label: str, span: Span | None,
     ) -> Form:  # fmt: skip
         forms = {VALUE: value, WHEN: when, FACTOR: factor}
         args = tuple((role, form) for role, form in forms.items() if form is not None)
-        key = (op, *((role, *form.key) for role, form in args), lag, rate)
+        key = (op, *((role, *form.key) for role, form in args), lag, rate, saturating)
         if key not in self._relus:
             lo, hi = self._ends(op, value, factor, rate, most)
             step = self._step(op, value, factor, rate)
+            if saturating and factor is not None:
+                chosen = value if self.machine.rectifies else factor
+                low = max(chosen.lo, 0.0) if self.machine.rectifies else chosen.lo
+                lo, hi, step = min(low, 0.0), max(chosen.hi, 0.0), chosen.step
             fuzzy = op not in STATES and any(self.is_fuzzy(f) for _, f in args)
             atom = Atom(
                 AtomKind.UNIT, lo, hi, step, op=op, args=args, lag=lag, rate=rate, fuzzy=fuzzy,
-                label=label, span=span,
+                saturating=saturating, label=label, span=span,
             )  # fmt: skip
             self._relus[key] = self.add(atom)
         self.share(self._relus[key])
@@ -178,6 +185,16 @@ class ResidualGraph(AtomGraph):
         from ..atoms import tighten
 
         return tighten(result, low, max(ends), None)
+
+    def gated(self, a: Form, value: Form, span: Span | None = None) -> Form:
+        """max(value, 0) * a, where `value` is 1, or 0 or less: a, or 0."""
+        from ..atoms import tighten
+
+        if self.machine.rectifies:
+            result = self.unit(PRODUCT, a, factor=value, saturating=True, span=span)
+        else:
+            result = self.unit(PRODUCT, value, factor=a, saturating=True, span=span)
+        return tighten(result, min(a.lo, 0.0), max(a.hi, 0.0), None)
 
     def evaluated(self, atom: Atom, values: Mapping[int, Fraction]) -> Fraction | None:
         """The value of a ReLU or product from those of the atoms that it reads; None of others."""

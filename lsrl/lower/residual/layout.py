@@ -211,11 +211,25 @@ class _Layout:
                     lanes.append(self._lane(dict(f), max(ends)))
                 whole |= {k: (index[f], factor) for k, (f, factor) in forms.items()}
                 continue
-            for a in atoms:
-                ends = [self.readers[k].at for k in keys if a in self.readers[k].terms]
+            own = {k: forms[k] for k in keys if self._loses_digits(k, forms[k][0])}
+            for f in dict.fromkeys(f for f, _ in own.values()):
+                ends = [self.readers[k].at for k in own if forms[k][0] == f]
+                whole |= {k: (len(lanes), own[k][1]) for k in own if own[k][0] == f}
+                lanes.append(self._lane(dict(f), max(ends)))
+            rest = [k for k in keys if k not in own]
+            for a in sorted({a for k in rest for a in self.readers[k].terms}):
+                ends = [self.readers[k].at for k in rest if a in self.readers[k].terms]
                 self.atom_lane[a] = len(lanes)
                 lanes.append(self._lane({a: 1}, max(ends)))
         return lanes, whole
+
+    def _loses_digits(self, key: Any, form: tuple[tuple[int, int], ...]) -> bool:
+        """Whether a reader cannot read the parts of its combination exactly, but the combination up
+        to a factor could be a lane, exactly."""
+        terms = self.readers[key].terms
+        if len(terms) < 2 or not self._is_exact(form):
+            return False
+        return not exact_in(value_form(self.graph, terms), self.graph.atoms, self.digits)
 
     def _lane(self, terms: Rows, until: int) -> Lane:
         start = {a: c for a, c in terms.items() if a not in self.plan.at}

@@ -21,9 +21,22 @@ MOST_AUTOMATON = 1024  # states of a group that is enumerated
 
 
 class ResidualLogic(ReluLogic):
-    """ReLUs for comparisons and choices, products for products."""
+    """ReLUs for comparisons, products for choices: relu(1 - falsity) times what is chosen."""
 
     multiplies = True
+    graph: ResidualGraph
+
+    def gate(self, c: Bool, a: Form, span: Span | None = None) -> Form:
+        """a where c holds, else 0; between the two where c is undetermined."""
+        falsity = c.falsity
+        if a.is_const or falsity.is_const or self._is_one_relu(falsity, a):
+            return super().gate(c, a, span)
+        return self.graph.gated(a, self.graph.combine([(-1, falsity)], 1), span)
+
+    def _is_one_relu(self, falsity: Form, a: Form) -> bool:
+        """Whether a ReLU does what takes two products, one a sign."""
+        two = self.graph.machine.rectifies and a.lo < 0 < a.hi and a.is_integral
+        return two and falsity.is_boolean and not self.graph.is_fuzzy(falsity)
 
 
 class ResidualLegaliser(Legaliser):
