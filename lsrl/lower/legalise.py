@@ -206,6 +206,11 @@ class Legaliser:
         """A unit of its own for a value in low..high that is only approximated, up to an error."""
         return squares.materialised(self, value, low, high, error, span)
 
+    def settled(self, form: Form) -> Form:
+        """A value of few digits of which the parts may have many: as it is, or an atom of its own
+        where the machine would read it by its parts."""
+        return form
+
     def difference(self, a: Form, b: Form) -> Form:
         return self.atoms.combine([(1, a), (-1, b)])
 

@@ -17,7 +17,18 @@ from fractions import Fraction
 from ..atoms import Form, constant
 from ..layers import Affine, Source
 from ..rounding import ZERO, Analysis, Bound
-from .graph import DECAY, DELAY, LATCH, PASS, PRODUCT, RELU, SUM, UPDATE, VALUE
+from .graph import (
+    DECAY,
+    DELAY,
+    LATCH,
+    PASS,
+    PRODUCT,
+    RELU,
+    SIGNED,
+    SUM,
+    UPDATE,
+    VALUE,
+)
 from .layout import LANE, OWN, Block, ResidualLayout, Unit
 
 CONDITION = 0.1  # the error of a condition that still leaves a state's gates where they belong
@@ -134,7 +145,7 @@ class _Certificate(Analysis):
             return taken
         if unit.op == PRODUCT:
             return self._multiplied(unit, taken, errors, forms)
-        assert unit.op in (LATCH, SUM, DECAY, UPDATE), unit.op
+        assert unit.op in (LATCH, SUM, SIGNED, DECAY, UPDATE), unit.op
         most = max(abs(unit.form.lo), abs(unit.form.hi))
         if unit.when is not None:
             taken = self._under(unit, taken, errors, forms)

@@ -4,6 +4,7 @@ Besides ReLUs a block has products, short delays and scalar states, each startin
 
     delay   x, `lag` steps ago (0 before the start)
     sum     s' = s + x
+    signed  s' = s + x, x of both signs on a machine that rectifies
     decay   s' = rate s + x
     latch   s' = x where `when` holds, else s
     update  s' = rate s + x where `when` holds, else s
@@ -23,9 +24,9 @@ from ...analysis.lattice import gcd
 from ...source import Span
 from ..atoms import Atom, AtomGraph, AtomKind, Coefficient, Form
 
-DELAY, SUM, DECAY, LATCH, UPDATE = "delay", "sum", "decay", "latch", "update"
+DELAY, SUM, SIGNED, DECAY, LATCH, UPDATE = "delay", "sum", "signed", "decay", "latch", "update"
 RELU, PRODUCT, PASS = "relu", "product", "pass"
-STATES = frozenset({SUM, DECAY, LATCH, UPDATE})
+STATES = frozenset({SUM, SIGNED, DECAY, LATCH, UPDATE})
 WHEN, VALUE, FACTOR = "when", "value", "factor"  # roles of the forms of an atom
 
 
@@ -44,7 +45,8 @@ class ResidualMachine:
     """What the blocks of a target can do; they follow each other in this order, over and over.
 
     `rectifies`: channels pass a ReLU before delays, states and products. `margins`: a condition is
-    the sign of a form (at least 1/2 or at most -1/2), else a form that is 0 or 1.
+    the sign of a form (at least 1/2 or at most -1/2), else a form that is 0 or 1. `apart`: states
+    that share a block with no others.
     """
 
     name: str
@@ -52,6 +54,7 @@ class ResidualMachine:
     rectifies: bool
     margins: bool
     window: int  # how many steps back a block sees
+    apart: frozenset[str] = frozenset()
 
     def block(self, number: int) -> BlockKind:
         """The kind of a block, counted from 0."""
@@ -98,7 +101,7 @@ class ResidualGraph(AtomGraph):
         if value.is_const and value.const == 0:
             return value
         parts: list[tuple[Coefficient, Form]] = [(1, value)]
-        if self.machine.rectifies or op == PRODUCT:
+        if (self.machine.rectifies and op != SIGNED) or op == PRODUCT:
             negative = self.combine([(-1, value)])
             parts = [(s, f) for s, f in ((1, value), (-1, negative)) if f.hi > 0]
         if saturating and not self.machine.rectifies:
@@ -140,7 +143,8 @@ class ResidualGraph(AtomGraph):
 
     def rectified(self, op: str, form: Form) -> tuple[float, float]:
         """The range of what a unit takes in."""
-        low = max(form.lo, 0.0) if self.machine.rectifies or op == PRODUCT else form.lo
+        rectified = (self.machine.rectifies and op != SIGNED) or op == PRODUCT
+        low = max(form.lo, 0.0) if rectified else form.lo
         return min(low, form.hi), form.hi
 
     def _ends(
@@ -157,7 +161,7 @@ class ResidualGraph(AtomGraph):
         if op in (DECAY, UPDATE) and rate < 1:
             grown = float(1 / (1 - rate))
             return lo * min(grown, self.length), hi * min(grown, self.length)
-        if op in (SUM, UPDATE):
+        if op in (SUM, SIGNED, UPDATE):
             lo, hi = lo * self.length, hi * self.length
             if most is not None:
                 lo, hi = max(lo, -most), min(hi, most)

@@ -15,7 +15,7 @@ from typing import Any
 from ...source import Span
 from ..atoms import Atom, Coefficient, Form, exact_in, primitive
 from ..layers import Affine, Place, Row
-from .graph import FACTOR, PASS, RELU, STATES, VALUE, WHEN, ResidualGraph
+from .graph import FACTOR, PASS, RELU, SIGNED, STATES, VALUE, WHEN, ResidualGraph
 from .schedule import START, Plan
 
 LANE, OWN = "r", "v"  # sources: a lane of the residual stream; a unit of the same block
@@ -38,6 +38,7 @@ class Unit:
     when: Affine | None = None
     lag: int = 0
     rate: Fraction = Fraction(1)
+    halves: tuple[int, ...] = ()  # of a signed sum: the units of what it takes in, by sign
 
 
 @dataclass
@@ -287,14 +288,28 @@ class _Layout:
             if WHEN in roles:
                 when = self._condition(a, roles[WHEN], index, passes, extra, len(here))
             factor = self._affine((a, FACTOR)) if FACTOR in roles else None
+            halves: tuple[int, ...] = ()
+            if atom.op == SIGNED:
+                halves = self._halves(self._affine((a, VALUE)), roles[VALUE], extra, len(here))
             block.units.append(
                 Unit(
                     self.graph.op(a), self._affine((a, VALUE)), self.graph.atom_form(a), atom.label,
                     a, atom.saturating, atom.span, factor, when, atom.lag, atom.rate,
+                    halves,
                 )  # fmt: skip
             )
         block.units += extra
         return block
+
+    def _halves(self, affine: Affine, form: Form, extra: list[Unit], first: int) -> tuple[int, int]:
+        """Two units: the ReLUs of a form and of its negative."""
+        places = first + len(extra), first + len(extra) + 1
+        for sign in (1, -1):
+            row: Row = {k: sign * c for k, c in affine.row.items()}
+            low, high = sorted((sign * form.lo, sign * form.hi))
+            ideal = Form({}, 0, max(low, 0.0), max(high, 0.0), form.step)
+            extra.append(Unit(RELU, Affine(row, sign * affine.const), ideal, "half of a sum"))
+        return places
 
     def _condition(
         self, a: int, form: Form, index: Mapping[int, int], passes: dict[Any, int],

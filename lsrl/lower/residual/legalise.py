@@ -10,13 +10,13 @@ from ...analysis.ranges import Fact
 from ...ir.components import Component
 from ...ir.nodes import Graph
 from ...source import Span
-from ..atoms import AtomGraph, Coefficient, Form, constant, tighten
+from ..atoms import AtomGraph, Coefficient, Form, largest_partial_sum, tighten
 from ..clock import Clocks
 from ..legalise import Legaliser, Options
 from ..logic import Bool, Logic, ReluLogic
-from .graph import DELAY, SUM, WHEN, ResidualGraph, ResidualMachine
+from .graph import DELAY, SUM, ResidualGraph, ResidualMachine
 
-__all__ = ["WHEN", "ResidualLegaliser"]
+SPARE = 6  # binary digits that are left for what reads a value by its parts
 MOST_AUTOMATON = 1024  # states of a group that is enumerated
 
 
@@ -109,6 +109,15 @@ class ResidualLegaliser(Legaliser):
         result = self.atoms.combine([(1, total)], init)
         return self.atoms.note(tighten(result, lo + float(init), hi + float(init), None))
 
+    def settled(self, form: Form) -> Form:
+        ends = [
+            (float(c) * self.atoms.atoms[a].lo, float(c) * self.atoms.atoms[a].hi)
+            for a, c in form.terms.items()
+        ]
+        if form.lo < 0 or largest_partial_sum(ends) < 2.0 ** (self.options.digits - SPARE):
+            return form
+        return tighten(self.residual.relu(form, kept=True), form.lo, form.hi, form.step)
+
     def condition(self, c: Bool, span: Span | None = None) -> Form:
         """A boolean as the condition of a state: a margin, or 0 or 1."""
         if not self.machine.margins:
@@ -128,6 +137,3 @@ def exact(value: object) -> Coefficient:
         return Fraction(value)
     return int(value)  # type: ignore[call-overload, no-any-return]
 
-
-def zero() -> Form:
-    return constant(0)

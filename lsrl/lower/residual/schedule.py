@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from ..atoms import AtomKind
 from ..homes import live_atoms
-from .graph import WHEN, ResidualGraph
+from .graph import STATES, WHEN, ResidualGraph
 
 START = -1  # the position of what the embedding holds
 
@@ -40,11 +40,14 @@ def plans(graph: ResidualGraph, tokens: bool) -> list[Plan]:
     live = live_atoms(graph)
     start = embedded(graph) if tokens else set(graph.inputs)
     order = [a for a in sorted(live) if a not in start]
-    early = _early(graph, order)
+    apart = any(graph.op(a) in graph.machine.apart for a in order)
+    early = _apart(graph, order) if apart else _early(graph, order)
     depth = max([0, *(p + 1 for p in early.values())])
     kept = frozenset(start & live)
     period = len(graph.machine.blocks)
     depth = -(-depth // period) * period
+    if apart:
+        return [Plan(early, kept, depth)]
     late = _late(graph, order, depth)
     return [Plan(at, kept, depth) for at in (early, late, _mixed(graph, order, late))]
 
@@ -92,6 +95,19 @@ def _early(graph: ResidualGraph, order: list[int]) -> dict[int, int]:
     at: dict[int, int] = {}
     for a in order:
         at[a] = _earliest(graph, a, at)
+    return at
+
+
+def _apart(graph: ResidualGraph, order: list[int]) -> dict[int, int]:
+    """As early as can be, but states that share a block with no others in blocks of their own."""
+    at: dict[int, int] = {}
+    held: dict[int, bool] = {}  # of a block with states: whether they are such
+    for a in order:
+        at[a] = _earliest(graph, a, at)
+        if graph.op(a) in STATES:
+            own = graph.op(a) in graph.machine.apart
+            while held.setdefault(at[a], own) != own:
+                at[a] = _first(graph, a, at[a] + 1)
     return at
 
 

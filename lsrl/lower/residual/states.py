@@ -22,7 +22,7 @@ from ..logic import Bool
 from ..states import added_from_zero, lower_rewritten, rest_of_group
 from ..units.cases import Case, NoCases, cases_of
 from ..units.states import Lane, ends_of, finish, initial, label_of, lanes_of
-from .graph import DECAY, LATCH, SUM
+from .graph import DECAY, LATCH, SIGNED, SUM
 
 if TYPE_CHECKING:
     from .legalise import ResidualLegaliser
@@ -83,6 +83,9 @@ def _linear(
     that form by a change of basis."""
     if not group.is_linear:
         return None
+    stored = _stored_once(lg, component, group)
+    if stored is not None:
+        return stored
     lanes = lanes_of(lg, component)
     index = {lane: i for i, lane in enumerate(lanes)}
     rows = [{index[k]: _scalar(c) for k, c in (row or {}).items()} for row in group.rows]
@@ -104,6 +107,40 @@ def _linear(
             return None
         now |= dict(zip(members, made, strict=True))
     return valued(lg, component, {lane: now[i] for i, lane in enumerate(lanes)})
+
+
+def _stored_once(
+    lg: ResidualLegaliser, component: Component, group: StateGroup
+) -> Values | None:
+    """A sum to which something is added in one step only, that no input decides: a latch of it."""
+    if len(group.states) != 1:
+        return None
+    s = group.states[0]
+    n = lg.graph.states[s].next
+    while lg.graph.nodes[n].op in ("bound", "promise"):
+        n = lg.graph.nodes[n].args[0]
+    node = lg.graph.nodes[n]
+    outside = [a for a in node.args if a not in component.nodes]
+    if node.op != "add" or len(outside) != 1:
+        return None
+    inside = lg.graph.nodes[next(a for a in node.args if a in component.nodes)]
+    added = lg.graph.nodes[outside[0]]
+    if inside.op != "prev" or added.op != "select":
+        return None
+    times = lg.clocks.sequences.get(added.args[0])
+    other = lg.graph.nodes[added.args[2]]
+    if times is None or other.op != "const" or any(other.attrs[0]):
+        return None
+    if len(times) < lg.graph.length or (times.sum(axis=0) > 1).any():
+        return None
+    conditions, values = lg.bools(added.args[0]), lg.forms(added.args[1])
+    now = {}
+    for lane, c, value in zip(lanes_of(lg, component), conditions, values, strict=True):
+        init = Fraction(initial(lg, lane))
+        label = label_of(lg, lane)
+        made = lg.residual.unit(LATCH, value, when=lg.condition(c), label=label)
+        now[lane] = lg.atoms.combine([(1, made)], init)
+    return valued(lg, component, now)
 
 
 def _scalar(c: Any) -> Fraction:
@@ -161,9 +198,12 @@ def decaying(
         return added
     shifted = lg.atoms.combine([(1, added)], (rate - 1) * init)
     most = None if ends is None else max(abs(float(e) - float(init)) for e in ends[:2])
-    if lg.machine.rectifies and shifted.lo < 0 < shifted.hi:
-        most = None  # both parts grow
     op = SUM if rate == 1 else DECAY
+    if lg.machine.rectifies and shifted.lo < 0 < shifted.hi:
+        if op == SUM and shifted.step is None and SIGNED in lg.machine.apart:
+            op = SIGNED
+        else:
+            most = None  # both parts grow
     made = lg.residual.unit(op, shifted, rate=rate, most=most, label=label)
     return lg.atoms.combine([(1, made)], init)
 

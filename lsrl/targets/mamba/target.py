@@ -24,6 +24,7 @@ from ...lower.residual.graph import (
     LATCH,
     PRODUCT,
     RELU,
+    SIGNED,
     STATES,
     SUM,
     UPDATE,
@@ -47,6 +48,7 @@ MACHINE = ResidualMachine(
     rectifies=True,
     margins=False,
     window=KERNEL - 1,
+    apart=frozenset({SIGNED}),
 )
 
 
@@ -77,7 +79,13 @@ class Mamba(Residual):
     def scale(self, unit: Unit) -> float:
         return STEEP * (STEEP if unit.op == PRODUCT else OPEN)
 
+    def is_single(self, unit: Unit) -> bool:
+        return unit.op != SIGNED
+
     def states(self, block: Block, index: int) -> Mapping[int, float]:
+        signed = _signed(block)
+        if index in signed:
+            return {signed.index(index): 1.0}  # state n of a channel that has several
         return {index: 1 / STEEP}
 
     def stream(self, layout: ResidualLayout, wanted: int) -> Stream:
@@ -95,7 +103,7 @@ class Mamba(Residual):
         return {
             **interface.sizes(),
             "hidden_size": size,
-            "state_size": 1,
+            "state_size": max([1, *(len(_signed(b)) for b in layout.blocks)]),
             "num_hidden_layers": len(layout.layers),
             "intermediate_size": expand * size,
             "expand": expand,
@@ -183,6 +191,11 @@ class Mamba(Residual):
         return equations.run(weights, x, state, probe)
 
 
+def _signed(block: Block) -> list[int]:
+    """The units of a block that are sums of both signs."""
+    return [i for i, unit in enumerate(block.units) if unit.op == SIGNED]
+
+
 def _steps(block: Block) -> list[Affine]:
     """The different conditions of a block's states."""
     found = {_key(u.when): u.when for u in block.units if u.when is not None}
@@ -199,24 +212,27 @@ class _Mixer:
     def __init__(self, block: Block, stream: Stream, shape: Mapping[str, Any]) -> None:
         self.block, self.stream, self.shape = block, stream, shape
         i, h, r = (shape[k] for k in ("intermediate_size", "hidden_size", "time_step_rank"))
-        self.channels = i
+        self.channels, self.size = i, shape["state_size"]
         self.weights: dict[str, Any] = {
-            "A_log": np.zeros((i, 1)), "D": np.ones(i), "in_proj.weight": np.zeros((2 * i, h)),
+            "A_log": np.zeros((i, self.size)), "D": np.ones(i), "in_proj.weight": np.zeros((2 * i, h)),
             "conv1d.weight": np.zeros((i, 1, KERNEL)), "conv1d.bias": np.zeros(i),
-            "x_proj.weight": np.zeros((r + 2, i)), "dt_proj.weight": np.zeros((i, r)),
+            "x_proj.weight": np.zeros((r + 2 * self.size, i)), "dt_proj.weight": np.zeros((i, r)),
             "dt_proj.bias": np.full(i, NO_STEP), "out_proj.weight": np.zeros((h, i)),
         }  # fmt: skip
         self.steps = {_key(a): k for k, a in enumerate(_steps(block))}
         for index, unit in enumerate(block.units):
             self._channel(index, unit)
-            if unit.op in STATES:
+            if unit.op in STATES - {SIGNED}:
                 self._state(index, unit)
-        if block.has_states:
-            self._constant(len(block.units))
         for lane, row in block.writes.items():
             for index, c in row.items():
-                scale = Mamba.scale(MAMBA, block.units[index])
-                self.weights["out_proj.weight"][lane, index] = float(c) / scale
+                if block.units[index].op != SIGNED:
+                    scale = Mamba.scale(MAMBA, block.units[index])
+                    self.weights["out_proj.weight"][lane, index] = float(c) / scale
+        if _signed(block):
+            self._signed_sums(_signed(block))
+        elif block.has_states:
+            self._constant(len(block.units))
 
     def _channel(self, index: int, unit: Unit) -> None:
         """silu(S x) of a step of the window, times silu of the gate."""
@@ -252,6 +268,35 @@ class _Mixer:
                 assert kind != LANE
                 row[unit] = float(c) / STEEP
             row[index] = float(affine.const) / OPEN
+
+
+    def _signed_sums(self, units: list[int]) -> None:
+        """Sums of both signs: the channel of each is constant, and B_n what is added to state n.
+
+        All states n of a channel take in theirs, and C = 1 reads them all; those that are not its
+        own forget at once (A = -1), and what they take in is subtracted in the output.
+        """
+        w, rank = self.weights, self.shape["time_step_rank"]
+        for n, index in enumerate(units):
+            w["in_proj.weight"][index] = 0.0
+            w["conv1d.bias"][index] = OPEN
+            w["D"][index], w["dt_proj.bias"][index] = 0.0, STEP
+            w["A_log"][index, n] = log_rate(Fraction(1))
+            w["x_proj.weight"][rank + self.size + n, index] = 1 / OPEN
+            for sign, half in zip((1, -1), self.block.units[index].halves, strict=True):
+                w["x_proj.weight"][rank + n, half] = sign / (STEEP * STEP * OPEN)
+        for lane, row in self.block.writes.items():
+            for index in units:
+                self._write_sum(units, lane, index, float(row.get(index, 0)))
+
+    def _write_sum(self, units: list[int], lane: int, index: int, c: float) -> None:
+        """c times a sum, added to a lane."""
+        out = self.weights["out_proj.weight"]
+        out[lane, index] = c / OPEN
+        for other in units:
+            for sign, half in zip((1, -1), self.block.units[other].halves, strict=True):
+                if other != index:
+                    out[lane, half] -= sign * c / (STEEP * OPEN)
 
 
 MAMBA = Mamba()
