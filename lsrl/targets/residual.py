@@ -27,10 +27,11 @@ from ..ir.types import Kind
 from ..lower.atoms import AtomKind, Form
 from ..lower.layers import Affine
 from ..lower.legalise import Options
-from ..lower.residual.certify import Errors, certify
+from ..lower.residual.certify import Errors, certify, lane_errors
 from ..lower.residual.graph import ResidualGraph, ResidualMachine
-from ..lower.residual.layout import Block, ResidualLayout, Unit, lay_out
+from ..lower.residual.layout import ResidualLayout, Unit, lay_out
 from ..lower.residual.legalise import ResidualLegaliser
+from ..lower.residual.reuse import reused
 from ..lower.residual.schedule import plans
 from ..lower.rounding import Bound
 from ..tokens import MOST_LOGITS, MOST_TOKENS, TOKENS, Vocabulary, input_vocabulary, output_vocabulary
@@ -97,15 +98,21 @@ class Interface:
 
 @dataclass(frozen=True)
 class Stream:
-    """The residual stream: H channels, of which the first are lanes, then `constants` (the b_i).
+    """The residual stream: H channels, of which the first are for lanes (lane i in `slots[i]`), the
+    next ones the `constants` (their b_i).
 
     `root`: the norm divides by M and multiplies by this power of two.
     """
 
     size: int
-    lanes: int
+    slots: tuple[int, ...]
     constants: tuple[int, ...]
     root: float
+
+    @property
+    def lanes(self) -> int:
+        """How many channels the lanes take."""
+        return max(self.slots, default=-1) + 1
 
     @property
     def one(self) -> int:
@@ -125,7 +132,7 @@ class Stream:
         """An affine form of lanes as a row of a matrix that reads the normed stream."""
         row = np.zeros(self.size)
         for (_, lane), c in affine.row.items():
-            row[lane] = scale * float(c)
+            row[self.slots[lane]] += scale * float(c)
         row[self.one] = scale * float(affine.const)
         return row
 
@@ -149,14 +156,15 @@ def constants_for(size: int) -> tuple[tuple[int, ...], float] | None:
     return None
 
 
-def stream_for(lanes: int, least: int, only_powers: bool) -> Stream:
+def stream_for(slots: tuple[int, ...], least: int, only_powers: bool) -> Stream:
     """The narrowest stream of `least` channels or more that has room for the lanes."""
+    lanes = max(slots, default=-1) + 1
     for size in itertools.count(max(least, lanes + 1, 2)):
         if only_powers and (size & (size - 1) or size.bit_length() % 2 == 0):
             continue
         found = constants_for(size)
         if found is not None and lanes + len(found[0]) <= size:
-            return Stream(size, lanes, *found)
+            return Stream(size, slots, *found)
     raise AssertionError
 
 
@@ -212,10 +220,11 @@ class Residual(ABC):
         columns = output_columns(graph, facts, options.encoding)
         interface = Interface(graph, columns, tokens)
         head, outputs = self._head(atoms, interface)
+        reuse = partial(self._reused, length=graph.length, tokens=tokens, digits=digits)
         build = partial(lay_out, atoms, digits=digits, head=head, outputs=outputs, scale=self.readable,
-                        states=self.states)  # fmt: skip
+                        states=self.states, reuse=reuse)  # fmt: skip
         wanted = options.hidden_size or 0
-        layouts = [build(plan) for plan in plans(atoms, tokens)]
+        layouts = [m for plan in plans(atoms, tokens) for m in build(plan)]
         layout = min(layouts, key=lambda m: self.parameters(self.shape(m, interface, wanted)))
         shape = self.shape(layout, interface, wanted)
         check_padding(self.name, options, self._least(layout), len(layout.layers))
@@ -225,6 +234,13 @@ class Residual(ABC):
         weights = self.assemble(layout, shape, interface)
         joint = interface.joint() if tokens else {}
         return Compiled(atoms, layout, weights, bounds, shape, joint)
+
+    def _reused(
+        self, layout: ResidualLayout, length: int, tokens: bool, digits: int
+    ) -> ResidualLayout:
+        """The layout in as few channels of the stream as it needs."""
+        errors = lane_errors(layout, self.errors, digits, length, tokens)
+        return reused(layout, [not e for e in errors], digits)
 
     def check(self, options: CompileOptions) -> None:
         """Raises `OptionError` for what this target does not have."""
@@ -261,7 +277,7 @@ class Residual(ABC):
         """What a channel of the block gives is the unit's value times this."""
 
     @abstractmethod
-    def states(self, block: Block, index: int) -> Mapping[int, float]:
+    def states(self, layout: ResidualLayout, block: int, index: int) -> Mapping[int, float]:
         """The numbers of the state of which a unit's value is the sum, each times a factor."""
 
     def readable(self, unit: Unit) -> float | None:
@@ -331,14 +347,14 @@ class Residual(ABC):
             index = {a: i for i, a in enumerate(atoms.inputs)}
             for i, lane in enumerate(layout.lanes):
                 for a, c in lane.start.items():
-                    matrix[i, index[a]] = float(c)
+                    matrix[stream.slots[i], index[a]] = float(c)
             return {"adapter.input.weight": matrix, "adapter.input.bias": constants}
         vocabulary = interface.vocabulary
         values = _embedded_values(atoms, layout.plan.embedded, vocabulary)
         table = np.tile(constants, (interface.sizes()["vocab_size"], 1))
         for i, lane in enumerate(layout.lanes):
             for a, c in lane.start.items():
-                table[: vocabulary.size, i] += float(c) * values[a]
+                table[: vocabulary.size, stream.slots[i]] += float(c) * values[a]
         return {"embeddings": table}
 
     def head(

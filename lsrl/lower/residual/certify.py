@@ -58,6 +58,15 @@ def certify(
     return _Certificate(layout, errors, digits, length).run(tokens)
 
 
+def lane_errors(
+    layout: ResidualLayout, errors: Errors, digits: int, length: int, tokens: bool
+) -> list[float]:
+    """The largest error that each lane has at any time."""
+    found = _Certificate(layout, errors, digits, length)
+    found.run(tokens)
+    return found.most
+
+
 class _Certificate(Analysis):
     def __init__(
         self, layout: ResidualLayout, errors: Errors, digits: int, length: int
@@ -65,11 +74,14 @@ class _Certificate(Analysis):
         super().__init__(layout.graph, digits, length)
         self.layout, self.own = layout, errors
         self.residual = layout.graph
+        self.most = [0.0] * len(layout.lanes)
 
     def run(self, tokens: bool) -> list[Bound]:
         lanes = self._started(tokens)
+        self.most = [b.error for _, b in lanes]
         for block in self.layout.blocks:
             lanes = self._block(block, lanes)
+            self.most = [max(e, b.error) for e, (_, b) in zip(self.most, lanes, strict=True)]
         errors: dict[Source, Bound] = {(LANE, i): b for i, (_, b) in enumerate(lanes)}
         forms: dict[Source, Form] = {(LANE, i): f for i, (f, _) in enumerate(lanes)}
         for affine in self.layout.head:

@@ -75,6 +75,10 @@ class ResidualGraph(AtomGraph):
         atom = self.atoms[a]
         return RELU if atom.kind is AtomKind.RELU else atom.op
 
+    def machine_ops(self, kind: str) -> frozenset[str]:
+        """What a kind of block computes."""
+        return next(b.ops for b in self.machine.blocks if b.name == kind)
+
     def reads(self, a: int) -> set[int]:
         """The atoms that an atom reads."""
         atom = self.atoms[a]

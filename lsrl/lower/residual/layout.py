@@ -43,11 +43,18 @@ class Unit:
 
 @dataclass
 class Block:
-    """`writes[lane]`: what is added to a lane, by unit."""
+    """`writes[lane]`: what is added to a lane, by unit; `clears[lane]`: what empties one."""
 
     kind: str
     units: list[Unit] = field(default_factory=list)
     writes: dict[int, Rows] = field(default_factory=dict)
+    clears: dict[int, Rows] = field(default_factory=dict)
+
+    @property
+    def outputs(self) -> Iterator[tuple[int, int, Coefficient]]:
+        """All that the block adds to the stream: (lane, unit, coefficient)."""
+        for rows in (self.writes, self.clears):
+            yield from ((lane, i, c) for lane, row in rows.items() for i, c in row.items())
 
     @property
     def has_states(self) -> bool:
@@ -56,11 +63,12 @@ class Block:
 
 @dataclass(frozen=True)
 class Lane:
-    """`terms` over atoms; it is complete after block `done` (-1: from the start) and read last in
-    block `until`. `start` is its part that the embedding holds."""
+    """`terms` over atoms; it is written from block `first` on, complete after block `done` (-1: from
+    the start) and read last in block `until`. `start` is its part that the embedding holds."""
 
     terms: Rows
     start: Rows
+    first: int
     done: int
     until: int
 
@@ -69,7 +77,7 @@ class Lane:
 class ResidualLayout:
     """The blocks of a model, its lanes and its head.
 
-    `symbols`: where each named value can be read, as forms over kinds `x`, `r` (the stream before
+    Lane i is in channel `slots[i]` of the stream. `symbols`: where each named value can be read, as forms over kinds `x`, `r` (the stream before
     and after a layer), `u` and `m` (its units); `patches`: where it can be overwritten, if that is
     in states `s`, and `held` their ranges by layer and index.
     """
@@ -83,7 +91,13 @@ class ResidualLayout:
     symbols: dict[str, tuple[int, list[Affine]]] = field(default_factory=dict)
     patches: dict[str, tuple[int, list[Affine]]] = field(default_factory=dict)
     held: dict[tuple[int, int], tuple[float, float]] = field(default_factory=dict)
+    slots: tuple[int, ...] = ()
     merged: frozenset[int] = frozenset()
+
+    @property
+    def width(self) -> int:
+        """How many channels of the stream the lanes take."""
+        return max(self.slots, default=-1) + 1
 
     @property
     def layers(self) -> range:
@@ -99,10 +113,16 @@ class ResidualLayout:
         if kind == "s":
             return self.held[layer, index]
         if kind in ("x", LANE):
-            form = self.form(index)
+            form = self.form(self._lane_in(index, layer, kind))
         else:
             form = self.unit_of(layer, kind, index).form
         return form.lo, form.hi
+
+    def _lane_in(self, slot: int, layer: int, kind: str) -> int:
+        """The lane that a channel of the stream holds before (x) or after (r) a layer."""
+        block = START if kind == "x" else (layer + 1) * len(self.graph.machine.blocks) - 1
+        held = [i for i, s in enumerate(self.slots) if s == slot and self.lanes[i].first <= block]
+        return max(held, key=lambda i: self.lanes[i].first)
 
     def unit_of(self, layer: int, kind: str, index: int) -> Unit:
         """The unit that is number `index` of its kind in a layer."""
@@ -138,17 +158,25 @@ def value_form(graph: ResidualGraph, terms: Mapping[int, Coefficient]) -> Form:
     return graph.recall(graph.form(terms, 0))
 
 
+Scale = Callable[[Unit], "float | None"]
+States = Callable[[ResidualLayout, int, int], Mapping[int, float]]
+Reuse = Callable[[ResidualLayout], ResidualLayout]
+
+
 def lay_out(
     graph: ResidualGraph, plan: Plan, digits: int, head: list[Form], outputs: list[str],
-    scale: Callable[[Unit], float | None], states: Callable[[Block, int], Mapping[int, float]],
-) -> ResidualLayout:  # fmt: skip
-    """Turn a plan into blocks; `head` are the forms that the model's outputs are.
+    scale: Scale, states: States, reuse: Reuse,
+) -> list[ResidualLayout]:  # fmt: skip
+    """Turn a plan into blocks, in a stream with a channel for each lane, and in one where channels
+    are used again; `head` are the forms that the model's outputs are.
 
     A channel holds its unit's value times `scale` (None: several channels do together); `states`
     gives of a unit with a state the numbers of the layer's state of which its value is the sum,
     each times a factor.
     """
-    return _Layout(graph, plan, digits, head, outputs, scale, states).run()
+    maker = _Layout(graph, plan, digits, head, outputs, scale, states)
+    plain = maker.run()
+    return [maker.name(plain), maker.name(reuse(plain))]
 
 
 @dataclass
@@ -161,7 +189,7 @@ class _Reader:
 class _Layout:
     def __init__(
         self, graph: ResidualGraph, plan: Plan, digits: int, head: list[Form], outputs: list[str],
-        scale: Callable[[Unit], float | None], states: Callable[[Block, int], Mapping[int, float]],
+        scale: Scale, states: States,
     ) -> None:  # fmt: skip
         self.graph, self.plan, self.digits = graph, plan, digits
         self.head, self.outputs, self.scale, self.states = head, outputs, scale, states
@@ -185,6 +213,11 @@ class _Layout:
                     block.writes.setdefault(i, {})[unit] = c
         head = [self._affine(("head", k)) for k in range(len(self.head))]
         layout = ResidualLayout(self.graph, self.plan, blocks, self.lanes, head, self.outputs)
+        layout.slots = tuple(range(len(self.lanes)))
+        return layout
+
+    def name(self, layout: ResidualLayout) -> ResidualLayout:
+        """The layout with the places of the names."""
         layout.symbols = self._found(layout, self._home)
         layout.patches = self._found(layout, self._state_home)
         return layout
@@ -234,8 +267,8 @@ class _Layout:
 
     def _lane(self, terms: Rows, until: int) -> Lane:
         start = {a: c for a, c in terms.items() if a not in self.plan.at}
-        done = max([START, *(self.plan.at[a] for a in terms if a in self.plan.at)])
-        return Lane(terms, start, done, until)
+        blocks = [self.plan.at.get(a, START) for a in terms]
+        return Lane(terms, start, min(blocks), max(blocks), until)
 
     def _is_exact(self, form: tuple[tuple[int, int], ...]) -> bool:
         return exact_in(value_form(self.graph, dict(form)), self.graph.atoms, self.digits)
@@ -364,7 +397,7 @@ class _Layout:
         row: Row = {}
         for a, c in form.terms.items():
             unit = block.units[index[a]]
-            for state, factor in self.states(block, index[a]).items():
+            for state, factor in self.states(layout, number, index[a]).items():
                 row["s", state] = Fraction(c) * Fraction(factor)
                 ends = sorted((unit.form.lo / factor, unit.form.hi / factor))
                 layout.held[layer, state] = ends[0], ends[1]
@@ -384,9 +417,9 @@ class _Layout:
         if lanes is not None:
             done = max(layout.lanes[i].done for i, _ in lanes)
             if done == START:
-                return Affine({("x", i): c for i, c in lanes}, form.const, 1)
+                return Affine({("x", layout.slots[i]): c for i, c in lanes}, form.const, 1)
             layer = done // len(self.graph.machine.blocks)
-            return Affine({(LANE, i): c for i, c in lanes}, form.const, layer + 1)
+            return Affine({(LANE, layout.slots[i]): c for i, c in lanes}, form.const, layer + 1)
         blocks = {self.plan.at.get(a, START) for a in form.terms}
         if len(blocks) == 1 and START not in blocks:
             (number,) = blocks

@@ -16,7 +16,7 @@ from ..legalise import Legaliser, Options
 from ..logic import Bool, Logic, ReluLogic
 from .graph import DELAY, SUM, ResidualGraph, ResidualMachine
 
-SPARE = 6  # binary digits that are left for what reads a value by its parts
+SPARE = 3  # binary digits that are left for what reads a value by its parts
 MOST_AUTOMATON = 1024  # states of a group that is enumerated
 
 

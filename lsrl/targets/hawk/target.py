@@ -101,7 +101,8 @@ class Hawk(Residual):
         """Whether one channel has a unit's value."""
         return unit.op not in (SUM, DECAY, UPDATE)
 
-    def states(self, block: Block, index: int) -> Mapping[int, float]:
+    def states(self, layout: ResidualLayout, number: int, index: int) -> Mapping[int, float]:
+        block = layout.blocks[number]
         twice = _twice(block)
         if index not in twice:
             return {index: 1.0}
@@ -110,7 +111,7 @@ class Hawk(Residual):
 
     def stream(self, layout: ResidualLayout, wanted: int) -> Stream:
         channels = [_channels(b) for b in layout.blocks if b.kind == "recurrent"]
-        return stream_for(len(layout.lanes), max([wanted, *channels]), self.only_powers)
+        return stream_for(layout.slots, max([wanted, *channels]), self.only_powers)
 
     def shape(self, layout: ResidualLayout, interface: Interface, wanted: int) -> dict[str, Any]:
         size = self.stream(layout, wanted).size
@@ -255,13 +256,12 @@ class _Temporal:
                 self._split(i, first[i], unit)
         if first:
             self._tell()
-        for lane, row in block.writes.items():
-            for i, c in row.items():
-                out = self.weights["linear_out.weight"]
-                factor = written(block.units[i].rate) if i in first else 1.0
-                out[lane, i] = float(c) / (OPEN * factor)
-                if i in first:
-                    out[lane, first[i]] = float(c) / OPEN
+        for lane, i, c in block.outputs:
+            out, slot = self.weights["linear_out.weight"], stream.slots[lane]
+            factor = written(block.units[i].rate) if i in first else 1.0
+            out[slot, i] += float(c) / (OPEN * factor)
+            if i in first:
+                out[slot, first[i]] += float(c) / OPEN
 
     def _channel(self, i: int, unit: Unit) -> None:
         w = self.weights
@@ -318,9 +318,8 @@ def _mlp(block: Block, stream: Stream, size: int) -> dict[str, Any]:
             w["up_proj.bias"][i] = 1.0
         else:
             w["up_proj.weight"][i] = stream.row(unit.factor)
-    for lane, row in block.writes.items():
-        for i, c in row.items():
-            w["down_proj.weight"][lane, i] = float(c) / STEEP
+    for lane, i, c in block.outputs:
+        w["down_proj.weight"][stream.slots[lane], i] += float(c) / STEEP
     return w
 
 

@@ -82,14 +82,14 @@ class Mamba(Residual):
     def is_single(self, unit: Unit) -> bool:
         return unit.op != SIGNED
 
-    def states(self, block: Block, index: int) -> Mapping[int, float]:
-        signed = _signed(block)
+    def states(self, layout: ResidualLayout, block: int, index: int) -> Mapping[int, float]:
+        signed, size = _signed(layout.blocks[block]), _state_size(layout)
         if index in signed:
-            return {signed.index(index): 1.0}  # state n of a channel that has several
-        return {index: 1 / STEEP}
+            return {index * size + signed.index(index): 1.0}
+        return {index * size: 1 / STEEP}
 
     def stream(self, layout: ResidualLayout, wanted: int) -> Stream:
-        return stream_for(len(layout.lanes), wanted, self.only_powers)
+        return stream_for(layout.slots, wanted, self.only_powers)
 
     def shape(self, layout: ResidualLayout, interface: Interface, wanted: int) -> dict[str, Any]:
         least = self.stream(layout, wanted).size
@@ -103,7 +103,7 @@ class Mamba(Residual):
         return {
             **interface.sizes(),
             "hidden_size": size,
-            "state_size": max([1, *(len(_signed(b)) for b in layout.blocks)]),
+            "state_size": _state_size(layout),
             "num_hidden_layers": len(layout.layers),
             "intermediate_size": expand * size,
             "expand": expand,
@@ -196,6 +196,11 @@ def _signed(block: Block) -> list[int]:
     return [i for i, unit in enumerate(block.units) if unit.op == SIGNED]
 
 
+def _state_size(layout: ResidualLayout) -> int:
+    """States of each channel: one, or one for each sum of both signs of a layer."""
+    return max([1, *(len(_signed(b)) for b in layout.blocks)])
+
+
 def _steps(block: Block) -> list[Affine]:
     """The different conditions of a block's states."""
     found = {_key(u.when): u.when for u in block.units if u.when is not None}
@@ -224,11 +229,11 @@ class _Mixer:
             self._channel(index, unit)
             if unit.op in STATES - {SIGNED}:
                 self._state(index, unit)
-        for lane, row in block.writes.items():
-            for index, c in row.items():
-                if block.units[index].op != SIGNED:
-                    scale = Mamba.scale(MAMBA, block.units[index])
-                    self.weights["out_proj.weight"][lane, index] = float(c) / scale
+        for lane, index, c in block.outputs:
+            if block.units[index].op != SIGNED:
+                scale = Mamba.scale(MAMBA, block.units[index])
+                out = self.weights["out_proj.weight"]
+                out[stream.slots[lane], index] += float(c) / scale
         if _signed(block):
             self._signed_sums(_signed(block))
         elif block.has_states:
@@ -287,16 +292,17 @@ class _Mixer:
                 w["x_proj.weight"][rank + n, half] = sign / (STEEP * STEP * OPEN)
         for lane, row in self.block.writes.items():
             for index in units:
-                self._write_sum(units, lane, index, float(row.get(index, 0)))
+                slot = self.stream.slots[lane]
+                self._write_sum(units, slot, index, float(row.get(index, 0)))
 
-    def _write_sum(self, units: list[int], lane: int, index: int, c: float) -> None:
-        """c times a sum, added to a lane."""
+    def _write_sum(self, units: list[int], slot: int, index: int, c: float) -> None:
+        """c times a sum, added to a channel of the stream."""
         out = self.weights["out_proj.weight"]
-        out[lane, index] = c / OPEN
+        out[slot, index] += c / OPEN
         for other in units:
             for sign, half in zip((1, -1), self.block.units[other].halves, strict=True):
                 if other != index:
-                    out[lane, half] -= sign * c / (STEEP * OPEN)
+                    out[slot, half] -= sign * c / (STEEP * OPEN)
 
 
 MAMBA = Mamba()
