@@ -34,7 +34,14 @@ from ..lower.residual.legalise import ResidualLegaliser
 from ..lower.residual.reuse import reused
 from ..lower.residual.schedule import plans
 from ..lower.rounding import Bound
-from ..tokens import MOST_LOGITS, MOST_TOKENS, TOKENS, Vocabulary, input_vocabulary, output_vocabulary
+from ..tokens import (
+    MOST_LOGITS,
+    MOST_TOKENS,
+    TOKENS,
+    Vocabulary,
+    input_vocabulary,
+    output_vocabulary,
+)
 from .base import (
     Compiled,
     CompileOptions,
@@ -143,10 +150,8 @@ def constants_for(size: int) -> tuple[tuple[int, ...], float] | None:
     while part % 4 == 0:
         part, root = part // 4, root * 2
     for count in range(1, 5):
-        found = [
-            b for b in itertools.combinations_with_replacement(range(1, math.isqrt(part) + 1), count)
-            if sum(c * c for c in b) == part
-        ]  # fmt: skip
+        tried = itertools.combinations_with_replacement(range(1, math.isqrt(part) + 1), count)
+        found = [b for b in tried if sum(c * c for c in b) == part]
         for b in found:
             first = next((c for c in b if c & (c - 1) == 0), None)
             if first is not None:
@@ -202,11 +207,7 @@ class Residual(ABC):
             return False
         columns = output_columns(graph, facts, TOKENS)
         logits = math.prod(len(c.values or ()) ** c.size for c in columns)
-        return logits <= self.most_logits(columns)
-
-    def most_logits(self, columns: Sequence[Any]) -> int:
-        """How many logits an output may have."""
-        return MOST_LOGITS
+        return bool(logits <= MOST_LOGITS)
 
     def compile(self, graph: Graph, facts: Sequence[Fact], options: CompileOptions) -> Compiled:
         """Legalise, plan, lay out, assemble. Raises `UnsupportedError`, `OptionError`."""
@@ -221,8 +222,10 @@ class Residual(ABC):
         interface = Interface(graph, columns, tokens)
         head, outputs = self._head(atoms, interface)
         reuse = partial(self._reused, length=graph.length, tokens=tokens, digits=digits)
-        build = partial(lay_out, atoms, digits=digits, head=head, outputs=outputs, scale=self.readable,
-                        states=self.states, reuse=reuse)  # fmt: skip
+        build = partial(
+            lay_out, atoms, digits=digits, head=head, outputs=outputs,
+            scale=self.readable, states=self.states, reuse=reuse,
+        )  # fmt: skip
         wanted = options.hidden_size or 0
         layouts = [m for plan in plans(atoms, tokens) for m in build(plan)]
         layout = min(layouts, key=lambda m: self.parameters(self.shape(m, interface, wanted)))
@@ -317,9 +320,7 @@ class Residual(ABC):
             help = "use a shorter --length or narrower bounds"
             raise UnsupportedError.at("E805", None, message, help)
 
-    def _bounds(
-        self, layout: ResidualLayout, interface: Interface, digits: int
-    ) -> list[Bound]:
+    def _bounds(self, layout: ResidualLayout, interface: Interface, digits: int) -> list[Bound]:
         """Bounds of the outputs; a joint logit is off by what each of its parts is."""
         length, tokens = interface.graph.length, interface.tokens
         bounds = certify(layout, self.errors, digits, length, tokens)
@@ -357,9 +358,7 @@ class Residual(ABC):
                 table[: vocabulary.size, stream.slots[i]] += float(c) * values[a]
         return {"embeddings": table}
 
-    def head(
-        self, layout: ResidualLayout, stream: Stream, interface: Interface
-    ) -> dict[str, Any]:
+    def head(self, layout: ResidualLayout, stream: Stream, interface: Interface) -> dict[str, Any]:
         """The map of the normed stream to logits `[V, H]`, or to the outputs, with a bias."""
         rows = [stream.row(a) for a in layout.head]
         if not interface.tokens:

@@ -2,8 +2,8 @@
 
 A positive diagonal state keeps, replaces or decays its value. So of an automaton it holds: one of
 which every input keeps all states or leads to one (a latch of the state), one whose states are told
-apart by thresholds that are such automata each (a running maximum), and, up to the length, one whose
-inputs all turn a single cycle or lead to one state (a sum since the last reset, modulo the period).
+apart by thresholds that are such automata each (a running maximum), and, up to the length, one
+whose inputs all turn a single cycle or lead to one state (a sum since the last reset, modulo the period).
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from ...ir.components import Component
 from .. import arithmetic
 from ..atoms import Form, tighten
 from ..logic import Bool
-from ..units.automaton import Automaton, _enumerate, _of_class
+from ..units.automaton import Automaton, enumerated, of_class
 from ..units.states import lanes_of
 from .graph import LATCH, SUM
 
 if TYPE_CHECKING:
-    from .legalise import ResidualLegaliser
+    from .legalise import ResidualLegaliser, ResidualLogic
     from .states import Values
 
 MOST_LETTERS = 512
@@ -37,13 +37,13 @@ def finite(
     """The group by its automaton."""
     from .states import valued
 
-    found = _enumerate(lg, component)  # type: ignore[arg-type]
+    found = enumerated(lg, component)
     if found is None:
         return None
     letters = _letters(found)
     if len({m for m, _ in letters}) > MOST_LETTERS:
         return None
-    lanes = lanes_of(lg, component)  # type: ignore[arg-type]
+    lanes = lanes_of(lg, component)
     values = [[state[i] for state in found.states] for i in range(len(lanes))]
     for make in (_resets, _thresholds, _turns):
         forms = make(lg, found, letters, values)
@@ -77,9 +77,9 @@ def _turns_something(moved: Map) -> bool:
 
 def _applies(lg: ResidualLegaliser, found: Automaton, classes: list[tuple[int, ...]]) -> Bool:
     """Whether the input is of one of some combinations of classes."""
-    logic = lg.logic
+    logic: ResidualLogic = lg.residual_logic
     if not found.elements:
-        return logic.from_value(lg.atoms.combine([], 1))  # type: ignore[no-any-return]
+        return logic.from_value(lg.atoms.combine([], 1))
     if len(found.elements) == 1:
         chosen = {c for (c,) in classes}
         if len(chosen) > (max(found.classes[0]) + 1) // 2:
@@ -90,23 +90,23 @@ def _applies(lg: ResidualLegaliser, found: Automaton, classes: list[tuple[int, .
     for combination in classes:
         own = [_one_of(lg, found, k, {c}) for k, c in enumerate(combination)]
         parts.append(logic.conjunction(own))
-    return logic.disjunction(parts)  # type: ignore[no-any-return]
+    return logic.disjunction(parts)
 
 
 def _one_of(lg: ResidualLegaliser, found: Automaton, k: int, classes: set[int]) -> Bool:
     """Whether element k is of one of some classes."""
-    logic = lg.logic
+    logic: ResidualLogic = lg.residual_logic
     n, i = found.elements[k]
     values = [v for v, c in zip(found.values[k], found.classes[k], strict=True) if c in classes]
     if isinstance(lg.values[n][i], Bool) or lg.graph.nodes[n].type.kind.value == "bool":
-        value = lg.bools(n)[i]
+        value: Bool = lg.bools(n)[i]
         if len(values) == 2:
-            return logic.from_value(lg.atoms.combine([], 1))  # type: ignore[no-any-return]
+            return logic.from_value(lg.atoms.combine([], 1))
         if not values:
-            return logic.from_value(lg.atoms.combine([], 0))  # type: ignore[no-any-return]
+            return logic.from_value(lg.atoms.combine([], 0))
         return value if values[0] == 1 else value.negated()
-    parts = [logic.from_value(_of_class(lg, found, k, c)) for c in sorted(classes)]  # type: ignore[arg-type]
-    return logic.disjunction(parts)  # type: ignore[no-any-return]
+    parts = [logic.from_value(of_class(lg, found, k, c)) for c in sorted(classes)]
+    return logic.disjunction(parts)
 
 
 # Resets
@@ -131,7 +131,7 @@ def _latched(
     column: Sequence[Fraction],
 ) -> Form:  # fmt: skip
     """A latch of `column[q]` whenever an input leads to q."""
-    g, logic = lg.residual, lg.logic
+    g = lg.residual
     resets = {m[0]: classes for m, classes in letters if m != tuple(range(len(m)))}
     kept = [c for m, classes in letters if m == tuple(range(len(m))) for c in classes]
     if not resets:
@@ -167,7 +167,9 @@ def _thresholds(
         reached = [v >= k for v in column]
         own: dict[Map, list[Any]] = {}
         for m, classes in letters:
-            image = {b: {reached[m[q]] for q in range(len(m)) if reached[q] == b} for b in (False, True)}
+            image = {
+                b: {reached[m[q]] for q in range(len(m)) if reached[q] == b} for b in (False, True)
+            }
             if any(len(after) > 1 for after in image.values()):
                 return None
             follows = tuple(int(min(image[b], default=b)) for b in (False, True))
@@ -197,7 +199,7 @@ def _flipped(moved: Map) -> Map:
 
 def _two_states(found: Automaton) -> Automaton:
     """The same elements; the states are whether a threshold is reached."""
-    states = [(Fraction(0),), (Fraction(1),)]
+    states: list[tuple[Fraction, ...]] = [(Fraction(0),), (Fraction(1),)]
     return Automaton(states, found.elements, found.values, found.classes, found.table)
 
 
@@ -227,7 +229,7 @@ def _turns(
         by = {(place[m[q]] - place[q]) % size for q in range(size)}
         if len(by) != 1:
             return None
-        if (k := by.pop()):
+        if k := by.pop():
             turns.append((k, _applies(lg, found, classes).value))
     added = g.combine(turns)
     if not resets:

@@ -22,7 +22,6 @@ from ...lower.residual.certify import Errors
 from ...lower.residual.graph import (
     DECAY,
     DELAY,
-    LATCH,
     PASS,
     PRODUCT,
     RELU,

@@ -3,8 +3,8 @@
 A layer computes, for each channel, one of: a ReLU of a form of the stream (SiLU at S x, S = 2^40);
 that value one to three steps ago (the convolution); a product of two ReLUs (the gate); a state with
 the selective scan: a = exp(dt A), with dt = softplus(256 c - 128) a latch, 0 or 128, and otherwise
-dt = 128 always, A = 0 for a sum and ln(a) / 128 for a decay. B = 1/128 and C = 1 come from a channel
-that is constant. See `numerics.md`, "Mamba and Hawk", and docs/how-it-works.md.
+dt = 128 always, A = 0 for a sum and ln(a) / 128 for a decay. B = 1/128 and C = 1 come from a
+channel that is constant. See `numerics.md`, "Mamba and Hawk", and docs/how-it-works.md.
 """
 
 from __future__ import annotations
@@ -219,7 +219,8 @@ class _Mixer:
         i, h, r = (shape[k] for k in ("intermediate_size", "hidden_size", "time_step_rank"))
         self.channels, self.size = i, shape["state_size"]
         self.weights: dict[str, Any] = {
-            "A_log": np.zeros((i, self.size)), "D": np.ones(i), "in_proj.weight": np.zeros((2 * i, h)),
+            "A_log": np.zeros((i, self.size)), "D": np.ones(i),
+            "in_proj.weight": np.zeros((2 * i, h)),
             "conv1d.weight": np.zeros((i, 1, KERNEL)), "conv1d.bias": np.zeros(i),
             "x_proj.weight": np.zeros((r + 2 * self.size, i)), "dt_proj.weight": np.zeros((i, r)),
             "dt_proj.bias": np.full(i, NO_STEP), "out_proj.weight": np.zeros((h, i)),
@@ -244,7 +245,7 @@ class _Mixer:
         w = self.weights
         w["in_proj.weight"][index] = self.stream.row(unit.affine, STEEP)
         w["conv1d.weight"][index, 0, KERNEL - 1 - unit.lag] = 1.0
-        gate = Affine({}, OPEN) if unit.factor is None else unit.factor
+        gate = Affine({}, int(OPEN)) if unit.factor is None else unit.factor
         scale = 1.0 if unit.factor is None else STEEP
         w["in_proj.weight"][self.channels + index] = self.stream.row(gate, scale)
 
@@ -273,7 +274,6 @@ class _Mixer:
                 assert kind != LANE
                 row[unit] = float(c) / STEEP
             row[index] = float(affine.const) / OPEN
-
 
     def _signed_sums(self, units: list[int]) -> None:
         """Sums of both signs: the channel of each is constant, and B_n what is added to state n.
