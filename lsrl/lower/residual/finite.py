@@ -3,7 +3,8 @@
 A positive diagonal state keeps, replaces or decays its value. So of an automaton it holds: one of
 which every input keeps all states or leads to one (a latch of the state), one whose states are told
 apart by thresholds that are such automata each (a running maximum), and, up to the length, one
-whose inputs all turn a single cycle or lead to one state (a sum since the last reset, modulo the period).
+whose inputs all turn a single cycle or lead to one state (a sum since the last reset, modulo the
+period).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Groups of states on a residual machine: scalars that are kept, replaced, or decay.
 
 Every state of a block is a lane of its own, s' = a s + u with a in [0, 1] decided by the input. So
-a group is taken apart: into lanes that only need their own previous value, or earlier lanes'; what a
-finite group does to its states, into resets and a sum modulo its period.
+a group is taken apart: into lanes that only need their own previous value, or earlier lanes'; what
+a finite group does to its states, into resets and a sum modulo its period.
 """
 
 from __future__ import annotations
