@@ -17,7 +17,7 @@ from typing import Any
 
 from .errors import CheckpointError, Diagnostic, OptionError
 
-MINIMUM = (4, 50)  # of transformers; measured with 5.24
+MINIMUM = (4, 50)  # of transformers; measured with 4.50.0 and 5.24.0
 ADAPTER = "adapter."
 ADAPTER_FILE = "adapter.safetensors"
 METADATA = {"format": "pt"}  # older versions do not load a safetensors file without it
