@@ -14,6 +14,7 @@ import pytest
 import lsrl
 from lsrl.dtypes import FLOAT32
 from lsrl.hf import METADATA, from_hf, hf_config, hf_load, to_hf
+from lsrl.targets.hawk.equations import SOFT_CAP
 from lsrl.tensors import dump, read
 
 HAWK = {
@@ -23,7 +24,7 @@ HAWK = {
     "intermediate_size": 8,
     "lru_width": 16,
     "conv1d_width": 4,
-    "logits_soft_cap": 30.0,
+    "logits_soft_cap": SOFT_CAP,
     "vocab_size": 5,
     "input_size": 1,
     "output_size": 5,

@@ -33,7 +33,7 @@ def sizes(H: int, heads: int, layers: int, units: int, K: int) -> dict[str, Any]
         "intermediate_size": 2 * units,
         "lru_width": H,
         "conv1d_width": K,
-        "logits_soft_cap": 30.0,
+        "logits_soft_cap": equations.SOFT_CAP,
     }
 
 

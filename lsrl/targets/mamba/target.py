@@ -267,7 +267,7 @@ class _Mixer:
         rank = self.shape["time_step_rank"]
         w["conv1d.bias"][index] = OPEN
         w["x_proj.weight"][rank, index] = 1 / (STEP * OPEN)
-        w["x_proj.weight"][rank + 1, index] = 1 / OPEN
+        w["x_proj.weight"][rank + self.size, index] = 1 / OPEN
         for affine in _steps(self.block):
             row = w["x_proj.weight"][self.steps[_key(affine)]]
             for (kind, unit), c in affine.row.items():
