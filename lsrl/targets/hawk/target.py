@@ -46,7 +46,7 @@ ROUNDOFF = 2.0**-24
 MACHINE = ResidualMachine(
     "hawk",
     (
-        BlockKind("recurrent", frozenset({DELAY, PASS}) | STATES),
+        BlockKind("recurrent", frozenset({DELAY, PASS}) | STATES, frozenset({DELAY})),
         BlockKind("mlp", frozenset({RELU, PRODUCT})),
     ),
     rectifies=False,
