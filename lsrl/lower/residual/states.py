@@ -202,7 +202,7 @@ def decaying(
     most = None if ends is None else max(abs(float(e) - float(init)) for e in ends[:2])
     op = SUM if rate == 1 else DECAY
     if lg.machine.rectifies and shifted.lo < 0 < shifted.hi:
-        if op == SUM and shifted.step is None and SIGNED in lg.machine.apart:
+        if shifted.step is None and SIGNED in lg.machine.apart:
             op = SIGNED
         else:
             most = None  # both parts grow
