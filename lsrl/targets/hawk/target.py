@@ -68,15 +68,15 @@ def written(rate: Fraction) -> float:
 
 
 def rate_error(rate: Fraction) -> float:
-    """How far the factor of a decay can be off: by its Lambda as it is stored, by a softplus of five
-    roundings (exp, log1p, each within a unit in the last place, and a product), and by an exp."""
+    """How far the factor of a decay can be off: by its Lambda as it is stored, by a softplus of
+    five roundings (exp, log1p, each within a unit in the last place, a product), and by an exp."""
     stored, exponent = _stored(rate)
     return stored + float(rate) * ROUNDOFF * (5 * exponent + 2)
 
 
 def written_error(rate: Fraction) -> float:
-    """How far, relatively, what is written can be off: by half of what 1 - a^2 is, a square root, two
-    products, and the weight that undoes the factor."""
+    """How far, relatively, what is written can be off: by half of what 1 - a^2 is, a square root,
+    two products, and the weight that undoes the factor."""
     if rate == 1:
         return 0.0
     stored, exponent = _stored(rate)
