@@ -276,7 +276,7 @@ class _Mixer:
             row[index] = float(affine.const) / OPEN
 
     def _signed_sums(self, units: list[int]) -> None:
-        """Sums and decays of both signs: the channel of each is constant, and B_n is what is added to
+        """Sums and decays of both signs: the channel of each is constant, B_n what is added to
         state n.
 
         All states n of a channel take in theirs, and C = 1 reads them all; those that are not its
