@@ -111,16 +111,20 @@ def evaluate(e: Expr, weights: Mapping[str, Any], values: Mapping[str, Any]) -> 
     return sum(evaluate(t, weights, values) for t in e.terms)
 
 
-def render(e: Expr, has: Callable[[str], bool], linear: str, relu: str) -> str:
-    """An expression as source text, parts of a `Concat` separated by commas; `linear` and `relu`
-    are formats of the framework's calls."""
+def render(
+    e: Expr, has: Callable[[str], bool], linear: str, relu: str, bias: str = "self.{}"
+) -> str:
+    """An expression as source text, parts of a `Concat` separated by commas; `linear`, `relu` and
+    `bias` are formats of the framework's calls and names."""
     if isinstance(e, Linear):
         return linear.format(value=e.value.name, weight=e.weight)
     if isinstance(e, Bias):
-        return f"self.{e.name}"
+        return bias.format(e.name)
     if isinstance(e, Relu):
-        return relu.format(render(e.value, has, linear, relu))
-    texts = [render(t, has, linear, relu) for t in _terms(e) if all(map(has, weights_of(t)))]
+        return relu.format(render(e.value, has, linear, relu, bias))
+    texts = [
+        render(t, has, linear, relu, bias) for t in _terms(e) if all(map(has, weights_of(t)))
+    ]
     if isinstance(e, Product):
         return " * ".join(f"({t})" for t in texts)
     return (", " if isinstance(e, Concat) else " + ").join(texts)

@@ -87,6 +87,31 @@ def evaluate(e: Expr, values: Mapping[str, Any]) -> Any:
     return FUNCTIONS[e.function](*(evaluate(a, values) for a in e.args))
 
 
+def names_of(e: Expr) -> list[str]:
+    """What an expression reads."""
+    return [e.name] if isinstance(e, Name) else [n for a in e.args for n in names_of(a)]
+
+
+OPERATORS = {"sum": " + ", "product": " * ", "difference": " - "}
+
+
+def render(e: Expr, functions: Mapping[str, str]) -> str:
+    """An expression as source text: x.i as x_i, and `functions` by what the framework calls them."""
+    if isinstance(e, Name):
+        return e.name.replace(".", "_")
+    args = [render(a, functions) for a in e.args]
+    if e.function in functions:
+        return f"{functions[e.function]}({', '.join(args)})"
+    if e.function != "sum":
+        pairs = zip(e.args, args, strict=True)
+        args = [f"({t})" if _is_sum(a) else t for a, t in pairs]
+    return OPERATORS[e.function].join(args)
+
+
+def _is_sum(e: Expr) -> bool:
+    return isinstance(e, Apply) and e.function in ("sum", "difference")
+
+
 def _show(probe: Any, t: int, name: str, values: dict[str, Any]) -> None:
     """Let a probe see, and change, a part of the state; a cell follows its h = tanh(c)."""
     before = values[name]

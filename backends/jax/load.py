@@ -1,0 +1,156 @@
+"""Runs the emitted functions in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from lsrl.checkpoint import config
+
+from .emit import emit_module
+from .residual import ARCHITECTURES, is_residual
+
+MEMORY = 2**28  # bytes that the activations of one run may take, about
+
+
+class JaxRunner:
+    """A model's emitted functions on JAX's default device, or on several devices with the batch
+    split among them. A sequence that is too long for memory is run part by part."""
+
+    def __init__(self, model: Any) -> None:
+        self.model, self.dtype = model, model.options.dtype
+        self.functions = _emitted(model)
+        with self._digits():
+            weights = {k: jnp.asarray(w, self.dtype) for k, w in model.weights.items()}
+            self.weights = self.functions["checked"](weights, config(model))
+        self.module = self.function()
+
+    def function(self, parallel: bool = False) -> Callable[..., Any]:
+        """The jitted function: x `[B, T, n]`, and the state before unless it is the first one, to
+        y `[B, T, m]` and the state after the last step."""
+        run, options = self.functions["run"], {"parallel": True} if parallel else {}
+
+        def jitted(x: Any, state: Any = None) -> Any:
+            with self._digits():
+                return run(self.weights, x, state, **options)
+
+        return jitted
+
+    def _digits(self) -> AbstractContextManager[Any]:
+        """JAX has float64 only where it is asked for."""
+        if self.dtype != "float64":
+            return nullcontext()
+        if hasattr(jax, "enable_x64"):
+            return jax.enable_x64(True)
+        from jax.experimental import enable_x64
+
+        return enable_x64()
+
+    def _array(self, y: Any) -> Any:
+        """NumPy's, in the dtype that holds the numbers."""
+        return np.asarray(y).astype(self.model.dtype.numpy)
+
+    def run(self, x: Any) -> Any:
+        """NumPy x `[B, T, n]` to y `[B, T, m]`."""
+        devices, batch = jax.local_devices(), len(x)
+        with self._digits():
+            weights, sharded = self.weights, self.functions["sharded"]
+            if len(devices) > 1 and batch > 1:
+                devices = devices[:batch]
+                x = np.concatenate([x, np.repeat(x[:1], -batch % len(devices), axis=0)])
+                weights, x = sharded(weights, x, devices)
+            y, _ = self.functions["run_in_chunks"](weights, x, steps=self.chunk(len(x)))
+        return self._array(y)[:batch]
+
+    def chunk(self, batch: int) -> int:
+        """How many steps of so many sequences are run at a time: their activations, an array for
+        each matrix, take up about `MEMORY`."""
+        width = sum(w.shape[0] for w in self.weights.values() if w.ndim > 1)
+        size = self.model.dtype.digits // 8 + 1
+        return max(1, int(MEMORY // max(1, size * width * batch)))
+
+    def initial(self, batch: int) -> Any:
+        """The state before the first step."""
+        with self._digits():
+            return self.functions["initial_states"](self.weights, batch)
+
+    def step(self, x: Any, state: Any) -> tuple[Any, Any]:
+        """x `[B, n]` and the state to y `[B, m]` and the next state."""
+        y, state = self.module(x[:, None], state)
+        return self._array(y)[:, 0], state
+
+    def save_state(self, state: Any) -> list[dict[str, Any]]:
+        """The state of each layer by name, NumPy arrays `[B, ...]`."""
+        named = [s if isinstance(s, dict) else {"s": s} for s in state]
+        return [{k: self._plain(a) for k, a in s.items()} for s in named]
+
+    def _plain(self, a: Any) -> Any:
+        return np.asarray(a) if a.dtype == bool else self._array(a)
+
+    def load_state(self, layers: list[dict[str, Any]]) -> Any:
+        """The state again."""
+        with self._digits():
+            known = lambda a: jnp.asarray(a, None if a.dtype == bool else self.dtype)
+            state = [{k: known(a) for k, a in s.items()} for s in layers]
+        return [s["s"] if s.keys() == {"s"} else s for s in state]
+
+    def activations(self, x: Any) -> list[dict[str, Any]]:
+        """x `[B, T, n]` to the kinds of the target's `run`, layer by layer: what functions of the
+        emitted code take and give, step by step."""
+        step, found = _recorded(self.model), list[list[dict[str, Any]]]()
+        with self._digits():
+            mapped = jax.jit(jax.vmap(step, (None, 0, 0)))
+            state = self.initial(len(x))
+            for t in range(x.shape[1]):
+                y, state, layers = mapped(self.weights, x[:, t], state)
+                layers[-1].setdefault("y", y)
+                found.append(layers)
+        join = lambda arrays: np.stack([self._array(a) for a in arrays], axis=1)
+        return [
+            {k: join([step[i][k] for step in found]) for k in kinds}
+            for i, kinds in enumerate(found[0])
+        ]
+
+
+def _emitted(model: Any) -> dict[str, Any]:
+    """The functions of the emitted code by name."""
+    functions: dict[str, Any] = {"__name__": "lsrl_emitted"}
+    exec(compile(emit_module(model), "<emitted>", "exec"), functions)
+    return functions
+
+
+def _recorded(model: Any) -> Callable[..., Any]:
+    """`step` of emitted code of its own, which gives also what each layer computes."""
+    functions = _emitted(model)
+    layer, linear, step = (functions.get(k) for k in ("layer", "linear", "step"))
+    probed = {n: k for k, n in ARCHITECTURES[model.target].probed} if is_residual(model.target) else {}
+    found: list[dict[str, Any]] = []
+
+    def recording_linear(w: Any, name: str, x: Any) -> Any:
+        if name in probed:
+            found[-1][probed[name]] = x[0]
+        return linear(w, name, x)  # type: ignore[misc]
+
+    def recording_layer(w: Any, x: Any, state: Any, *options: Any) -> Any:
+        found.append({"x": x[0]})
+        y, after = layer(w, x, state, *options)  # type: ignore[misc]
+        if probed:
+            found[-1] |= {"s": after["h"].reshape(-1), "r": y[0]}
+        elif isinstance(after, dict):
+            found[-1] |= {"p": state["h"], **after}
+        else:
+            found[-1] |= {"s": after, "y": y[0]}
+        return y, after
+
+    def recording_step(weights: Any, x: Any, state: Any) -> Any:
+        found.clear()
+        y, state = step(weights, x, state)  # type: ignore[misc]
+        return y, state, [dict(kinds) for kinds in found]
+
+    functions |= {"layer": recording_layer, "linear": recording_linear}
+    return recording_step
