@@ -30,6 +30,14 @@ class Runner(Protocol):
         """x `[B, n]` and the state to y `[B, m]` and the next state."""
         ...
 
+    def save_state(self, state: Any) -> list[dict[str, Any]]:
+        """The state as NumPy arrays `[B, ...]`, by layer and name; the same in every backend."""
+        ...
+
+    def load_state(self, layers: list[dict[str, Any]]) -> Any:
+        """The state that `save_state` has saved, here or in another backend."""
+        ...
+
     def activations(self, x: Any) -> list[dict[str, Any]]:
         """NumPy x `[B, T, n]` to the numbers of each layer: `[B, T, n]` by kind (see `Probe`)."""
         ...

@@ -42,6 +42,9 @@ import lsrl
 model = lsrl.load_model(".")        # or, with torch and safetensors only:
                                     # from {module} import {class_name}
                                     # model = {class_name}.from_pretrained(".")
+                                    # or, with jax and safetensors only:
+                                    # from {module}_jax import load, run
+                                    # y, state = run(load("."), x)
 ```
 """
 

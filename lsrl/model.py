@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,15 +13,12 @@ from .backends import Runner, backend, default_backend
 from .dtypes import DType
 from .dtypes import dtype as dtype_named
 from .encoding import Columns, errors, input_columns, output_columns
-from .errors import LengthWarning
 from .program import Program, one_or_named
+from .stream import Stream, warn_of_length
 from .targets import target
 from .targets.base import CompileOptions
 from .tokens import TOKENS, output_vocabulary
 
-LONGER = (
-    "the sequence has {} steps, but the certificate holds for {}: compile again with `--length N`"
-)
 if TYPE_CHECKING:
     from .circuit import Circuit
     from .intervene import Intervened
@@ -135,7 +131,7 @@ class CompiledModel:
     def _check_length(self, batch: Mapping[str, Any]) -> None:
         steps = next(iter(batch.values())).shape[1]
         if steps > self.program.length:
-            _warn_of_length(steps, self.program.length, 2)
+            warn_of_length(steps, self.program.length, 2)
 
     def _run(self, batch: Mapping[str, Any], raw: bool, backend: str | None) -> dict[str, Any]:
         outputs = self.split(self.runner(backend).run(self.stacked(batch)))
@@ -179,6 +175,27 @@ class CompiledModel:
     def torch(self) -> Any:
         """The `torch.nn.Module`: x `[B, T, n]` to y `[B, T, m]` and the state."""
         return self.runner("torch").module
+
+    def jax(self, *, parallel: bool = False) -> Callable[..., Any]:
+        """The jitted function: x `[B, T, n]`, and the state if it goes on from one, to y
+        `[B, T, m]` and the state after the last step.
+
+        `parallel` computes the states of all steps at once, by an associative scan, in another
+        order of rounding. Raises `OptionError` E019 for a target whose recurrence is not linear.
+        """
+        runner: Any = self.runner("jax")
+        function: Callable[..., Any] = runner.function(parallel)
+        return function
+
+    def flax(self, api: str = "nnx") -> Any:
+        """The weights in Flax's own cells: of lstm and gru, and rnn.
+
+        `api` "nnx" gives a `flax.nnx.Sequential`, "linen" a `flax.linen.Sequential` and its
+        variables; each maps x `[B, T, n]` to y `[B, T, m]`. Raises `OptionError` E019 for a target
+        without such a cell, or weights that the cell does not have, E026 if Flax is not installed.
+        """
+        chosen: Any = backend("jax")
+        return chosen.flax(self, api)
 
     # Looking inside
 
@@ -231,11 +248,6 @@ class CompiledModel:
         )
 
 
-def _warn_of_length(steps: int, length: int, callers: int) -> None:
-    """Warn where the method of a model or a stream was called, so many calls away."""
-    warnings.warn(LONGER.format(steps, length), LengthWarning, stacklevel=callers + 2)
-
-
 class NumpyRunner:
     """The target's equations as a backend."""
 
@@ -256,6 +268,18 @@ class NumpyRunner:
         """x `[B, n]` and the state to y `[B, m]` and the next state."""
         y, state = self.target.run(self.weights, self.dtype.working(x[:, None]), state)
         return self.dtype.plain(y[:, 0]), state
+
+    def save_state(self, state: Any) -> list[dict[str, Any]]:
+        """The state of each layer by name, arrays `[B, ...]`."""
+        plain = lambda a: np.array(a if a.dtype == bool else self.dtype.plain(a))
+        named = [s if isinstance(s, dict) else {"s": s} for s in state]
+        return [{k: plain(a) for k, a in s.items()} for s in named]
+
+    def load_state(self, layers: list[dict[str, Any]]) -> Any:
+        """The state again."""
+        known = lambda a: a.copy() if a.dtype == bool else self.dtype.working(a.copy())
+        state = [{k: known(a) for k, a in s.items()} for s in layers]
+        return [s["s"] if s.keys() == {"s"} else s for s in state]
 
     def activations(self, x: Any) -> list[dict[str, Any]]:
         """x `[B, T, n]` to the numbers of each layer: `[B, T, n]` by kind."""
@@ -279,30 +303,3 @@ class Recorder:
     def layers(self) -> list[dict[str, Any]]:
         """`[B, T, n]` by kind, of each layer."""
         return [{k: np.stack(a, axis=1) for k, a in kinds.items()} for kinds in self.found]
-
-
-class Stream:
-    """A model fed one element a step. `step` takes and returns single elements."""
-
-    def __init__(self, model: CompiledModel, runner: Runner, raw: bool) -> None:
-        self.model, self.runner, self.raw = model, runner, raw
-        self.steps = 0
-        self.state = runner.initial(1)
-
-    def step(self, element: Any) -> Any:
-        """Outputs at this step: a scalar or an array `[d]`, by name if there are several.
-
-        The first step past the program's length emits a `LengthWarning`.
-        """
-        program = self.model.program
-        data = {n: [v] for n, v in element.items()} if isinstance(element, Mapping) else [element]
-        arrays = program.batch(data, batched=False)
-        if self.steps == program.length:
-            _warn_of_length(self.steps + 1, program.length, 1)
-        x = self.model.stacked(arrays)[:, 0]
-        y, self.state = self.runner.step(x, self.state)
-        self.steps += 1
-        outputs = self.model.split(y)
-        if not self.raw:
-            outputs = self.model.rounded(outputs)
-        return one_or_named({n: v[0] for n, v in outputs.items()})

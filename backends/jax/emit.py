@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from string import Template
 from typing import Any
 
-from ..torch.stock import READINGS, columns_text
+from ..torch.stock import READINGS, columns_text, is_stock
 from . import linear, residual, stock
 
 MODULE = Template('''"""$title, compiled from program.lsrl.
@@ -199,6 +199,6 @@ def body_of(model: Any) -> Body:
         title = residual.ARCHITECTURES[model.target].title
         return Body(title, residual.body(model), True, reading, ids)
     reading = READINGS[model.options.encoding]
-    if stock.is_stock(model.target):
+    if is_stock(model.target):
         return Body(stock.title(model.target), stock.body(model), False, reading)
     return Body(linear.title(model.target), linear.body(model), True, reading)

@@ -11,8 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from lsrl.checkpoint import config
+from lsrl.errors import OptionError
 
-from .emit import emit_module
+from .emit import body_of, emit_module
 from .residual import ARCHITECTURES, is_residual
 
 MEMORY = 2**28  # bytes that the activations of one run may take, about
@@ -25,31 +26,25 @@ class JaxRunner:
     def __init__(self, model: Any) -> None:
         self.model, self.dtype = model, model.options.dtype
         self.functions = _emitted(model)
-        with self._digits():
+        with digits(self.dtype):
             weights = {k: jnp.asarray(w, self.dtype) for k, w in model.weights.items()}
             self.weights = self.functions["checked"](weights, config(model))
         self.module = self.function()
 
     def function(self, parallel: bool = False) -> Callable[..., Any]:
         """The jitted function: x `[B, T, n]`, and the state before unless it is the first one, to
-        y `[B, T, m]` and the state after the last step."""
+        y `[B, T, m]` and the state after the last step. Raises `OptionError` E019."""
         run, options = self.functions["run"], {"parallel": True} if parallel else {}
+        if parallel and not body_of(self.model).parallel:
+            message = f"the steps of `{self.model.target}` cannot be computed at once: its state's "
+            message += "transition is not linear"
+            raise OptionError.at("E019", None, message, "leave `parallel` out")
 
         def jitted(x: Any, state: Any = None) -> Any:
-            with self._digits():
+            with digits(self.dtype):
                 return run(self.weights, x, state, **options)
 
         return jitted
-
-    def _digits(self) -> AbstractContextManager[Any]:
-        """JAX has float64 only where it is asked for."""
-        if self.dtype != "float64":
-            return nullcontext()
-        if hasattr(jax, "enable_x64"):
-            return jax.enable_x64(True)
-        from jax.experimental import enable_x64
-
-        return enable_x64()
 
     def _array(self, y: Any) -> Any:
         """NumPy's, in the dtype that holds the numbers."""
@@ -58,7 +53,7 @@ class JaxRunner:
     def run(self, x: Any) -> Any:
         """NumPy x `[B, T, n]` to y `[B, T, m]`."""
         devices, batch = jax.local_devices(), len(x)
-        with self._digits():
+        with digits(self.dtype):
             weights, sharded = self.weights, self.functions["sharded"]
             if len(devices) > 1 and batch > 1:
                 devices = devices[:batch]
@@ -76,7 +71,7 @@ class JaxRunner:
 
     def initial(self, batch: int) -> Any:
         """The state before the first step."""
-        with self._digits():
+        with digits(self.dtype):
             return self.functions["initial_states"](self.weights, batch)
 
     def step(self, x: Any, state: Any) -> tuple[Any, Any]:
@@ -94,7 +89,7 @@ class JaxRunner:
 
     def load_state(self, layers: list[dict[str, Any]]) -> Any:
         """The state again."""
-        with self._digits():
+        with digits(self.dtype):
             known = lambda a: jnp.asarray(a, None if a.dtype == bool else self.dtype)
             state = [{k: known(a) for k, a in s.items()} for s in layers]
         return [s["s"] if s.keys() == {"s"} else s for s in state]
@@ -103,7 +98,7 @@ class JaxRunner:
         """x `[B, T, n]` to the kinds of the target's `run`, layer by layer: what functions of the
         emitted code take and give, step by step."""
         step, found = _recorded(self.model), list[list[dict[str, Any]]]()
-        with self._digits():
+        with digits(self.dtype):
             mapped = jax.jit(jax.vmap(step, (None, 0, 0)))
             state = self.initial(len(x))
             for t in range(x.shape[1]):
@@ -117,6 +112,18 @@ class JaxRunner:
         ]
 
 
+def digits(dtype: str) -> AbstractContextManager[Any]:
+    """JAX has float64 only where it is asked for."""
+    if dtype != "float64":
+        return nullcontext()
+    if hasattr(jax, "enable_x64"):
+        enabled: AbstractContextManager[Any] = jax.enable_x64(True)
+        return enabled
+    from jax.experimental import enable_x64
+
+    return enable_x64()  # type: ignore[no-any-return,no-untyped-call,unused-ignore]
+
+
 def _emitted(model: Any) -> dict[str, Any]:
     """The functions of the emitted code by name."""
     functions: dict[str, Any] = {"__name__": "lsrl_emitted"}
@@ -128,7 +135,9 @@ def _recorded(model: Any) -> Callable[..., Any]:
     """`step` of emitted code of its own, which gives also what each layer computes."""
     functions = _emitted(model)
     layer, linear, step = (functions.get(k) for k in ("layer", "linear", "step"))
-    probed = {n: k for k, n in ARCHITECTURES[model.target].probed} if is_residual(model.target) else {}
+    probed = (
+        {n: k for k, n in ARCHITECTURES[model.target].probed} if is_residual(model.target) else {}
+    )
     found: list[dict[str, Any]] = []
 
     def recording_linear(w: Any, name: str, x: Any) -> Any:

@@ -49,8 +49,9 @@ ARCHITECTURES = {
     ),
 }
 
-TOKENS = """x are ids of tokens; which token stands for which inputs is in config.json, in its entry `lsrl`,
-and y are logits, of which the largest is that of the outputs."""
+TOKENS = """\
+x are ids of tokens, y logits, of which the largest is that of the outputs. Which token stands for
+which values is in config.json, in its entry `lsrl`."""
 BODY = Template('''${constants}def shapes(config):
     """Names and shapes of all weights."""
     $shapes
@@ -159,9 +160,7 @@ def body(model: Any) -> str:
         "n": shape["input_size"],
         "m": shape["vocab_size"] if ids else shape["output_size"],
     }
-    parts = {
-        k: Template(v).substitute(names) for k, v in (INNER if ids else ADAPTED).items()
-    }
+    parts = {k: Template(v).substitute(names) for k, v in (INNER if ids else ADAPTED).items()}
     shapes, layer = own.text.split("# ---\n")
     cap = f"SOFT_CAP = {shape['logits_soft_cap']!r}\n\n\n" if ids and own.logits != "y" else ""
     return BODY.substitute(

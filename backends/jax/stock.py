@@ -8,7 +8,7 @@ from typing import Any
 from lsrl.targets import target
 from lsrl.targets.gates import Equations, names_of, render
 
-from ..torch.stock import CLASSES, is_stock
+from ..torch.stock import CLASSES
 
 FUNCTIONS = {"sigmoid": "jax.nn.sigmoid", "tanh": "jnp.tanh", "relu": "jax.nn.relu"}
 BODY = Template('''def shapes(config):

@@ -122,9 +122,7 @@ def render(
         return bias.format(e.name)
     if isinstance(e, Relu):
         return relu.format(render(e.value, has, linear, relu, bias))
-    texts = [
-        render(t, has, linear, relu, bias) for t in _terms(e) if all(map(has, weights_of(t)))
-    ]
+    texts = [render(t, has, linear, relu, bias) for t in _terms(e) if all(map(has, weights_of(t)))]
     if isinstance(e, Product):
         return " * ".join(f"({t})" for t in texts)
     return (", " if isinstance(e, Concat) else " + ").join(texts)

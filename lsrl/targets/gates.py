@@ -96,7 +96,7 @@ OPERATORS = {"sum": " + ", "product": " * ", "difference": " - "}
 
 
 def render(e: Expr, functions: Mapping[str, str]) -> str:
-    """An expression as source text: x.i as x_i, and `functions` by what the framework calls them."""
+    """An expression as source text: x.i as x_i, functions by what the framework calls them."""
     if isinstance(e, Name):
         return e.name.replace(".", "_")
     args = [render(a, functions) for a in e.args]

@@ -17,8 +17,10 @@ from lsrl.checkpoint import check_emitted
 EXAMPLES = Path(__file__).parents[2] / "examples"
 FILES = {
     "model.safetensors", "config.json", "symbols.json", "circuit.json", "certificate.json",
-    "program.lsrl", "modeling_linear_rnn.py", "README.md",
+    "program.lsrl", "modeling_linear_rnn.py",
+    "modeling_linear_rnn_jax.py", "README.md",
 }  # fmt: skip
+UNREAD = {"README.md", "modeling_linear_rnn.py", "modeling_linear_rnn_jax.py"}
 
 
 @pytest.fixture(scope="module")
@@ -145,14 +147,14 @@ def test_a_folder_that_cannot_be_written(model: lsrl.CompiledModel, tmp_path: Pa
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
 
 
-@pytest.mark.parametrize("name", sorted(FILES - {"README.md", "modeling_linear_rnn.py"}))
+@pytest.mark.parametrize("name", sorted(FILES - UNREAD))
 def test_a_missing_file_is_named(folder: Path, name: str) -> None:
     (folder / name).unlink()
     with pytest.raises(lsrl.CheckpointError, match=name.split(".")[0]):
         lsrl.load_model(folder)
 
 
-@pytest.mark.parametrize("name", sorted(FILES - {"README.md", "modeling_linear_rnn.py"}))
+@pytest.mark.parametrize("name", sorted(FILES - UNREAD))
 def test_a_damaged_file_is_named(folder: Path, name: str) -> None:
     path = folder / name
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
@@ -182,10 +184,12 @@ def test_a_config_that_does_not_fit(folder: Path, change: dict[str, object], mes
 def test_emitted_code_that_was_changed_is_found(folder: Path) -> None:
     model = lsrl.load_model(folder)
     check_emitted(model, folder)
-    path = folder / "modeling_linear_rnn.py"
-    path.write_text(path.read_text().replace("torch.relu", "torch.sin"))
-    with pytest.raises(lsrl.CheckpointError, match="not what LSRL wrote"):
-        check_emitted(model, folder)
+    for name, relu in (("modeling_linear_rnn.py", "torch"), ("modeling_linear_rnn_jax.py", "jax.nn")):
+        text = (folder / name).read_text()
+        (folder / name).write_text(text.replace(f"{relu}.relu", f"{relu}.sin"))
+        with pytest.raises(lsrl.CheckpointError, match=f"{name} .* not what LSRL wrote"):
+            check_emitted(model, folder)
+        (folder / name).write_text(text)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,144 @@
+"""The emitted JAX code: its text, and what it gives where nothing but jax can be imported.
+
+`LSRL_GOLDEN=1 pytest tests/backends/test_jax_emitted.py` writes tests/backends/golden anew: it is
+what the emitted code was when somebody last looked at it.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+from lsrl_backends.jax import BACKEND
+
+import lsrl
+from lsrl.sampling import Sampler
+
+ROOT = Path(__file__).parents[2]
+CHILD, GOLDEN = Path(__file__).with_name("jax_child.py"), Path(__file__).parent / "golden"
+SITE = str(Path(jax.__file__).parents[1])
+MOST = "selective_copy"
+REAL = "exponential_smoothing"
+# Program, target and dtype: every target, both interfaces, states of every kind.
+CASES = [
+    ("parity", "linear-rnn", "float32"),
+    (REAL, "gated-linear-rnn", "bfloat16"),
+    ("flip_flop", "lstm", "float32"),
+    ("modular_addition", "gru", "float64"),
+    ("running_maximum", "rnn", "float32"),
+    ("parity", "rnn-tanh", "float32"),
+    ("flip_flop", "mamba", "float32"),
+    (REAL, "mamba", "float32"),
+    ("flip_flop", "hawk", "float32"),
+    (REAL, "hawk", "float32"),
+]
+BATCH, STEPS = 8, 60
+
+
+def name_of(case: tuple[str, str, str]) -> str:
+    return "-".join(case)
+
+
+@lru_cache
+def compiled(program: str, target: str, dtype: str) -> lsrl.CompiledModel:
+    options: Any = {"tolerance": float("inf")} if dtype == "bfloat16" else {}
+    loaded = lsrl.load(ROOT / "examples" / f"{program}.lsrl")
+    return lsrl.compile(loaded, target, dtype=dtype, verify=False, **options)
+
+
+def data_of(model: lsrl.CompiledModel) -> tuple[Any, dict[str, Any]]:
+    """Inputs as the model reads them, and what the program means by them."""
+    data = Sampler(model.program, seed=2).draw(BATCH, STEPS)
+    return model.stacked(data), model.program.interpreter.run(data).outputs
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str, str], Path]:
+    """A checkpoint of each case that the child has run."""
+    place, found = tmp_path_factory.mktemp("jax"), {}
+    for case in CASES:
+        model, found[case] = compiled(*case), place / name_of(case)
+        model.save(found[case])
+        np.save(found[case] / "x.npy", data_of(model)[0])
+    command = [sys.executable, "-I", "-S", "-W", "error", str(CHILD), SITE]
+    command += [str(f) for f in found.values()]
+    done = subprocess.run(command, cwd=place, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return found
+
+
+@pytest.mark.parametrize("case", CASES, ids=name_of)
+def test_the_text(case: tuple[str, str, str]) -> None:
+    ((file, text),) = BACKEND.emit(compiled(*case)).items()
+    path = GOLDEN / f"{name_of(case)}.txt"
+    if os.environ.get("LSRL_GOLDEN"):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    assert file == f"modeling_{case[1].replace('-', '_')}_jax.py"
+    assert text == path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("case", CASES, ids=name_of)
+def test_both_frameworks_run_the_same_folder(
+    folders: dict[tuple[str, str, str], Path], case: tuple[str, str, str]
+) -> None:
+    """Each within the certificate, so that they differ by at most twice as much. In parts, step by
+    step, from a saved state and on several devices the numbers are those of one run."""
+    model = lsrl.load_model(folders[case])
+    x, meant = data_of(model)
+    with np.load(folders[case] / "jax.npz") as found:
+        y = dict(found)
+    ours = y.pop("y")
+    theirs = model.runner("torch").run(x).astype(np.float64)
+    for numbers in (ours, theirs, y.pop("sharded")):
+        for name, error in model.errors(model.split(numbers), meant).items():
+            assert error.max() <= model.certificate["bound"][name], name
+    width = model.output_size
+    if model.shape.get("interface") == "tokens":
+        assert np.array_equal(ours[..., :width].argmax(-1), theirs[..., :width].argmax(-1))
+    else:
+        for name, part in model.split(np.abs(ours - theirs)).items():
+            assert part.max() <= 2 * model.certificate["bound"][name], name
+    whole = ours[:2]
+    assert np.array_equal(y.pop("chunks"), whole)
+    assert np.array_equal(y.pop("resumed"), whole)
+    assert ("parallel" in y) == (case[1] not in ("lstm", "gru", "rnn", "rnn-tanh"))
+    scale = {"float64": 1e-12, "float32": 1e-4, "bfloat16": 0.05}[case[2]]
+    np.testing.assert_allclose(y.pop("steps"), whole[0, :12], rtol=0, atol=scale)
+    for other in y.values():
+        np.testing.assert_allclose(other, whole, rtol=0, atol=scale * 10)
+
+
+def test_emitting_imports_no_framework(tmp_path: Path) -> None:
+    code = "import lsrl, sys\n"
+    code += f"m = lsrl.load({str(ROOT / 'examples' / 'parity.lsrl')!r})\n"
+    code += "lsrl.compile(m, 'gru', verify=False).save('model')\n"
+    code += "print([n for n in ('jax', 'torch', 'flax') if n in sys.modules])"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
+    assert (tmp_path / "model" / "modeling_gru_jax.py").is_file()
+
+
+def test_weights_that_do_not_fit_are_named(tmp_path: Path) -> None:
+    model = compiled("parity", "linear-rnn", "float32")
+    functions: dict[str, Any] = {"__name__": "emitted"}
+    exec(next(iter(BACKEND.emit(model).values())), functions)
+    shape = {"layers": model.shape["layers"]}
+    name = next(iter(model.weights))
+    weights: dict[str, Any] = dict(model.weights)
+    for wrong in (weights | {"other": weights[name]}, weights | {name: weights[name][None]}):
+        with pytest.raises(ValueError, match="other" if "other" in wrong else name):
+            functions["checked"](wrong, shape)
+    with pytest.raises(ValueError, match=name):
+        functions["checked"]({k: w for k, w in weights.items() if k != name}, shape)
+    with pytest.raises(ValueError, match="not float32"):
+        functions["checked"](weights | {name: weights[name].astype("float16")}, shape)

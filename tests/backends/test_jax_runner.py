@@ -1,0 +1,135 @@
+"""The jax backend in this process: exactness, chunks of time, streams, and what is refused."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+
+import lsrl
+from lsrl.sampling import Sampler
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+LONG = 1000
+# Programs of integers and booleans that a target holds at T = 1,000: every kind of unit and state.
+EXACT = {
+    "linear-rnn": ["binary_addition", "majority", "last_k_window"],
+    "lstm": ["parity", "associative_recall", "dyck1_valid"],
+    "gru": ["modular_addition", "associative_recall", "flip_flop"],
+    "rnn": ["parity", "running_maximum"],
+    "rnn-tanh": ["parity", "majority"],
+    "mamba": ["flip_flop", "majority", "associative_recall"],
+    "hawk": ["flip_flop", "majority", "associative_recall"],
+}
+
+
+def compiled(name: str, target: str, length: int | None = None, **options: Any) -> Any:
+    program = lsrl.load(EXAMPLES / f"{name}.lsrl", length=length)
+    return lsrl.compile(program, target, verify=False, **options)
+
+
+@pytest.mark.parametrize(
+    ("target", "name"), [(t, n) for t, names in EXACT.items() for n in names]
+)
+def test_integers_are_exact(target: str, name: str) -> None:
+    """To the last bit what the equations give in NumPy, and what the program means."""
+    model = compiled(name, target, LONG)
+    data = Sampler(model.program, seed=4).draw(4, LONG)
+    x, meant = model.stacked(data), model.program.interpreter.run(data).outputs
+    y = model.runner("jax").run(x)
+    assert y.dtype == np.float32
+    assert np.array_equal(y, model.equations(x))
+    for output, numbers in model.rounded(model.split(y)).items():
+        assert np.array_equal(numbers, meant[output])
+
+
+@pytest.mark.parametrize("target", ["linear-rnn", "mamba", "hawk"])
+def test_all_steps_at_once(target: str) -> None:
+    """A count of integers is exact in any order."""
+    model = compiled("majority", target, LONG)
+    x = model.stacked(Sampler(model.program, seed=4).draw(4, LONG))
+    y, state = model.jax()(x)
+    z, last = model.jax(parallel=True)(x)
+    assert np.array_equal(y, z)
+    same = jax.tree_util.tree_map(np.array_equal, state, last)
+    assert all(jax.tree_util.tree_leaves(same))
+
+
+def test_a_cell_cannot_be_run_at_once() -> None:
+    with pytest.raises(lsrl.OptionError) as caught:
+        compiled("parity", "gru").jax(parallel=True)
+    assert caught.value.code == "E019"
+
+
+def test_a_sequence_longer_than_memory_is_run_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = compiled("majority", "linear-rnn", LONG)
+    x = model.stacked(Sampler(model.program, seed=4).draw(3, LONG))
+    runner = model.runner("jax")
+    y = runner.run(x)
+    assert runner.chunk(3) > LONG
+    monkeypatch.setattr("lsrl_backends.jax.load.MEMORY", 20_000)
+    assert runner.chunk(3) < LONG // 3
+    assert np.array_equal(runner.run(x), y)
+
+
+def test_float64_is_there_without_a_setting() -> None:
+    """And float32 elsewhere stays what it is."""
+    model = compiled("exponential_smoothing", "gru", dtype="float64")
+    x = model.stacked(Sampler(model.program, seed=4).draw(2, 50))
+    y, state = model.jax()(x)
+    z, _ = model.jax()(x, state)
+    assert y.dtype == z.dtype == state[0]["h"].dtype == np.float64
+    assert np.abs(np.asarray(y) - model.equations(x)).max() < 1e-13
+    assert jax.numpy.ones(1).dtype == np.float32
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_narrow_formats(dtype: str) -> None:
+    model = compiled("parity", "linear-rnn", dtype=dtype)
+    x = model.stacked(Sampler(model.program, seed=4).draw(2, 50))
+    y = model.runner("jax").run(x)
+    assert y.dtype == model.dtype.numpy
+    assert np.array_equal(y, model.equations(x))
+    assert str(model.jax()(x)[0].dtype) == dtype
+
+
+@pytest.mark.parametrize("target", ["gated-linear-rnn", "lstm", "gru", "mamba", "hawk"])
+def test_a_trace_reads_the_running_functions(target: str) -> None:
+    model = compiled("majority", target)
+    x = model.stacked(Sampler(model.program, seed=4).draw(2, 9))
+    layers = model.runner("numpy").activations(x)
+    for ours, found in zip(layers, model.runner("jax").activations(x), strict=True):
+        assert sorted(ours) == sorted(found)
+        assert all(np.array_equal(found[k], ours[k]) for k in ours)
+    assert model.trace([1, 0, 1, 1], backend="jax").first_divergence() is None
+
+
+def test_without_jax(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = compiled("parity", "gru")
+    backends: Any = sys.modules["lsrl.backends"]
+    backends.backend.cache_clear()
+    monkeypatch.setattr("lsrl.backends.find_spec", lambda name: None)
+    for call in (model.jax, model.flax, lambda: model.run([1, 0], backend="jax")):
+        with pytest.raises(lsrl.OptionError) as caught:
+            call()
+        assert caught.value.code == "E026"
+        assert caught.value.diagnostics[0].help == "pip install 'lsrl[jax]'"
+
+
+def test_a_batch_is_split_among_devices(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which must be as many as the batch has parts: the first sequence fills up."""
+    model = compiled("parity", "gru")
+    x = model.stacked(Sampler(model.program, seed=4).draw(3, 9))
+    runner, seen = model.runner("jax"), []
+    y = runner.run(x)
+    devices = [*jax.local_devices(), SimpleNamespace()]
+    monkeypatch.setattr("jax.local_devices", lambda: devices)
+    keep = lambda weights, x, chosen: seen.append((len(x), chosen)) or (weights, x)
+    runner.functions["sharded"] = keep
+    assert np.array_equal(runner.run(x), y)
+    assert seen == [(4, devices)]
