@@ -19,7 +19,9 @@ from lsrl.sampling import Sampler
 EXAMPLES = Path(__file__).parents[1] / "examples"
 LONG, BATCH = 1000, 4
 SLOW = ("dictionary", "scattered_copy", "vector")  # drawing their inputs takes minutes
-HEAD = "| target | programs | integers, exact | jax = NumPy to the bit | torch - jax, of the bounds |"
+HEAD = (
+    "| target | programs | integers, exact | jax = NumPy to the bit | torch - jax, of the bounds |"
+)
 
 
 def is_whole(program: lsrl.Program) -> bool:

@@ -271,14 +271,19 @@ class NumpyRunner:
 
     def save_state(self, state: Any) -> list[dict[str, Any]]:
         """The state of each layer by name, arrays `[B, ...]`."""
-        plain = lambda a: np.array(a if a.dtype == bool else self.dtype.plain(a))
         named = [s if isinstance(s, dict) else {"s": s} for s in state]
-        return [{k: plain(a) for k, a in s.items()} for s in named]
+        return [{k: self._plain(a) for k, a in s.items()} for s in named]
+
+    def _plain(self, a: Any) -> Any:
+        return np.array(a if a.dtype == bool else self.dtype.plain(a))
 
     def load_state(self, layers: list[dict[str, Any]]) -> Any:
         """The state again."""
-        known = lambda a: a.copy() if a.dtype == bool else self.dtype.working(a.copy())
-        state = [{k: known(a) for k, a in s.items()} for s in layers]
+        working = self.dtype.working
+        state = [
+            {k: a.copy() if a.dtype == bool else working(a.copy()) for k, a in s.items()}
+            for s in layers
+        ]
         return [s["s"] if s.keys() == {"s"} else s for s in state]
 
     def activations(self, x: Any) -> list[dict[str, Any]]:

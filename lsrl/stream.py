@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .errors import LengthWarning, OptionError
+from .errors import LengthWarning, LsrlError, OptionError
 from .program import one_or_named
 
 if TYPE_CHECKING:
@@ -108,6 +108,6 @@ def _checked(state: object, own: Mapping[str, Any], dtype: str) -> dict[str, Any
     return arrays
 
 
-def _other(reason: str) -> OptionError:
+def _other(reason: str) -> LsrlError:
     message = f"this is not the state of a stream of this model: {reason}"
     return OptionError.at("E018", None, message, "give what `state_dict` of such a stream gave")

@@ -100,6 +100,8 @@ def load(folder):
 
 def checked(weights, config):
     """Weights by name, those that are empty among them; none may be missing or left over."""
+    if any(w.dtype != DTYPE for w in weights.values()):
+        raise ValueError($not_dtype)
     wanted = shapes(config)
     empty = {k: jnp.zeros(shape, DTYPE) for k, shape in wanted.items() if 0 in shape}
     weights = {**empty, **weights}
@@ -107,8 +109,6 @@ def checked(weights, config):
     wrong |= {k for k in {*wanted} - wrong if tuple(weights[k].shape) != tuple(wanted[k])}
     if wrong:
         raise ValueError(f"missing, left over or of another shape: {', '.join(sorted(wrong))}")
-    if any(w.dtype != DTYPE for w in weights.values()):
-        raise ValueError($not_dtype)
     return weights
 ''')
 

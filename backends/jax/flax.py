@@ -6,13 +6,13 @@ has and `nnx.GRUCell` has not. Its kernels are torch's weights transposed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from lsrl.errors import OptionError
+from lsrl.errors import LsrlError, OptionError
 
 from ..torch.stock import is_stock
 
@@ -41,15 +41,17 @@ def export(model: Any, api: str) -> Any:
         return _nnx(model, kind) if api == "nnx" else _linen(model, kind)
 
 
-def _refused(message: str, help: str) -> OptionError:
+def _refused(message: str, help: str) -> LsrlError:
     return OptionError.at("E019", None, message, help)
 
 
 def _layers(model: Any) -> list[dict[str, Any]]:
     """weight_ih, weight_hh, bias_ih and bias_hh of each layer, float64."""
     names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-    weight = lambda k, i: model.weights[f"rnn.{k}_l{i}"].astype(np.float64)
-    return [{k: weight(k, i) for k in names} for i in range(model.shape["num_layers"])]
+    return [
+        {k: model.weights[f"rnn.{k}_l{i}"].astype(np.float64) for k in names}
+        for i in range(model.shape["num_layers"])
+    ]
 
 
 def _sum(model: Any, w: Mapping[str, Any]) -> Any:
@@ -130,18 +132,18 @@ def _params(model: Any, kind: str, w: Mapping[str, Any]) -> Params:
     """The parameters of a cell by Flax's names: i and h, for the input and the state, and the
     gate; i, f, g, o or r, z, n, in torch's order."""
     gates = {"lstm": "ifgo", "gru": "rzn", "rnn": " "}[kind]
-    blocks = lambda a: np.split(a, len(gates))
-    biases = {"i": [None] * len(gates), "h": [None] * len(gates)}
+    count = len(gates)
+    biases: dict[str, Sequence[Any]] = {"i": [None] * count, "h": [None] * count}
     if kind == "gru":  # n = tanh(W x + b + r (U h + b'))
-        gated = {**w, "bias_hh": w["bias_hh"].copy()}
-        biases["h"][-1] = blocks(w["bias_hh"])[-1]
-        blocks(gated["bias_hh"])[-1][...] = 0.0
-        biases["i"] = blocks(_sum(model, gated))
+        *others, own = np.split(w["bias_hh"], count)
+        apart = {**w, "bias_hh": np.concatenate([*others, np.zeros_like(own)])}
+        biases = {"i": np.split(_sum(model, apart), count), "h": [None, None, own]}
     else:
-        biases["h" if kind == "lstm" else "i"] = blocks(_sum(model, w))
+        biases["h" if kind == "lstm" else "i"] = np.split(_sum(model, w), count)
     params: Params = {}
-    for part, weight in (("i", w["weight_ih"]), ("h", w["weight_hh"])):
-        for k, block, bias in zip(gates, blocks(weight), biases[part], strict=True):
-            own = {"kernel": block.T} | ({} if bias is None else {"bias": bias})
-            params[f"{part}{k}".strip()] = own
+    for part, name in (("i", "weight_ih"), ("h", "weight_hh")):
+        blocks = np.split(w[name], count)
+        for k, block, bias in zip(gates, blocks, biases[part], strict=True):
+            found = {"kernel": block.T} | ({} if bias is None else {"bias": bias})
+            params[f"{part}{k}".strip()] = found
     return params

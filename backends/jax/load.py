@@ -90,8 +90,10 @@ class JaxRunner:
     def load_state(self, layers: list[dict[str, Any]]) -> Any:
         """The state again."""
         with digits(self.dtype):
-            known = lambda a: jnp.asarray(a, None if a.dtype == bool else self.dtype)
-            state = [{k: known(a) for k, a in s.items()} for s in layers]
+            state = [
+                {k: jnp.asarray(a, None if a.dtype == bool else self.dtype) for k, a in s.items()}
+                for s in layers
+            ]
         return [s["s"] if s.keys() == {"s"} else s for s in state]
 
     def activations(self, x: Any) -> list[dict[str, Any]]:
@@ -105,9 +107,8 @@ class JaxRunner:
                 y, state, layers = mapped(self.weights, x[:, t], state)
                 layers[-1].setdefault("y", y)
                 found.append(layers)
-        join = lambda arrays: np.stack([self._array(a) for a in arrays], axis=1)
         return [
-            {k: join([step[i][k] for step in found]) for k in kinds}
+            {k: np.stack([self._array(step[i][k]) for step in found], axis=1) for k in kinds}
             for i, kinds in enumerate(found[0])
         ]
 
@@ -117,11 +118,12 @@ def digits(dtype: str) -> AbstractContextManager[Any]:
     if dtype != "float64":
         return nullcontext()
     if hasattr(jax, "enable_x64"):
-        enabled: AbstractContextManager[Any] = jax.enable_x64(True)
-        return enabled
-    from jax.experimental import enable_x64
+        return jax.enable_x64(True)
+    from jax import experimental  # before 0.8
 
-    return enable_x64()  # type: ignore[no-any-return,no-untyped-call,unused-ignore]
+    older: Any = experimental
+    context: AbstractContextManager[Any] = older.enable_x64()
+    return context
 
 
 def _emitted(model: Any) -> dict[str, Any]:

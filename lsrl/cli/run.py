@@ -122,6 +122,6 @@ def _run_checkpoint(path: str, given: str | None, backend: str | None, raw: bool
 
 
 def _too_long(steps: int, length: int) -> list[Diagnostic]:
-    from ..model import LONGER
+    from ..stream import LONGER
 
     return [Diagnostic("W702", LONGER.format(steps, length))] * (steps > length)

@@ -1,11 +1,11 @@
-"""Runs checkpoint folders with their emitted JAX code on four devices, where jax, numpy, safetensors
-and what these three need are all that can be imported.
+"""Runs checkpoint folders with their emitted JAX code on four devices, where jax, numpy,
+safetensors and what these three need are all that can be imported.
 
     python -I -S jax_child.py SITE_PACKAGES FOLDER...
 
-Each folder has, beside the checkpoint, x.npy: a batch of inputs as the model reads them. Writes what
-the model gives into jax.npz: `y` of the batch at once, `sharded` of the batch on four devices, and
-of its first sequences `chunks`, `parallel`, `resumed` (cut in two) and `steps`.
+Each folder has, beside the checkpoint, x.npy: a batch of inputs as the model reads them. Writes
+what the model gives into jax.npz: `y` of the batch at once, `sharded` of the batch on four devices,
+and of its first sequences `chunks`, `parallel`, `resumed` (cut in two) and `steps`.
 """
 
 import importlib.abc

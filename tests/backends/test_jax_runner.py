@@ -33,9 +33,7 @@ def compiled(name: str, target: str, length: int | None = None, **options: Any) 
     return lsrl.compile(program, target, verify=False, **options)
 
 
-@pytest.mark.parametrize(
-    ("target", "name"), [(t, n) for t, names in EXACT.items() for n in names]
-)
+@pytest.mark.parametrize(("target", "name"), [(t, n) for t, names in EXACT.items() for n in names])
 def test_integers_are_exact(target: str, name: str) -> None:
     """To the last bit what the equations give in NumPy, and what the program means."""
     model = compiled(name, target, LONG)

@@ -118,7 +118,7 @@ def test_numbers_that_the_dtype_does_not_have(value: float) -> None:
     stream = compiled("gru", "parity").stream(backend="numpy")
     state = stream.state_dict()
     state["layers.0.h"] = np.full(state["layers.0.h"].shape, value)
-    with pytest.raises(lsrl.OptionError, match="not finite|does not have"):
+    with pytest.raises(lsrl.OptionError, match=r"not finite|does not have"):
         stream.load_state_dict(state)
     with pytest.raises(lsrl.OptionError, match="it is list"):
         stream.load_state_dict([])  # type: ignore[arg-type]

@@ -184,7 +184,10 @@ def test_a_config_that_does_not_fit(folder: Path, change: dict[str, object], mes
 def test_emitted_code_that_was_changed_is_found(folder: Path) -> None:
     model = lsrl.load_model(folder)
     check_emitted(model, folder)
-    for name, relu in (("modeling_linear_rnn.py", "torch"), ("modeling_linear_rnn_jax.py", "jax.nn")):
+    for name, relu in (
+        ("modeling_linear_rnn.py", "torch"),
+        ("modeling_linear_rnn_jax.py", "jax.nn"),
+    ):
         text = (folder / name).read_text()
         (folder / name).write_text(text.replace(f"{relu}.relu", f"{relu}.sin"))
         with pytest.raises(lsrl.CheckpointError, match=f"{name} .* not what LSRL wrote"):
