@@ -18,6 +18,8 @@ from lsrl.sampling import Sampler
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 LONG, BATCH = 1000, 4
+FEW = 100  # steps that are computed at once
+CELLS = ("lstm", "gru", "rnn", "rnn-tanh")  # which cannot
 SLOW = ("dictionary", "scattered_copy", "vector")  # drawing their inputs takes minutes
 HEAD = (
     "| target | programs | integers, exact | jax = NumPy to the bit | torch - jax, of the bounds |"
@@ -55,14 +57,11 @@ def measure(program: lsrl.Program, target: str, data: Any, meant: Any) -> dict[s
             e.max() <= bounds[k] for k, e in model.errors(model.split(jax), meant).items()
         ),
     }
-    if hasattr(model.runner("jax"), "function"):
-        try:
-            parallel = np.asarray(model.jax(parallel=True)(x)[0], dtype=float)
-            result["parallel"] = float(np.abs(parallel - jax).max())
-            errors = model.errors(model.split(parallel), meant)
-            result["parallel_within"] = all(e.max() <= bounds[k] for k, e in errors.items())
-        except lsrl.OptionError:
-            pass
+    if target not in CELLS:
+        parallel = np.asarray(model.jax(parallel=True)(x[:, :FEW])[0], dtype=float)
+        result["parallel"] = float(np.abs(parallel - jax[:, :FEW]).max())
+        errors = model.errors(model.split(parallel), {k: v[:, :FEW] for k, v in meant.items()})
+        result["parallel_within"] = all(e.max() <= bounds[k] for k, e in errors.items())
     return result
 
 

@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 import pytest
 from flax import linen, nnx
@@ -22,7 +21,7 @@ CELLS = {
     "rnn": "SimpleCell",
     "rnn-tanh": "SimpleCell",
 }
-HOLDS = {"lstm": "associative_recall", "gru": "associative_recall"}
+HOLDS = {"lstm": "flip_flop", "gru": "flip_flop"}
 
 
 def compiled(name: str, target: str, **options: Any) -> Any:
@@ -50,9 +49,6 @@ def test_linen(target: str, dtype: str) -> None:
     assert type(head) is linen.Dense
     assert all(type(la) is linen.RNN for la in layers)
     assert all(type(la.cell) is getattr(linen, CELLS[target]) for la in layers)
-    if dtype == "float32":
-        made = module.init(jax.random.key(0), x[:, :2])
-        assert jax.tree_util.tree_map(np.shape, made) == jax.tree_util.tree_map(np.shape, variables)
 
 
 @pytest.mark.parametrize("target", ["lstm", "rnn", "rnn-tanh"])

@@ -24,21 +24,29 @@ from lsrl.sampling import Sampler
 ROOT = Path(__file__).parents[2]
 CHILD, GOLDEN = Path(__file__).with_name("jax_child.py"), Path(__file__).parent / "golden"
 SITE = str(Path(jax.__file__).parents[1])
-MOST = "selective_copy"
-REAL = "exponential_smoothing"
-# Program, target and dtype: every target, both interfaces, states of every kind.
+# A program of reals: its state decays.
+REAL = """\
+# A moving mean, and how far the input is off it.
+input r: real in -1..1
+state mean = 0.25 then 0.5 * mean + 0.5 * r
+output mean
+output off = r - mean
+"""
+# Program, target and dtype: the text of every kind of module, ...
 CASES = [
     ("parity", "linear-rnn", "float32"),
-    (REAL, "gated-linear-rnn", "bfloat16"),
+    ("mean", "gated-linear-rnn", "bfloat16"),
     ("flip_flop", "lstm", "float32"),
     ("modular_addition", "gru", "float64"),
-    ("running_maximum", "rnn", "float32"),
+    ("majority", "rnn", "float32"),
     ("parity", "rnn-tanh", "float32"),
-    ("flip_flop", "mamba", "float32"),
-    (REAL, "mamba", "float32"),
-    ("flip_flop", "hawk", "float32"),
-    (REAL, "hawk", "float32"),
+    ("majority", "mamba", "float32"),
+    ("mean", "mamba", "float32"),
+    ("majority", "hawk", "float32"),
+    ("mean", "hawk", "float32"),
 ]
+# ... and those of which checkpoints are run: every target, both interfaces.
+RUN = [c for c in CASES if c not in (CASES[7], CASES[8])]
 BATCH, STEPS = 8, 60
 
 
@@ -49,7 +57,8 @@ def name_of(case: tuple[str, str, str]) -> str:
 @lru_cache
 def compiled(program: str, target: str, dtype: str) -> lsrl.CompiledModel:
     options: Any = {"tolerance": float("inf")} if dtype == "bfloat16" else {}
-    loaded = lsrl.load(ROOT / "examples" / f"{program}.lsrl")
+    path = ROOT / "examples" / f"{program}.lsrl"
+    loaded = lsrl.parse(REAL) if program == "mean" else lsrl.load(path)
     return lsrl.compile(loaded, target, dtype=dtype, verify=False, **options)
 
 
@@ -63,7 +72,7 @@ def data_of(model: lsrl.CompiledModel) -> tuple[Any, dict[str, Any]]:
 def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str, str], Path]:
     """A checkpoint of each case that the child has run."""
     place, found = tmp_path_factory.mktemp("jax"), {}
-    for case in CASES:
+    for case in RUN:
         model, found[case] = compiled(*case), place / name_of(case)
         model.save(found[case])
         np.save(found[case] / "x.npy", data_of(model)[0])
@@ -85,12 +94,12 @@ def test_the_text(case: tuple[str, str, str]) -> None:
     assert text == path.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("case", CASES, ids=name_of)
+@pytest.mark.parametrize("case", RUN, ids=name_of)
 def test_both_frameworks_run_the_same_folder(
     folders: dict[tuple[str, str, str], Path], case: tuple[str, str, str]
 ) -> None:
     """Each within the certificate, so that they differ by at most twice as much. In parts, step by
-    step, from a saved state and on several devices the numbers are those of one run."""
+    step and on several devices the numbers are those of one run; of reals, but for rounding."""
     model = lsrl.load_model(folders[case])
     x, meant = data_of(model)
     with np.load(folders[case] / "jax.npz") as found:
@@ -106,14 +115,15 @@ def test_both_frameworks_run_the_same_folder(
     else:
         for name, part in model.split(np.abs(ours - theirs)).items():
             assert part.max() <= 2 * model.certificate["bound"][name], name
-    whole = ours[:2]
-    assert np.array_equal(y.pop("chunks"), whole)
-    assert np.array_equal(y.pop("resumed"), whole)
+    whole, real = ours[:2], case[0] == "mean"
     assert ("parallel" in y) == (case[1] not in ("lstm", "gru", "rnn", "rnn-tanh"))
-    scale = {"float64": 1e-12, "float32": 1e-4, "bfloat16": 0.05}[case[2]]
-    np.testing.assert_allclose(y.pop("steps"), whole[0, :12], rtol=0, atol=scale)
-    for other in y.values():
-        np.testing.assert_allclose(other, whole, rtol=0, atol=scale * 10)
+    scale = {"float64": 1e-14, "float32": 1e-5, "bfloat16": 0.02}[case[2]] * real
+    assert y.pop("state").max() <= scale
+    assert np.abs(y.pop("steps") - whole[0, :12]).max() <= scale
+    assert np.abs(y.pop("chunks") - whole).max() <= scale
+    if "parallel" in y:
+        assert np.abs(y.pop("parallel") - whole[:, :7]).max() <= scale
+    assert not y
 
 
 def test_emitting_imports_no_framework(tmp_path: Path) -> None:
