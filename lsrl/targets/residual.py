@@ -232,7 +232,7 @@ class Residual(ABC):
         shape = self.shape(layout, interface, wanted)
         check_padding(self.name, options, self._least(layout), len(layout.layers))
         check_parameters(self.name, self.parameters(shape), options)
-        self._check_norms(layout)
+        self._check_norms(layout, graph)
         bounds = self._bounds(layout, interface, digits)
         weights = self.assemble(layout, shape, interface)
         joint = interface.joint() if tokens else {}
@@ -316,16 +316,18 @@ class Residual(ABC):
         """All stored numbers."""
         return sum(math.prod(s) for s in self.shapes(shape).values())
 
-    def _check_norms(self, layout: ResidualLayout) -> None:
+    def _check_norms(self, layout: ResidualLayout, graph: Graph) -> None:
         """Refuse values beside which the constants of the norms do not outweigh everything."""
-        most = math.sqrt(sum(
-            max(abs(f.lo), abs(f.hi)) ** 2 for f in map(layout.form, range(len(layout.lanes)))
-        ))  # fmt: skip
+        sizes = [max(abs(f.lo), abs(f.hi)) for f in map(layout.form, range(len(layout.lanes)))]
+        most = math.sqrt(sum(s * s for s in sizes))
         if most > DATA:
             message = f"the values of the residual stream can come to {most:.3g}, more than the "
             message += f"{DATA:.3g} beside which its norms are exact"
             help = "use a shorter --length or narrower bounds"
-            raise UnsupportedError.at("E805", None, message, help)
+            atoms = layout.lanes[sizes.index(max(sizes))].terms
+            spans = [layout.graph.atoms[a].span for a in atoms] + [o.span for o in graph.outputs]
+            span = next((s for s in spans if s is not None), None)
+            raise UnsupportedError.at("E805", span, message, help)
 
     def _bounds(self, layout: ResidualLayout, interface: Interface, digits: int) -> list[Bound]:
         """Bounds of the outputs; a joint logit is off by what each of its parts is."""
