@@ -295,4 +295,4 @@ def check_unpadded(target: str, options: CompileOptions) -> None:
     """Raises `OptionError` E029 for a target whose sizes follow from the program."""
     if options.hidden_size is not None or options.layers is not None:
         message = f"`{target}` has no hidden size or number of layers to choose"
-        raise OptionError.at("E029", None, message, "they are for lstm, gru and rnn")
+        raise OptionError.at("E029", None, message, "they are for lstm, gru, rnn, mamba and hawk")

@@ -29,7 +29,7 @@ from ..lower.layers import Affine
 from ..lower.legalise import Options
 from ..lower.residual.certify import Errors, certify, lane_errors
 from ..lower.residual.graph import ResidualGraph, ResidualMachine
-from ..lower.residual.layout import ResidualLayout, Unit, lay_out
+from ..lower.residual.layout import Block, ResidualLayout, Unit, lay_out
 from ..lower.residual.legalise import ResidualLegaliser
 from ..lower.residual.reuse import reused
 from ..lower.residual.schedule import plans
@@ -229,8 +229,10 @@ class Residual(ABC):
         wanted = options.hidden_size or 0
         layouts = [m for plan in plans(atoms, tokens) for m in build(plan)]
         layout = min(layouts, key=lambda m: self.parameters(self.shape(m, interface, wanted)))
-        shape = self.shape(layout, interface, wanted)
         check_padding(self.name, options, self._least(layout), len(layout.layers))
+        self._check_width(layout, options)
+        self._fill_up(layout, options)
+        shape = self.shape(layout, interface, wanted)
         check_parameters(self.name, self.parameters(shape), options)
         self._check_norms(layout, graph)
         bounds = self._bounds(layout, interface, digits)
@@ -273,6 +275,18 @@ class Residual(ABC):
             digits = zip(interface.digits, forms, strict=True)
             forms = [logit for v, f in digits for logit in _logits(atoms, f, v)]
         return forms, names
+
+    def _check_width(self, layout: ResidualLayout, options: CompileOptions) -> None:
+        """Raises `OptionError` E029 for a wanted width for which no norm is exact."""
+        wanted = options.hidden_size
+        if wanted is not None and (next_one := self.stream(layout, wanted).size) != wanted:
+            message = f"`{self.name}` has no hidden size of {wanted}: its norms would round"
+            raise OptionError.at("E029", None, message, f"ask for {next_one}, the next that it has")
+
+    def _fill_up(self, layout: ResidualLayout, options: CompileOptions) -> None:
+        """Layers that write nothing, at the end, as many as wanted."""
+        while len(layout.layers) < (options.layers or 0):
+            layout.blocks += [Block(kind.name) for kind in self.machine.blocks]
 
     def _least(self, layout: ResidualLayout) -> int:
         """The narrowest width that its blocks allow."""
