@@ -3,8 +3,8 @@
     python benchmarks/hf.py [--markdown]
 
 Each model is written to a folder, loaded with `from_pretrained` into the stock class, and run there
-in float32 on sequences of the program's own length. A value that is rounded is wrong if it is not the
-interpreter's; of real values the largest error stands beside the certificate.
+in float32 on sequences of the program's own length. A value that is rounded is wrong if it is not
+the interpreter's; of real values the largest error stands beside the certificate.
 """
 
 from __future__ import annotations

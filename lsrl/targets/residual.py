@@ -24,7 +24,7 @@ from ..encoding import Columns, output_columns
 from ..errors import OptionError, UnsupportedError
 from ..ir.nodes import Graph
 from ..ir.types import Kind
-from ..lower.atoms import AtomKind, Form
+from ..lower.atoms import AtomKind, Form, exact_in, tighten
 from ..lower.layers import Affine
 from ..lower.legalise import Options
 from ..lower.residual.certify import Errors, certify, lane_errors
@@ -220,7 +220,7 @@ class Residual(ABC):
         tokens = options.encoding == TOKENS
         columns = output_columns(graph, facts, options.encoding)
         interface = Interface(graph, columns, tokens)
-        head, outputs = self._head(atoms, interface)
+        head, outputs = self._head(atoms, interface, digits)
         reuse = partial(self._reused, length=graph.length, tokens=tokens, digits=digits)
         build = partial(
             lay_out, atoms, digits=digits, head=head, outputs=outputs,
@@ -257,14 +257,21 @@ class Residual(ABC):
             help = "it has `number`: tokens where no value is real, else numbers"
             raise OptionError.at("E022", None, message, help)
 
-    def _head(self, atoms: ResidualGraph, interface: Interface) -> tuple[list[Form], list[str]]:
+    def _head(
+        self, atoms: ResidualGraph, interface: Interface, bits: int
+    ) -> tuple[list[Form], list[str]]:
         """The forms of the model's outputs, and whose they are."""
         columns = interface.columns
+        if interface.tokens:
+            for c in columns:
+                assert c.values is not None
+                own = [_gathered(atoms, f, c.values, bits) for f in atoms.outputs[c.name]]
+                atoms.outputs[c.name] = own
         forms = [f for c in columns for f in atoms.outputs[c.name]]
         names = [c.name for c in columns for _ in range(c.width)]
         if interface.tokens:
             digits = zip(interface.digits, forms, strict=True)
-            forms = [logit for values, f in digits for logit in _logits(atoms, f, values)]
+            forms = [logit for v, f in digits for logit in _logits(atoms, f, v)]
         return forms, names
 
     def _least(self, layout: ResidualLayout) -> int:
@@ -423,6 +430,15 @@ def _grouped(items: Sequence[Item], digits: Sequence[Sequence[int]]) -> list[lis
 
 def _size(graph: Graph, n: int) -> int:
     return graph.nodes[n].type.size
+
+
+def _gathered(atoms: ResidualGraph, form: Form, values: tuple[int, ...], bits: int) -> Form:
+    """An output as one atom where the multiples of it that are its logits would round."""
+    most = values[-1] - values[0] + 1
+    if exact_in(atoms.combine([(most, form)]), atoms.atoms, bits):
+        return form
+    above = tighten(atoms.combine([(1, form)], -values[0]), 0.0, values[-1] - values[0], None)
+    return atoms.combine([(1, atoms.relu(above, kept=True))], values[0])
 
 
 def _logits(atoms: ResidualGraph, form: Form, values: tuple[int, ...]) -> list[Form]:

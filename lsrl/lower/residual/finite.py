@@ -158,13 +158,31 @@ def _thresholds(
     lg: ResidualLegaliser, found: Automaton, letters: Sequence[tuple[Map, Any]],
     values: list[list[Fraction]],
 ) -> list[Form] | None:  # fmt: skip
-    """Of a single lane, whether it has reached k: each threshold by itself kept or reset."""
-    if len(values) != 1:
+    """Of each lane, whether it has reached k: each threshold by itself kept or reset."""
+    plans = [_threshold_plans(letters, column) for column in values]
+    if any(p is None for p in plans):
         return None
-    column = values[0]
-    levels = sorted(set(column))
+    g, two = lg.residual, _two_states(found)
+    forms = []
+    for column, plan in zip(values, plans, strict=True):
+        parts = []
+        before = min(column)
+        for k, start, own in plan or []:
+            renamed = [(_flipped(m) if start else m, c) for m, c in own.items()]
+            form = _latched(lg, two, renamed, [Fraction(0), Fraction(1)])
+            form = g.combine([(-1, form)], 1) if start else form
+            parts.append((k - before, tighten(form, 0.0, 1.0, Fraction(1))))
+            before = k
+        forms.append(g.combine(parts, min(column)))
+    return forms
+
+
+def _threshold_plans(
+    letters: Sequence[tuple[Map, Any]], column: Sequence[Fraction]
+) -> list[tuple[Fraction, bool, dict[Map, list[Any]]]] | None:
+    """Each threshold of a lane: whether it is reached at first, and which classes do what to it."""
     plans = []
-    for k in levels[1:]:
+    for k in sorted(set(column))[1:]:
         reached = [v >= k for v in column]
         own: dict[Map, list[Any]] = {}
         for m, classes in letters:
@@ -178,19 +196,7 @@ def _thresholds(
                 return None
             own.setdefault(follows, []).extend(classes)
         plans.append((k, reached[0], own))
-    g = lg.residual
-    parts = []
-    before = levels[0]
-    const = levels[0]
-    for k, start, own in plans:
-        two = _two_states(found)
-        form = _latched(lg, two, [(m, c) for m, c in own.items()], [Fraction(0), Fraction(1)]) \
-            if not start else g.combine(
-                [(-1, _latched(lg, two, [(_flipped(m), c) for m, c in own.items()],
-                               [Fraction(0), Fraction(1)]))], 1)  # fmt: skip
-        parts.append((k - before, tighten(form, 0.0, 1.0, Fraction(1))))
-        before = k
-    return [g.combine(parts, const)]
+    return plans
 
 
 def _flipped(moved: Map) -> Map:

@@ -4,7 +4,7 @@ Besides ReLUs a block has products, short delays and scalar states, each startin
 
     delay   x, `lag` steps ago (0 before the start)
     sum     s' = s + x
-    signed  s' = s + x, x of both signs on a machine that rectifies
+    signed  s' = rate s + x, x of both signs on a machine that rectifies
     decay   s' = rate s + x
     latch   s' = x where `when` holds, else s
     update  s' = rate s + x where `when` holds, else s
@@ -27,6 +27,7 @@ from ..atoms import Atom, AtomGraph, AtomKind, Coefficient, Form, tighten
 DELAY, SUM, SIGNED, DECAY, LATCH, UPDATE = "delay", "sum", "signed", "decay", "latch", "update"
 RELU, PRODUCT, PASS = "relu", "product", "pass"
 STATES = frozenset({SUM, SIGNED, DECAY, LATCH, UPDATE})
+LANE, OWN = "r", "v"  # sources: a lane of the residual stream; a unit of the same block
 WHEN, VALUE, FACTOR = "when", "value", "factor"  # roles of the forms of an atom
 
 
@@ -169,17 +170,15 @@ class ResidualGraph(AtomGraph):
             ends = [x * y for x in (lo, hi) for y in (low, factor.hi)]
             return min(ends), max(ends)
         lo, hi = min(lo, 0.0), max(hi, 0.0)
-        if op in (DECAY, UPDATE) and own.rate < 1:
-            grown = min(float(1 / (1 - own.rate)), self.length)
-            return lo * grown, hi * grown
-        if op in (SUM, SIGNED, UPDATE):
-            lo, hi = lo * self.length, hi * self.length
+        if op in STATES - {LATCH}:
+            most = self.length if own.rate == 1 else min(self.length, float(1 / (1 - own.rate)))
+            lo, hi = lo * most, hi * most
             if own.most is not None:
                 lo, hi = max(lo, -own.most), min(hi, own.most)
         return lo, hi
 
     def _step(self, own: Setting, value: Form, factor: Form | None) -> Fraction | None:
-        if own.op in (DECAY, UPDATE) and own.rate < 1:
+        if own.rate < 1:
             return None
         if factor is None:
             return value.step

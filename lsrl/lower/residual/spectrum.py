@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 
@@ -23,13 +24,20 @@ class Basis:
 def triangular(matrix: Matrix) -> Basis | None:
     """A basis in which a matrix is triangular; None where some eigenvalue is not real, or where the
     basis is not rational (an approximated one would not be exact)."""
-    size = len(matrix)
-    array = np.array([[float(c) for c in row] for row in matrix])
-    values = np.linalg.eigvals(array)
-    if np.abs(values.imag).max() > 1e-9 * max(1.0, np.abs(values).max()):
-        return None
-    rational = [Fraction(float(v.real)).limit_denominator(1 << 12) for v in values]
-    return _flag(matrix, sorted(rational), size)
+    rational = [Fraction(float(v.real)).limit_denominator(1 << 12) for v in _eigenvalues(matrix)]
+    return _flag(matrix, sorted(rational), len(matrix))
+
+
+def obstacle(matrix: Matrix) -> str:
+    """Why there is no such basis. (Where eigenvalues coincide, they are only found roughly.)"""
+    values = _eigenvalues(matrix)
+    if np.abs(values.imag).max() > 1e-4 * max(1.0, np.abs(values).max()):
+        return "eigenvalues that are not real: a positive diagonal recurrence does not rotate"
+    return "eigenvalues that are not rational: there is no construction here for them"
+
+
+def _eigenvalues(matrix: Matrix) -> Any:
+    return np.linalg.eigvals(np.array([[float(c) for c in row] for row in matrix]))
 
 
 def _flag(matrix: Matrix, eigenvalues: list[Fraction], size: int) -> Basis | None:

@@ -157,12 +157,11 @@ def _block(
     if len(matrix) == 1:
         made = decaying(lg, matrix[0][0], added[0], inits[0], labels[0], ends[0], reasons)
         return None if made is None else [made]
-    from .spectrum import triangular
+    from .spectrum import obstacle, triangular
 
     basis = triangular(matrix)
     if basis is None:
-        reasons.append("its matrix has eigenvalues that are not real: a positive diagonal "
-                       "recurrence does not rotate")  # fmt: skip
+        reasons.append(f"its matrix has {obstacle(matrix)}")
         return None
     lanes: list[Form] = []
     starts = [sum((c * v for c, v in zip(row, inits, strict=True)), Fraction(0))
@@ -202,7 +201,7 @@ def decaying(
     most = None if ends is None else max(abs(float(e) - float(init)) for e in ends[:2])
     op = SUM if rate == 1 else DECAY
     if lg.machine.rectifies and shifted.lo < 0 < shifted.hi:
-        if op == SUM and shifted.step is None and SIGNED in lg.machine.apart:
+        if shifted.step is None and SIGNED in lg.machine.apart:
             op = SIGNED
         else:
             most = None  # both parts grow

@@ -21,6 +21,7 @@ from ...lower.residual.certify import Errors
 from ...lower.residual.graph import (
     DECAY,
     DELAY,
+    LANE,
     LATCH,
     PRODUCT,
     RELU,
@@ -31,7 +32,7 @@ from ...lower.residual.graph import (
     BlockKind,
     ResidualMachine,
 )
-from ...lower.residual.layout import LANE, Block, ResidualLayout, Unit
+from ...lower.residual.layout import Block, ResidualLayout, Unit
 from ..base import Probe
 from ..residual import BEND, STEEP, Interface, Residual, Stream, adapter_shapes, stream_for
 from . import equations
@@ -60,11 +61,11 @@ def log_rate(rate: Fraction) -> float:
 
 
 def rate_error(rate: Fraction) -> float:
-    """How far the factor of a decay can be off: by its A_log, and by two exponentials, each within
-    two roundings (and one of their product) of what they should be."""
+    """How far the factor of a decay can be off: by its A_log as it is stored, and by the two
+    exponentials, each within a unit in the last place (two roundings) of what it should be."""
     exponent = -math.exp(log_rate(rate)) * STEP
     stored = abs(math.exp(exponent) - float(rate))
-    return stored + float(rate) * ROUNDOFF * (5 * abs(exponent) + 4)
+    return stored + float(rate) * ROUNDOFF * (2 * abs(exponent) + 2)
 
 
 class Mamba(Residual):
@@ -276,7 +277,8 @@ class _Mixer:
             row[index] = float(affine.const) / OPEN
 
     def _signed_sums(self, units: list[int]) -> None:
-        """Sums of both signs: the channel of each is constant, and B_n what is added to state n.
+        """Sums and decays of both signs: the channel of each is constant, B_n what is added to
+        state n.
 
         All states n of a channel take in theirs, and C = 1 reads them all; those that are not its
         own forget at once (A = -1), and what they take in is subtracted in the output.
@@ -286,7 +288,7 @@ class _Mixer:
             w["in_proj.weight"][index] = 0.0
             w["conv1d.bias"][index] = OPEN
             w["D"][index], w["dt_proj.bias"][index] = 0.0, STEP
-            w["A_log"][index, n] = log_rate(Fraction(1))
+            w["A_log"][index, n] = log_rate(self.block.units[index].rate)
             w["x_proj.weight"][rank + self.size + n, index] = 1 / OPEN
             for sign, half in zip((1, -1), self.block.units[index].halves, strict=True):
                 w["x_proj.weight"][rank + n, half] = sign / (STEEP * STEP * OPEN)
