@@ -17,8 +17,8 @@ from typing import Any
 from ..ir.view import quote
 from ..lower.atoms import Coefficient, Form
 from ..lower.layers import Affine, Source
-from ..lower.residual.graph import DELAY, FACTOR, RELU, STATES, VALUE, WHEN
-from ..lower.residual.layout import OWN, Block, ResidualLayout, Unit
+from ..lower.residual.graph import DELAY, FACTOR, OWN, RELU, STATES, VALUE, WHEN
+from ..lower.residual.layout import Block, ResidualLayout, Unit
 from ..targets import target
 from ..targets.base import Compiled
 from ..targets.residual import CONSTANT, Residual, Stream
@@ -262,7 +262,8 @@ def _sizes(view: _View) -> str:
 def _stream(view: _View) -> str:
     lanes, constants = view.stream.lanes, view.stream.constants
     held = f"r0 to r{lanes - 1} for values" if lanes > 1 else "r0 for values" if lanes else ""
-    parts = [f"r{lanes + i} = {power(b * CONSTANT)}" for i, b in enumerate(constants)]
+    unit = power(CONSTANT)
+    parts = [f"r{lanes + i} = {f'{b} * ' * (b > 1)}{unit}" for i, b in enumerate(constants)]
     return "stream: " + ", ".join(filter(None, [held, *parts]))
 
 

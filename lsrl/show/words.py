@@ -75,7 +75,9 @@ def channel(op: str, args: Mapping[str, str], lag: int, rate: Fraction, margins:
         words += f", {number(float(rate))}"
     if when is not None:
         words += f" when {when}{' > 0' if margins else ''}"
-    return f"{'signed sum' if op == residual.SIGNED else op}({words})"
+    if op == residual.SIGNED:
+        op = "signed sum" if rate == 1 else "signed decay"
+    return f"{op}({words})"
 
 
 def operand(text: str, rectified: bool, low: float, product: bool = False) -> str:
