@@ -18,7 +18,8 @@ from ..ir.view import quote
 from ..lower.atoms import Coefficient, Form
 from ..lower.layers import Affine, Source
 from ..lower.residual.graph import DELAY, FACTOR, OWN, RELU, STATES, VALUE, WHEN
-from ..lower.residual.layout import Block, ResidualLayout, Unit
+from ..lower.residual.layout import Block, ResidualLayout, Unit, value_form
+from ..lower.residual.schedule import START
 from ..targets import target
 from ..targets.base import Compiled
 from ..targets.residual import CONSTANT, Residual, Stream
@@ -39,6 +40,9 @@ from .words import (
 
 SIZES = ("hidden_size", "num_hidden_layers", "intermediate_size", "state_size", "time_step_rank",
          "lru_width")  # fmt: skip
+
+
+MOST_TERMS = 6  # of a form as text
 
 
 @dataclass(frozen=True)
@@ -146,7 +150,7 @@ class _View:
             return f"a{unit.atom} {unit.label}".rstrip()
         for lane, row in at.block.clears.items():
             if i in row:
-                return f"clears {form(self.layout.form(lane))}"
+                return f"clears {_short(self.layout.form(lane))}"
         return unit.label
 
     def states(self, at: _Place, i: int) -> Mapping[int, float]:
@@ -164,11 +168,11 @@ class _View:
     def channel(self, lane: int) -> str:
         return f"r{self.layout.slots[lane]}"
 
-    def held(self, at: _Place, lane: int) -> str:
-        """What a lane holds after a block, and whether more will come."""
-        found = self.layout.lanes[lane]
-        more = ", not all of it yet" if found.done > at.number else ""
-        return f"holds {form(self.layout.form(lane))}{more}"
+    def held(self, at: _Place, lane: int) -> tuple[Form, bool]:
+        """What a lane holds after a block, and whether that is all that it will hold."""
+        terms = self.layout.lanes[lane].terms
+        now = {a: c for a, c in terms.items() if self.layout.plan.at.get(a, START) <= at.number}
+        return value_form(self.graph, now), len(now) == len(terms)
 
     def names(self, at: _Place | None) -> Iterator[tuple[str, Affine]]:
         """The program's names that can be read in a block or after it; of None, in the embedding.
@@ -284,7 +288,7 @@ def _of_name(a: Affine, letter: str) -> str:
 
 def _embedded(view: _View, lane: int, start: Form) -> list[str]:
     whole = view.layout.form(lane)
-    part = "" if start.key == whole.key else f"of {form(whole)}"
+    part = "" if start.key == whole.key else "more to come"
     labels = [view.graph.atoms[a].label for a in start.terms]
     held = " ".join(filter(None, [form(start), *labels[:1]]))
     return [view.channel(lane), f"holds {held}", extent(start.lo, start.hi, start.step), part]
@@ -310,10 +314,23 @@ def _written(
 ) -> list[str]:
     sign = "-=" if all(c < 0 for c in row.values()) else "+="
     added = {i: -c if sign == "-=" else c for i, c in row.items()}
-    note = "cleared" if clears else view.held(at, lane)
-    size = view.layout.form(lane)
-    ends = "" if clears else extent(size.lo, size.hi, size.step)
-    return [view.channel(lane), f"{sign} {view.row(at, added)}", note, ends]
+    start = [view.channel(lane), f"{sign} {view.row(at, added)}"]
+    if clears:
+        return [*start, "cleared", ""]
+    now, whole = view.held(at, lane)
+    note = "" if whole else ", more to come"
+    return [*start, f"holds {extent(now.lo, now.hi, now.step)}", f"{_short(now)}{note}"]
+
+
+def _short(f: Form) -> str:
+    """A form; of many terms the first ones and the last."""
+    terms = sorted(f.terms.items())
+    if len(terms) <= MOST_TERMS:
+        return form(f)
+    named = [(f"a{a}", c) for a, c in terms]
+    first, last = affine(named[: MOST_TERMS - 2], 0), affine(named[-1:], f.const)
+    sign = "- " if last.startswith("-") else "+ "
+    return f"{first} + ... {sign}{last.removeprefix('-')}"
 
 
 def _output(view: _View, head: _Head) -> list[str]:
