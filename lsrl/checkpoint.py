@@ -176,9 +176,7 @@ def load_model(folder: str | Path) -> CompiledModel:
         raise _problem(place, message, "compile the program again") from None
 
 
-def _assemble(
-    place: Path, manifest: dict[str, Any], config: dict[str, Any]
-) -> CompiledModel:
+def _assemble(place: Path, manifest: dict[str, Any], config: dict[str, Any]) -> CompiledModel:
     try:
         program = load(place / "program.lsrl", length=manifest["length"])
     except LsrlError as e:

@@ -119,7 +119,7 @@ class Program:
         return one_or_named(batch), one_or_named(outputs)
 
     def stacked(self, batch: Mapping[str, Any], encoding: str = "number") -> Any:
-        """Fields side by side, as a model reads them: `[B, T, input size]`, or token ids, float64."""
+        """Fields side by side, as a model reads them: `[B, T, input size]`, float64."""
         if encoding == TOKENS:
             return encoded(self.graph, batch)
         return encode(input_columns(self.graph, encoding), batch)

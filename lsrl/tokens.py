@@ -87,7 +87,8 @@ def marginal(columns: Sequence[Columns], y: Any) -> Any:
     sizes = [d.size for d in vocabulary.digits]
     if len(sizes) == 1:
         return y
-    joint = np.asarray(y).reshape(*np.shape(y)[:-1], *sizes)
+    known = np.asarray(y)[..., : vocabulary.size]  # there can be more tokens
+    joint = known.reshape(*known.shape[:-1], *sizes)
     axes = range(-len(sizes), 0)
     parts = [joint.max(axis=tuple(a for a in axes if a != own)) for own in axes]
     return np.concatenate(parts, axis=-1)

@@ -27,6 +27,7 @@ class Architecture:
     cache: str  # what to know of the stock class's
     probed: tuple[tuple[str, str], ...]
     logits: str = "y"
+    settings: str = ""  # statements of the constructor, for `logits`
 
 
 MAMBA_CACHE = """\
@@ -57,7 +58,8 @@ ARCHITECTURES = {
         "embed_tokens",
         HAWK_CACHE,
         (("u", "temporal_block.linear_out"), ("m", "mlp_block.down_proj")),
-        "30 * torch.tanh(y / 30)",
+        "self.soft_cap * torch.tanh(y / self.soft_cap)",
+        '\n        self.soft_cap = config["logits_soft_cap"]',
     ),
 }
 
@@ -100,7 +102,7 @@ class $name(nn.Module):
     def __init__(self, config):
         super().__init__()
         self.$base = Backbone(config)
-        $head
+        $head$settings
 
     def initial_state(self, batch):
         """The state before the first step, layer by layer."""
@@ -219,6 +221,7 @@ def emit_hf(model: Any) -> str:
             "length": program.length,
             "layers": own.layers,
             "logits": own.logits if tokens else "y",
+            "settings": own.settings if tokens else "",
             "cache": own.cache,
             "padding": PADDING.rstrip() if tokens else "",
         }

@@ -50,7 +50,12 @@ class Unsupported(Exception):
 
 
 class Legaliser:
-    """Lowers one graph. `values[n]` holds the lowered elements of node n."""
+    """Lowers one graph. `values[n]` holds the lowered elements of node n.
+
+    `limit`: how many states a group may have to be held as an automaton.
+    """
+
+    limit: float = 1024
 
     def __init__(self, graph: Graph, facts: Sequence[Fact], options: Options) -> None:
         self.graph = graph

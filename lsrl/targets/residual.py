@@ -24,7 +24,7 @@ from ..encoding import Columns, output_columns
 from ..errors import OptionError, UnsupportedError
 from ..ir.nodes import Graph
 from ..ir.types import Kind
-from ..lower.atoms import AtomKind, Form
+from ..lower.atoms import AtomKind, Form, exact_in, tighten
 from ..lower.layers import Affine
 from ..lower.legalise import Options
 from ..lower.residual.certify import Errors, certify, lane_errors
@@ -34,7 +34,14 @@ from ..lower.residual.legalise import ResidualLegaliser
 from ..lower.residual.reuse import reused
 from ..lower.residual.schedule import plans
 from ..lower.rounding import Bound
-from ..tokens import MOST_LOGITS, MOST_TOKENS, TOKENS, Vocabulary, input_vocabulary, output_vocabulary
+from ..tokens import (
+    MOST_LOGITS,
+    MOST_TOKENS,
+    TOKENS,
+    Vocabulary,
+    input_vocabulary,
+    output_vocabulary,
+)
 from .base import (
     Compiled,
     CompileOptions,
@@ -143,10 +150,8 @@ def constants_for(size: int) -> tuple[tuple[int, ...], float] | None:
     while part % 4 == 0:
         part, root = part // 4, root * 2
     for count in range(1, 5):
-        found = [
-            b for b in itertools.combinations_with_replacement(range(1, math.isqrt(part) + 1), count)
-            if sum(c * c for c in b) == part
-        ]  # fmt: skip
+        tried = itertools.combinations_with_replacement(range(1, math.isqrt(part) + 1), count)
+        found = [b for b in tried if sum(c * c for c in b) == part]
         for b in found:
             first = next((c for c in b if c & (c - 1) == 0), None)
             if first is not None:
@@ -202,11 +207,7 @@ class Residual(ABC):
             return False
         columns = output_columns(graph, facts, TOKENS)
         logits = math.prod(len(c.values or ()) ** c.size for c in columns)
-        return logits <= self.most_logits(columns)
-
-    def most_logits(self, columns: Sequence[Any]) -> int:
-        """How many logits an output may have."""
-        return MOST_LOGITS
+        return bool(logits <= MOST_LOGITS)
 
     def compile(self, graph: Graph, facts: Sequence[Fact], options: CompileOptions) -> Compiled:
         """Legalise, plan, lay out, assemble. Raises `UnsupportedError`, `OptionError`."""
@@ -219,10 +220,12 @@ class Residual(ABC):
         tokens = options.encoding == TOKENS
         columns = output_columns(graph, facts, options.encoding)
         interface = Interface(graph, columns, tokens)
-        head, outputs = self._head(atoms, interface)
+        head, outputs = self._head(atoms, interface, digits)
         reuse = partial(self._reused, length=graph.length, tokens=tokens, digits=digits)
-        build = partial(lay_out, atoms, digits=digits, head=head, outputs=outputs, scale=self.readable,
-                        states=self.states, reuse=reuse)  # fmt: skip
+        build = partial(
+            lay_out, atoms, digits=digits, head=head, outputs=outputs,
+            scale=self.readable, states=self.states, reuse=reuse,
+        )  # fmt: skip
         wanted = options.hidden_size or 0
         layouts = [m for plan in plans(atoms, tokens) for m in build(plan)]
         layout = min(layouts, key=lambda m: self.parameters(self.shape(m, interface, wanted)))
@@ -254,14 +257,21 @@ class Residual(ABC):
             help = "it has `number`: tokens where no value is real, else numbers"
             raise OptionError.at("E022", None, message, help)
 
-    def _head(self, atoms: ResidualGraph, interface: Interface) -> tuple[list[Form], list[str]]:
+    def _head(
+        self, atoms: ResidualGraph, interface: Interface, bits: int
+    ) -> tuple[list[Form], list[str]]:
         """The forms of the model's outputs, and whose they are."""
         columns = interface.columns
+        if interface.tokens:
+            for c in columns:
+                assert c.values is not None
+                own = [_gathered(atoms, f, c.values, bits) for f in atoms.outputs[c.name]]
+                atoms.outputs[c.name] = own
         forms = [f for c in columns for f in atoms.outputs[c.name]]
         names = [c.name for c in columns for _ in range(c.width)]
         if interface.tokens:
             digits = zip(interface.digits, forms, strict=True)
-            forms = [logit for values, f in digits for logit in _logits(atoms, f, values)]
+            forms = [logit for v, f in digits for logit in _logits(atoms, f, v)]
         return forms, names
 
     def _least(self, layout: ResidualLayout) -> int:
@@ -317,9 +327,7 @@ class Residual(ABC):
             help = "use a shorter --length or narrower bounds"
             raise UnsupportedError.at("E805", None, message, help)
 
-    def _bounds(
-        self, layout: ResidualLayout, interface: Interface, digits: int
-    ) -> list[Bound]:
+    def _bounds(self, layout: ResidualLayout, interface: Interface, digits: int) -> list[Bound]:
         """Bounds of the outputs; a joint logit is off by what each of its parts is."""
         length, tokens = interface.graph.length, interface.tokens
         bounds = certify(layout, self.errors, digits, length, tokens)
@@ -357,9 +365,7 @@ class Residual(ABC):
                 table[: vocabulary.size, stream.slots[i]] += float(c) * values[a]
         return {"embeddings": table}
 
-    def head(
-        self, layout: ResidualLayout, stream: Stream, interface: Interface
-    ) -> dict[str, Any]:
+    def head(self, layout: ResidualLayout, stream: Stream, interface: Interface) -> dict[str, Any]:
         """The map of the normed stream to logits `[V, H]`, or to the outputs, with a bias."""
         rows = [stream.row(a) for a in layout.head]
         if not interface.tokens:
@@ -424,6 +430,15 @@ def _grouped(items: Sequence[Item], digits: Sequence[Sequence[int]]) -> list[lis
 
 def _size(graph: Graph, n: int) -> int:
     return graph.nodes[n].type.size
+
+
+def _gathered(atoms: ResidualGraph, form: Form, values: tuple[int, ...], bits: int) -> Form:
+    """An output as one atom where the multiples of it that are its logits would round."""
+    most = values[-1] - values[0] + 1
+    if exact_in(atoms.combine([(most, form)]), atoms.atoms, bits):
+        return form
+    above = tighten(atoms.combine([(1, form)], -values[0]), 0.0, values[-1] - values[0], None)
+    return atoms.combine([(1, atoms.relu(above, kept=True))], values[0])
 
 
 def _logits(atoms: ResidualGraph, form: Form, values: tuple[int, ...]) -> list[Form]:

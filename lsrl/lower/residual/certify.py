@@ -68,9 +68,7 @@ def lane_errors(
 
 
 class _Certificate(Analysis):
-    def __init__(
-        self, layout: ResidualLayout, errors: Errors, digits: int, length: int
-    ) -> None:
+    def __init__(self, layout: ResidualLayout, errors: Errors, digits: int, length: int) -> None:
         super().__init__(layout.graph, digits, length)
         self.layout, self.own = layout, errors
         self.residual = layout.graph
@@ -140,9 +138,7 @@ class _Certificate(Analysis):
         affine = Affine(sources, 0)
         bound = self.affine(affine, errors, forms, None, "the residual stream")
         self.precision.check_range(affine, errors, forms, None)
-        form = self.graph.combine(
-            [(1, before[0]), *((c, forms["u", i]) for i, c in row.items())]
-        )
+        form = self.graph.combine([(1, before[0]), *((c, forms["u", i]) for i, c in row.items())])
         return form, bound
 
     # Units

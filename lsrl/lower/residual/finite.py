@@ -2,8 +2,9 @@
 
 A positive diagonal state keeps, replaces or decays its value. So of an automaton it holds: one of
 which every input keeps all states or leads to one (a latch of the state), one whose states are told
-apart by thresholds that are such automata each (a running maximum), and, up to the length, one whose
-inputs all turn a single cycle or lead to one state (a sum since the last reset, modulo the period).
+apart by thresholds that are such automata each (a running maximum), and, up to the length, one
+whose inputs all turn a single cycle or lead to one state (a sum since the last reset, modulo the
+period).
 """
 
 from __future__ import annotations
@@ -19,12 +20,12 @@ from ...ir.components import Component
 from .. import arithmetic
 from ..atoms import Form, tighten
 from ..logic import Bool
-from ..units.automaton import Automaton, _enumerate, _of_class
+from ..units.automaton import Automaton, enumerated, of_class
 from ..units.states import lanes_of
 from .graph import LATCH, SUM
 
 if TYPE_CHECKING:
-    from .legalise import ResidualLegaliser
+    from .legalise import ResidualLegaliser, ResidualLogic
     from .states import Values
 
 MOST_LETTERS = 512
@@ -37,13 +38,13 @@ def finite(
     """The group by its automaton."""
     from .states import valued
 
-    found = _enumerate(lg, component)  # type: ignore[arg-type]
+    found = enumerated(lg, component)
     if found is None:
         return None
     letters = _letters(found)
     if len({m for m, _ in letters}) > MOST_LETTERS:
         return None
-    lanes = lanes_of(lg, component)  # type: ignore[arg-type]
+    lanes = lanes_of(lg, component)
     values = [[state[i] for state in found.states] for i in range(len(lanes))]
     for make in (_resets, _thresholds, _turns):
         forms = make(lg, found, letters, values)
@@ -77,9 +78,9 @@ def _turns_something(moved: Map) -> bool:
 
 def _applies(lg: ResidualLegaliser, found: Automaton, classes: list[tuple[int, ...]]) -> Bool:
     """Whether the input is of one of some combinations of classes."""
-    logic = lg.logic
+    logic: ResidualLogic = lg.residual_logic
     if not found.elements:
-        return logic.from_value(lg.atoms.combine([], 1))  # type: ignore[no-any-return]
+        return logic.from_value(lg.atoms.combine([], 1))
     if len(found.elements) == 1:
         chosen = {c for (c,) in classes}
         if len(chosen) > (max(found.classes[0]) + 1) // 2:
@@ -90,23 +91,23 @@ def _applies(lg: ResidualLegaliser, found: Automaton, classes: list[tuple[int, .
     for combination in classes:
         own = [_one_of(lg, found, k, {c}) for k, c in enumerate(combination)]
         parts.append(logic.conjunction(own))
-    return logic.disjunction(parts)  # type: ignore[no-any-return]
+    return logic.disjunction(parts)
 
 
 def _one_of(lg: ResidualLegaliser, found: Automaton, k: int, classes: set[int]) -> Bool:
     """Whether element k is of one of some classes."""
-    logic = lg.logic
+    logic: ResidualLogic = lg.residual_logic
     n, i = found.elements[k]
     values = [v for v, c in zip(found.values[k], found.classes[k], strict=True) if c in classes]
     if isinstance(lg.values[n][i], Bool) or lg.graph.nodes[n].type.kind.value == "bool":
-        value = lg.bools(n)[i]
+        value: Bool = lg.bools(n)[i]
         if len(values) == 2:
-            return logic.from_value(lg.atoms.combine([], 1))  # type: ignore[no-any-return]
+            return logic.from_value(lg.atoms.combine([], 1))
         if not values:
-            return logic.from_value(lg.atoms.combine([], 0))  # type: ignore[no-any-return]
+            return logic.from_value(lg.atoms.combine([], 0))
         return value if values[0] == 1 else value.negated()
-    parts = [logic.from_value(_of_class(lg, found, k, c)) for c in sorted(classes)]  # type: ignore[arg-type]
-    return logic.disjunction(parts)  # type: ignore[no-any-return]
+    parts = [logic.from_value(of_class(lg, found, k, c)) for c in sorted(classes)]
+    return logic.disjunction(parts)
 
 
 # Resets
@@ -131,7 +132,7 @@ def _latched(
     column: Sequence[Fraction],
 ) -> Form:  # fmt: skip
     """A latch of `column[q]` whenever an input leads to q."""
-    g, logic = lg.residual, lg.logic
+    g = lg.residual
     resets = {m[0]: classes for m, classes in letters if m != tuple(range(len(m)))}
     kept = [c for m, classes in letters if m == tuple(range(len(m))) for c in classes]
     if not resets:
@@ -157,17 +158,37 @@ def _thresholds(
     lg: ResidualLegaliser, found: Automaton, letters: Sequence[tuple[Map, Any]],
     values: list[list[Fraction]],
 ) -> list[Form] | None:  # fmt: skip
-    """Of a single lane, whether it has reached k: each threshold by itself kept or reset."""
-    if len(values) != 1:
+    """Of each lane, whether it has reached k: each threshold by itself kept or reset."""
+    plans = [_threshold_plans(letters, column) for column in values]
+    if any(p is None for p in plans):
         return None
-    column = values[0]
-    levels = sorted(set(column))
+    g, two = lg.residual, _two_states(found)
+    forms = []
+    for column, plan in zip(values, plans, strict=True):
+        parts = []
+        before = min(column)
+        for k, start, own in plan or []:
+            renamed = [(_flipped(m) if start else m, c) for m, c in own.items()]
+            form = _latched(lg, two, renamed, [Fraction(0), Fraction(1)])
+            form = g.combine([(-1, form)], 1) if start else form
+            parts.append((k - before, tighten(form, 0.0, 1.0, Fraction(1))))
+            before = k
+        forms.append(g.combine(parts, min(column)))
+    return forms
+
+
+def _threshold_plans(
+    letters: Sequence[tuple[Map, Any]], column: Sequence[Fraction]
+) -> list[tuple[Fraction, bool, dict[Map, list[Any]]]] | None:
+    """Each threshold of a lane: whether it is reached at first, and which classes do what to it."""
     plans = []
-    for k in levels[1:]:
+    for k in sorted(set(column))[1:]:
         reached = [v >= k for v in column]
         own: dict[Map, list[Any]] = {}
         for m, classes in letters:
-            image = {b: {reached[m[q]] for q in range(len(m)) if reached[q] == b} for b in (False, True)}
+            image = {
+                b: {reached[m[q]] for q in range(len(m)) if reached[q] == b} for b in (False, True)
+            }
             if any(len(after) > 1 for after in image.values()):
                 return None
             follows = tuple(int(min(image[b], default=b)) for b in (False, True))
@@ -175,19 +196,7 @@ def _thresholds(
                 return None
             own.setdefault(follows, []).extend(classes)
         plans.append((k, reached[0], own))
-    g = lg.residual
-    parts = []
-    before = levels[0]
-    const = levels[0]
-    for k, start, own in plans:
-        two = _two_states(found)
-        form = _latched(lg, two, [(m, c) for m, c in own.items()], [Fraction(0), Fraction(1)]) \
-            if not start else g.combine(
-                [(-1, _latched(lg, two, [(_flipped(m), c) for m, c in own.items()],
-                               [Fraction(0), Fraction(1)]))], 1)  # fmt: skip
-        parts.append((k - before, tighten(form, 0.0, 1.0, Fraction(1))))
-        before = k
-    return [g.combine(parts, const)]
+    return plans
 
 
 def _flipped(moved: Map) -> Map:
@@ -197,7 +206,7 @@ def _flipped(moved: Map) -> Map:
 
 def _two_states(found: Automaton) -> Automaton:
     """The same elements; the states are whether a threshold is reached."""
-    states = [(Fraction(0),), (Fraction(1),)]
+    states: list[tuple[Fraction, ...]] = [(Fraction(0),), (Fraction(1),)]
     return Automaton(states, found.elements, found.values, found.classes, found.table)
 
 
@@ -227,7 +236,7 @@ def _turns(
         by = {(place[m[q]] - place[q]) % size for q in range(size)}
         if len(by) != 1:
             return None
-        if (k := by.pop()):
+        if k := by.pop():
             turns.append((k, _applies(lg, found, classes).value))
     added = g.combine(turns)
     if not resets:

@@ -4,7 +4,7 @@ Besides ReLUs a block has products, short delays and scalar states, each startin
 
     delay   x, `lag` steps ago (0 before the start)
     sum     s' = s + x
-    signed  s' = s + x, x of both signs on a machine that rectifies
+    signed  s' = rate s + x, x of both signs on a machine that rectifies
     decay   s' = rate s + x
     latch   s' = x where `when` holds, else s
     update  s' = rate s + x where `when` holds, else s
@@ -16,13 +16,13 @@ atoms. A product is max(`value`, 0) times `factor` (rectified as well, on such a
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 from ...analysis.lattice import gcd
 from ...source import Span
-from ..atoms import Atom, AtomGraph, AtomKind, Coefficient, Form
+from ..atoms import Atom, AtomGraph, AtomKind, Coefficient, Form, tighten
 
 DELAY, SUM, SIGNED, DECAY, LATCH, UPDATE = "delay", "sum", "signed", "decay", "latch", "update"
 RELU, PRODUCT, PASS = "relu", "product", "pass"
@@ -61,6 +61,21 @@ class ResidualMachine:
         return self.blocks[number % len(self.blocks)]
 
 
+@dataclass(frozen=True)
+class Setting:
+    """What a unit does with its value. `most` bounds the magnitude of what a state grows to;
+    `saturating`: one factor of a product, after its ReLU, is 0 or 1."""
+
+    op: str
+    when: Form | None = None
+    lag: int = 0
+    rate: Fraction = Fraction(1)
+    most: float | None = None
+    saturating: bool = False
+    label: str = ""
+    span: Span | None = None
+
+
 class ResidualGraph(AtomGraph):
     """Atoms as above; `lag` and `rate` of a unit are kept in it."""
 
@@ -92,54 +107,47 @@ class ResidualGraph(AtomGraph):
 
     # Values of both signs
 
-    def unit(
-        self, op: str, value: Form, *, when: Form | None = None, factor: Form | None = None,
-        lag: int = 0, rate: Fraction = Fraction(1), most: float | None = None,
-        saturating: bool = False, label: str = "", span: Span | None = None,
-    ) -> Form:  # fmt: skip
+    def unit(self, op: str, value: Form, *, factor: Form | None = None, **settings: Any) -> Form:
         """A unit of `value`; two where the machine rectifies and the value has both signs.
 
-        `most` bounds the magnitude of what a state grows to; `saturating`: one factor of a product,
-        after its ReLU, is 0 or 1.
+        Settings are those of `Setting`.
         """
         if value.is_const and value.const == 0:
             return value
+        setting = Setting(op, **settings)
         parts: list[tuple[Coefficient, Form]] = [(1, value)]
-        if (self.machine.rectifies and op != SIGNED) or op == PRODUCT:
-            negative = self.combine([(-1, value)])
-            parts = [(s, f) for s, f in ((1, value), (-1, negative)) if f.hi > 0]
-        if saturating and not self.machine.rectifies:
-            parts = [(1, value)]
-        if factor is not None and self.machine.rectifies and not saturating:
-            negative = self.combine([(-1, factor)])
-            factors = [(s, f) for s, f in ((1, factor), (-1, negative)) if f.hi > 0]
-        else:
-            factors = [] if factor is None else [(1, factor)]
+        factors: list[tuple[Coefficient, Form | None]] = [(1, factor)]
+        if self.takes_relu(op) and not (setting.saturating and not self.machine.rectifies):
+            parts = self._by_sign(value)
+        if factor is not None and self.machine.rectifies and not setting.saturating:
+            factors = [*self._by_sign(factor)]
         made = [
-            (s * t, self._one(op, part, when, other, lag, rate, most, saturating, label, span))
-            for (s, part), (t, other) in itertools.product(parts, factors or [(1, None)])
+            (s * t, self._one(setting, part, other))
+            for (s, part), (t, other) in itertools.product(parts, factors)
         ]
-        result = self.combine(made)
-        return result
+        return self.combine(made)
 
-    def _one(
-        self, op: str, value: Form, when: Form | None, factor: Form | None, lag: int,
-        rate: Fraction, most: float | None, saturating: bool, label: str, span: Span | None,
-    ) -> Form:  # fmt: skip
-        forms = {VALUE: value, WHEN: when, FACTOR: factor}
+    def takes_relu(self, op: str) -> bool:
+        """Whether what a unit takes in passes a ReLU."""
+        return op == PRODUCT or (self.machine.rectifies and op != SIGNED)
+
+    def _by_sign(self, form: Form) -> list[tuple[Coefficient, Form]]:
+        """A form as a difference of ReLUs: of itself, and of its negative."""
+        negative = self.combine([(-1, form)])
+        signed: list[tuple[Coefficient, Form]] = [(1, form), (-1, negative)]
+        return [(s, f) for s, f in signed if f.hi > 0]
+
+    def _one(self, own: Setting, value: Form, factor: Form | None) -> Form:
+        forms = {VALUE: value, WHEN: own.when, FACTOR: factor}
         args = tuple((role, form) for role, form in forms.items() if form is not None)
-        key = (op, *((role, *form.key) for role, form in args), lag, rate, saturating)
+        key = (own.op, *((r, *form.key) for r, form in args), own.lag, own.rate, own.saturating)
         if key not in self._relus:
-            lo, hi = self._ends(op, value, factor, rate, most)
-            step = self._step(op, value, factor, rate)
-            if saturating and factor is not None:
-                chosen = value if self.machine.rectifies else factor
-                low = max(chosen.lo, 0.0) if self.machine.rectifies else chosen.lo
-                lo, hi, step = min(low, 0.0), max(chosen.hi, 0.0), chosen.step
-            fuzzy = op not in STATES and any(self.is_fuzzy(f) for _, f in args)
+            lo, hi = self._ends(own, value, factor)
+            step = self._step(own, value, factor)
+            fuzzy = own.op not in STATES and any(self.is_fuzzy(f) for _, f in args)
             atom = Atom(
-                AtomKind.UNIT, lo, hi, step, op=op, args=args, lag=lag, rate=rate, fuzzy=fuzzy,
-                saturating=saturating, label=label, span=span,
+                AtomKind.UNIT, lo, hi, step, op=own.op, args=args, lag=own.lag, rate=own.rate,
+                fuzzy=fuzzy, saturating=own.saturating, label=own.label, span=own.span,
             )  # fmt: skip
             self._relus[key] = self.add(atom)
         self.share(self._relus[key])
@@ -147,37 +155,34 @@ class ResidualGraph(AtomGraph):
 
     def rectified(self, op: str, form: Form) -> tuple[float, float]:
         """The range of what a unit takes in."""
-        rectified = (self.machine.rectifies and op != SIGNED) or op == PRODUCT
-        low = max(form.lo, 0.0) if rectified else form.lo
+        low = max(form.lo, 0.0) if self.takes_relu(op) else form.lo
         return min(low, form.hi), form.hi
 
-    def _ends(
-        self, op: str, value: Form, factor: Form | None, rate: Fraction, most: float | None
-    ) -> tuple[float, float]:
+    def _ends(self, own: Setting, value: Form, factor: Form | None) -> tuple[float, float]:
+        op = own.op
         lo, hi = self.rectified(op, value)
         if factor is not None:
-            low, high = factor.lo, factor.hi
-            if self.machine.rectifies:
-                low = max(low, 0.0)
-            ends = [x * y for x in (lo, hi) for y in (low, high)]
+            low = max(factor.lo, 0.0) if self.machine.rectifies else factor.lo
+            if own.saturating:  # 0, or what is chosen
+                chosen = (lo, hi) if self.machine.rectifies else (low, factor.hi)
+                return min(chosen[0], 0.0), max(chosen[1], 0.0)
+            ends = [x * y for x in (lo, hi) for y in (low, factor.hi)]
             return min(ends), max(ends)
         lo, hi = min(lo, 0.0), max(hi, 0.0)
-        if op in (DECAY, UPDATE) and rate < 1:
-            grown = float(1 / (1 - rate))
-            return lo * min(grown, self.length), hi * min(grown, self.length)
-        if op in (SUM, SIGNED, UPDATE):
-            lo, hi = lo * self.length, hi * self.length
-            if most is not None:
-                lo, hi = max(lo, -most), min(hi, most)
+        if op in STATES - {LATCH}:
+            most = self.length if own.rate == 1 else min(self.length, float(1 / (1 - own.rate)))
+            lo, hi = lo * most, hi * most
+            if own.most is not None:
+                lo, hi = max(lo, -own.most), min(hi, own.most)
         return lo, hi
 
-    def _step(
-        self, op: str, value: Form, factor: Form | None, rate: Fraction
-    ) -> Fraction | None:
-        if op in (DECAY, UPDATE) and rate < 1:
+    def _step(self, own: Setting, value: Form, factor: Form | None) -> Fraction | None:
+        if own.rate < 1:
             return None
         if factor is None:
             return value.step
+        if own.saturating:
+            return value.step if self.machine.rectifies else factor.step
         if value.step is None or factor.step is None:
             return None
         return gcd([value.step * factor.step])
@@ -190,34 +195,12 @@ class ResidualGraph(AtomGraph):
         result = self.unit(PRODUCT, a, factor=b, span=span)
         ends = [x * y for x in (a.lo, a.hi) for y in (b.lo, b.hi)]
         low = max(min(ends), 0.0) if a.key == b.key else min(ends)
-        from ..atoms import tighten
-
         return tighten(result, low, max(ends), None)
 
     def gated(self, a: Form, value: Form, span: Span | None = None) -> Form:
         """max(value, 0) * a, where `value` is 1, or 0 or less: a, or 0."""
-        from ..atoms import tighten
-
         if self.machine.rectifies:
             result = self.unit(PRODUCT, a, factor=value, saturating=True, span=span)
         else:
             result = self.unit(PRODUCT, value, factor=a, saturating=True, span=span)
         return tighten(result, min(a.lo, 0.0), max(a.hi, 0.0), None)
-
-    def evaluated(self, atom: Atom, values: Mapping[int, Fraction]) -> Fraction | None:
-        """The value of a ReLU or product from those of the atoms that it reads; None of others."""
-        if atom.kind is AtomKind.RELU and atom.form is not None:
-            return max(self.value_of(atom.form, values), Fraction(0))
-        if atom.op != PRODUCT:
-            return None
-        args = dict(atom.args)
-        x, y = (self.value_of(args[role], values) for role in (VALUE, FACTOR))
-        return max(x, Fraction(0)) * (max(y, Fraction(0)) if self.machine.rectifies else y)
-
-    @staticmethod
-    def value_of(form: Form, values: Mapping[int, Fraction]) -> Fraction:
-        """A form from the values of its atoms."""
-        total = Fraction(form.const)
-        for a, c in form.terms.items():
-            total += c * values[a]
-        return total

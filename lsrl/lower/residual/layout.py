@@ -63,8 +63,8 @@ class Block:
 
 @dataclass(frozen=True)
 class Lane:
-    """`terms` over atoms; it is written from block `first` on, complete after block `done` (-1: from
-    the start) and read last in block `until`. `start` is its part that the embedding holds."""
+    """`terms` over atoms: written from block `first` on, complete after block `done` (-1: from the
+    start), read last in block `until`. `start` is its part that the embedding holds."""
 
     terms: Rows
     start: Rows
@@ -77,9 +77,10 @@ class Lane:
 class ResidualLayout:
     """The blocks of a model, its lanes and its head.
 
-    Lane i is in channel `slots[i]` of the stream. `symbols`: where each named value can be read, as forms over kinds `x`, `r` (the stream before
-    and after a layer), `u` and `m` (its units); `patches`: where it can be overwritten, if that is
-    in states `s`, and `held` their ranges by layer and index.
+    Lane i is in channel `slots[i]` of the stream. `symbols`: where each named value can be read, as
+    forms over kinds `x`, `r` (the stream before and after a layer), `u` and `m` (its units);
+    `patches`: where it can be overwritten, if that is in states `s`, and `held` their ranges by
+    layer and index.
     """
 
     graph: ResidualGraph
@@ -202,9 +203,7 @@ class _Layout:
         for k, form in enumerate(self.head):
             self._add_reader(("head", k), form, self.plan.depth)
         self.lanes, self.lane_of = self._lanes()
-        blocks = [
-            self._block(k, self.graph.machine.block(k).name) for k in range(self.plan.depth)
-        ]
+        blocks = [self._block(k, self.graph.machine.block(k).name) for k in range(self.plan.depth)]
         for i, lane in enumerate(self.lanes):
             for a, c in lane.terms.items():
                 if a in self.plan.at:
@@ -326,10 +325,19 @@ class _Layout:
                 halves = self._halves(self._affine((a, VALUE)), roles[VALUE], extra, len(here))
             block.units.append(
                 Unit(
-                    self.graph.op(a), self._affine((a, VALUE)), self.graph.atom_form(a), atom.label,
-                    a, atom.saturating, atom.span, factor, when, atom.lag, atom.rate,
+                    self.graph.op(a),
+                    self._affine((a, VALUE)),
+                    self.graph.atom_form(a),
+                    atom.label,
+                    a,
+                    atom.saturating,
+                    atom.span,
+                    factor,
+                    when,
+                    atom.lag,
+                    atom.rate,
                     halves,
-                )  # fmt: skip
+                )
             )
         block.units += extra
         return block

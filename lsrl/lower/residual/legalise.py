@@ -17,7 +17,6 @@ from ..logic import Bool, Logic, ReluLogic
 from .graph import DELAY, SUM, ResidualGraph, ResidualMachine
 
 SPARE = 3  # binary digits that are left for what reads a value by its parts
-MOST_AUTOMATON = 1024  # states of a group that is enumerated
 
 
 class ResidualLogic(ReluLogic):
@@ -42,8 +41,6 @@ class ResidualLogic(ReluLogic):
 class ResidualLegaliser(Legaliser):
     """Lowers one graph for a machine."""
 
-    limit = MOST_AUTOMATON
-
     def __init__(
         self, graph: Graph, facts: Sequence[Fact], options: Options, machine: ResidualMachine
     ) -> None:
@@ -52,8 +49,9 @@ class ResidualLegaliser(Legaliser):
 
     def machinery(self) -> tuple[AtomGraph, Logic]:
         self.residual = ResidualGraph(self.machine, self.graph.length)
-        logic = ResidualLogic(self.residual, self.options.guard, self.options.digits)
-        return self.residual, logic
+        options = self.options
+        self.residual_logic = ResidualLogic(self.residual, options.guard, options.digits)
+        return self.residual, self.residual_logic
 
     def made_clocks(self) -> Clocks:
         """No state of the machine is a ring; what is periodic is counted (see `states.counted`)."""
@@ -136,4 +134,3 @@ def exact(value: object) -> Coefficient:
     if isinstance(value, float | Fraction):
         return Fraction(value)
     return int(value)  # type: ignore[call-overload, no-any-return]
-

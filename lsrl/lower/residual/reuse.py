@@ -14,7 +14,7 @@ from ...analysis.lattice import gcd
 from ..atoms import fits
 from ..layers import Affine
 from .graph import PASS, RELU
-from .layout import LANE, Block, Lane, ResidualLayout, Unit
+from .layout import LANE, Block, Lane, ResidualLayout, Rows, Unit
 from .schedule import START
 
 
@@ -35,9 +35,7 @@ def reused(layout: ResidualLayout, exact: Sequence[bool], digits: int) -> Residu
         else:
             slots[i] = len(last)
             last.append(i)
-    blocks = [
-        Block(b.kind, list(b.units), dict(b.writes), dict(b.clears)) for b in layout.blocks
-    ]
+    blocks = [Block(b.kind, list(b.units), dict(b.writes), dict(b.clears)) for b in layout.blocks]
     for number, lane in clears:
         _clear(layout, blocks[number], lane)
     return replace(layout, blocks=blocks, slots=tuple(slots))
@@ -77,7 +75,7 @@ def _clear(layout: ResidualLayout, block: Block, lane: int) -> None:
     else:
         signs = [s for s, reached in ((1, form.hi > 0), (-1, form.lo < 0)) if reached]
         op = RELU
-    row = {}
+    row: Rows = {}
     for sign in signs:
         ideal = layout.graph.combine([(sign, form)])
         row[len(block.units)] = -sign

@@ -13,31 +13,31 @@ Matrix = list[list[Fraction]]
 
 @dataclass(frozen=True)
 class Basis:
-    """A = vectors @ upper @ inverse, exactly; `upper` has nothing above its diagonal but what a lane
-    needs of earlier ones: entry (i, j) with j < i."""
+    """A = vectors @ lower @ inverse, exactly; `lower` has nothing above its diagonal: a lane needs
+    itself and earlier ones only."""
 
     vectors: Matrix
-    upper: Matrix
+    lower: Matrix
     inverse: Matrix
 
 
 def triangular(matrix: Matrix) -> Basis | None:
     """A basis in which a matrix is triangular; None where some eigenvalue is not real, or where the
     basis is not rational (an approximated one would not be exact)."""
-    from itertools import permutations
+    rational = [Fraction(float(v.real)).limit_denominator(1 << 12) for v in _eigenvalues(matrix)]
+    return _flag(matrix, sorted(rational), len(matrix))
 
-    size = len(matrix)
-    array = np.array([[float(c) for c in row] for row in matrix])
-    values = np.linalg.eigvals(array)
-    if np.abs(values.imag).max() > 1e-9 * max(1.0, np.abs(values).max()):
-        return None
-    rational = [Fraction(float(v.real)).limit_denominator(1 << 12) for v in values]
-    for order in permutations(sorted(set(rational))):
-        found = _flag(matrix, [v for v in order for _ in range(rational.count(v))], size)
-        if found is not None:
-            return found
-        break
-    return None
+
+def obstacle(matrix: Matrix) -> str:
+    """Why there is no such basis. (Where eigenvalues coincide, they are only found roughly.)"""
+    values = _eigenvalues(matrix)
+    if np.abs(values.imag).max() > 1e-4 * max(1.0, np.abs(values).max()):
+        return "eigenvalues that are not real: a positive diagonal recurrence does not rotate"
+    return "eigenvalues that are not rational: there is no construction here for them"
+
+
+def _eigenvalues(matrix: Matrix) -> Any:
+    return np.linalg.eigvals(np.array([[float(c) for c in row] for row in matrix]))
 
 
 def _flag(matrix: Matrix, eigenvalues: list[Fraction], size: int) -> Basis | None:
@@ -45,7 +45,9 @@ def _flag(matrix: Matrix, eigenvalues: list[Fraction], size: int) -> Basis | Non
     vectors: list[list[Fraction]] = []
     for value in dict.fromkeys(eigenvalues):
         power: Matrix = [[Fraction(int(i == j)) for j in range(size)] for i in range(size)]
-        shifted = [[c - value * (i == j) for j, c in enumerate(row)] for i, row in enumerate(matrix)]
+        shifted = [
+            [c - value * (i == j) for j, c in enumerate(row)] for i, row in enumerate(matrix)
+        ]
         own: list[list[Fraction]] = []
         for _ in range(eigenvalues.count(value)):
             power = multiply(shifted, power)
@@ -59,10 +61,10 @@ def _flag(matrix: Matrix, eigenvalues: list[Fraction], size: int) -> Basis | Non
     inverse = inverted(columns)
     if inverse is None:
         return None
-    upper = multiply(multiply(inverse, matrix), columns)
-    if any(upper[i][j] for i in range(size) for j in range(i + 1, size)):
+    lower = multiply(multiply(inverse, matrix), columns)
+    if any(lower[i][j] for i in range(size) for j in range(i + 1, size)):
         return None
-    return Basis(columns, upper, inverse)
+    return Basis(columns, lower, inverse)
 
 
 def multiply(a: Matrix, b: Matrix) -> Matrix:
@@ -118,8 +120,3 @@ def inverted(matrix: Matrix) -> Matrix | None:
     if pivots[:size] != list(range(size)):
         return None
     return [row[size:] for row in rows]
-
-
-def as_floats(matrix: Matrix) -> Any:
-    """The same as an array."""
-    return np.array([[float(c) for c in row] for row in matrix])

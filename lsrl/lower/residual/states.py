@@ -1,8 +1,8 @@
 """Groups of states on a residual machine: scalars that are kept, replaced, or decay.
 
-Every state of a block is a lane of its own, s' = a s + u with a in [0, 1] decided by the input. So a
-group is taken apart: into lanes that only need their own previous value, or earlier lanes'; what a
-finite group does to its states, into resets and a sum modulo its period.
+Every state of a block is a lane of its own, s' = a s + u with a in [0, 1] decided by the input. So
+a group is taken apart: into lanes that only need their own previous value, or earlier lanes'; what
+a finite group does to its states, into resets and a sum modulo its period.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ def lower_group(lg: ResidualLegaliser, component: Component) -> None:
 
     group = classify(lg.graph, lg.facts, component)
     lg.atoms.maker = lg.graph.states[group.states[0]].next
-    if len(group.states) == 1 and not group.is_linear:
-        if lower_rewritten(lg, component, group.states[0]):
-            return
+    single = len(group.states) == 1 and not group.is_linear
+    if single and lower_rewritten(lg, component, group.states[0]):
+        return
     reasons: list[str] = []
     for make in (_linear, _gated, finite, counted):
         found = make(lg, component, group, reasons)
@@ -55,9 +55,13 @@ def refusal(lg: ResidualLegaliser, group: StateGroup, reasons: list[str]) -> Uns
     names = ", ".join(f"`{lg.graph.states[s].name}`" for s in group.states)
     many = len(group.states) > 1
     kind = group.kinds[0]
-    message = f"the {'states' if many else 'state'} {names} {'are' if many else 'is'} {kind.value}: "
+    message = (
+        f"the {'states' if many else 'state'} {names} {'are' if many else 'is'} {kind.value}: "
+    )
     message += f"{kind.reason}, and "
-    message += reasons[0] if reasons else f"`{lg.machine.name}` keeps, replaces or decays each value"
+    message += (
+        reasons[0] if reasons else f"`{lg.machine.name}` keeps, replaces or decays each value"
+    )
     help = f"{kind.holders} can hold it (`lsrl targets FILE` says which)"
     if kind in (StateKind.GATED, StateKind.LINEAR):
         help = "LSTM, GRU and RNN can hold it (`lsrl targets FILE` says which)"
@@ -109,9 +113,7 @@ def _linear(
     return valued(lg, component, {lane: now[i] for i, lane in enumerate(lanes)})
 
 
-def _stored_once(
-    lg: ResidualLegaliser, component: Component, group: StateGroup
-) -> Values | None:
+def _stored_once(lg: ResidualLegaliser, component: Component, group: StateGroup) -> Values | None:
     """A sum to which something is added in one step only, that no input decides: a latch of it."""
     if len(group.states) != 1:
         return None
@@ -155,17 +157,16 @@ def _block(
     if len(matrix) == 1:
         made = decaying(lg, matrix[0][0], added[0], inits[0], labels[0], ends[0], reasons)
         return None if made is None else [made]
-    from .spectrum import triangular
+    from .spectrum import obstacle, triangular
 
     basis = triangular(matrix)
     if basis is None:
-        reasons.append("its matrix has eigenvalues that are not real: a positive diagonal "
-                       "recurrence does not rotate")  # fmt: skip
+        reasons.append(f"its matrix has {obstacle(matrix)}")
         return None
     lanes: list[Form] = []
     starts = [sum((c * v for c, v in zip(row, inits, strict=True)), Fraction(0))
               for row in basis.inverse]  # fmt: skip
-    for i, row in enumerate(basis.upper):
+    for i, row in enumerate(basis.lower):
         parts: list[tuple[Coefficient, Form]] = [
             (c, form) for c, form in zip(basis.inverse[i], added, strict=True) if c
         ]
@@ -200,7 +201,7 @@ def decaying(
     most = None if ends is None else max(abs(float(e) - float(init)) for e in ends[:2])
     op = SUM if rate == 1 else DECAY
     if lg.machine.rectifies and shifted.lo < 0 < shifted.hi:
-        if op == SUM and shifted.step is None and SIGNED in lg.machine.apart:
+        if shifted.step is None and SIGNED in lg.machine.apart:
             op = SIGNED
         else:
             most = None  # both parts grow
@@ -234,8 +235,8 @@ def _gated(
 def by_cases(
     lg: ResidualLegaliser, cases: list[Case], init: Fraction, label: str, ends: Any
 ) -> Form:
-    """init + what was written last + what was added since: a latch holds what was written, less init;
-    what was added is a sum, less a latch of that sum at the time of the last writing."""
+    """init + what was written last + what was added since: a latch holds what was written, less
+    init; what was added is a sum, less a latch of that sum at the time of the last writing."""
     g, logic = lg.residual, lg.logic
     kept = [c for c in cases if c.keeps]
     written = [c for c in cases if not c.keeps and not lg.never(c.when)]

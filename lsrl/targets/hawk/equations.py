@@ -49,7 +49,9 @@ from ..functions import (
 )
 
 EPSILON = 1e-6  # RecurrentGemmaConfig.rms_norm_eps
-SOFT_CAP = 2.0**40  # logits_soft_cap: tanh is the identity below 2^-12 of it, so logits are as they are
+SOFT_CAP = (
+    2.0**40
+)  # logits_soft_cap: tanh is the identity below 2^-12 of it, so logits are as they are
 C = 8.0
 LAYERS = "model.layers."
 

@@ -22,7 +22,6 @@ from ...lower.residual.certify import Errors
 from ...lower.residual.graph import (
     DECAY,
     DELAY,
-    LATCH,
     PASS,
     PRODUCT,
     RELU,
@@ -47,7 +46,7 @@ ROUNDOFF = 2.0**-24
 MACHINE = ResidualMachine(
     "hawk",
     (
-        BlockKind("recurrent", frozenset({DELAY, PASS}) | STATES),
+        BlockKind("recurrent", frozenset({DELAY, PASS}) | STATES, frozenset({DELAY})),
         BlockKind("mlp", frozenset({RELU, PRODUCT})),
     ),
     rectifies=False,
@@ -69,19 +68,27 @@ def written(rate: Fraction) -> float:
 
 
 def rate_error(rate: Fraction) -> float:
-    """How far the factor of a decay can be off: by its Lambda, by a softplus of about five
-    roundings, an exponential, and their product."""
-    exponent = C * math.log1p(math.exp(parameter(rate)))
-    stored = abs(math.exp(-exponent) - float(rate))
-    return stored + float(rate) * ROUNDOFF * (6 * exponent + 4)
+    """How far the factor of a decay can be off: by its Lambda as it is stored, by a softplus of
+    five roundings (exp, log1p, each within a unit in the last place, a product), and by an exp."""
+    stored, exponent = _stored(rate)
+    return stored + float(rate) * ROUNDOFF * (5 * exponent + 2)
 
 
 def written_error(rate: Fraction) -> float:
-    """How far, relatively, what is written can be off: 1 - a^2 by its two terms, a square root."""
+    """How far, relatively, what is written can be off: by half of what 1 - a^2 is, a square root,
+    two products, and the weight that undoes the factor."""
     if rate == 1:
         return 0.0
-    square = 2 * rate_error(rate) + 4 * ROUNDOFF
-    return square / (1 - float(rate) ** 2) + 6 * ROUNDOFF
+    stored, exponent = _stored(rate)
+    square = float(rate) ** 2
+    off = 2 * float(rate) * stored + ROUNDOFF * (square * (10 * exponent + 2) + 1)
+    return off / (2 * (1 - square)) + 5 * ROUNDOFF
+
+
+def _stored(rate: Fraction) -> tuple[float, float]:
+    """How far the factor is off by the rounding of Lambda, and -log of the factor."""
+    exponent = C * math.log1p(math.exp(parameter(rate)))
+    return abs(math.exp(-exponent) - float(rate)), exponent
 
 
 class Hawk(Residual):

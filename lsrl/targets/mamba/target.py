@@ -3,8 +3,8 @@
 A layer computes, for each channel, one of: a ReLU of a form of the stream (SiLU at S x, S = 2^40);
 that value one to three steps ago (the convolution); a product of two ReLUs (the gate); a state with
 the selective scan: a = exp(dt A), with dt = softplus(256 c - 128) a latch, 0 or 128, and otherwise
-dt = 128 always, A = 0 for a sum and ln(a) / 128 for a decay. B = 1/128 and C = 1 come from a channel
-that is constant. See `numerics.md`, "Mamba and Hawk", and docs/how-it-works.md.
+dt = 128 always, A = 0 for a sum and ln(a) / 128 for a decay. B = 1/128 and C = 1 come from a
+channel that is constant. See `numerics.md`, "Mamba and Hawk", and docs/how-it-works.md.
 """
 
 from __future__ import annotations
@@ -60,11 +60,11 @@ def log_rate(rate: Fraction) -> float:
 
 
 def rate_error(rate: Fraction) -> float:
-    """How far the factor of a decay can be off: by its A_log, and by two exponentials, each within
-    two roundings (and one of their product) of what they should be."""
+    """How far the factor of a decay can be off: by its A_log as it is stored, and by the two
+    exponentials, each within a unit in the last place (two roundings) of what it should be."""
     exponent = -math.exp(log_rate(rate)) * STEP
     stored = abs(math.exp(exponent) - float(rate))
-    return stored + float(rate) * ROUNDOFF * (5 * abs(exponent) + 4)
+    return stored + float(rate) * ROUNDOFF * (2 * abs(exponent) + 2)
 
 
 class Mamba(Residual):
@@ -219,7 +219,8 @@ class _Mixer:
         i, h, r = (shape[k] for k in ("intermediate_size", "hidden_size", "time_step_rank"))
         self.channels, self.size = i, shape["state_size"]
         self.weights: dict[str, Any] = {
-            "A_log": np.zeros((i, self.size)), "D": np.ones(i), "in_proj.weight": np.zeros((2 * i, h)),
+            "A_log": np.zeros((i, self.size)), "D": np.ones(i),
+            "in_proj.weight": np.zeros((2 * i, h)),
             "conv1d.weight": np.zeros((i, 1, KERNEL)), "conv1d.bias": np.zeros(i),
             "x_proj.weight": np.zeros((r + 2 * self.size, i)), "dt_proj.weight": np.zeros((i, r)),
             "dt_proj.bias": np.full(i, NO_STEP), "out_proj.weight": np.zeros((h, i)),
@@ -244,7 +245,7 @@ class _Mixer:
         w = self.weights
         w["in_proj.weight"][index] = self.stream.row(unit.affine, STEEP)
         w["conv1d.weight"][index, 0, KERNEL - 1 - unit.lag] = 1.0
-        gate = Affine({}, OPEN) if unit.factor is None else unit.factor
+        gate = Affine({}, int(OPEN)) if unit.factor is None else unit.factor
         scale = 1.0 if unit.factor is None else STEEP
         w["in_proj.weight"][self.channels + index] = self.stream.row(gate, scale)
 
@@ -266,7 +267,7 @@ class _Mixer:
         rank = self.shape["time_step_rank"]
         w["conv1d.bias"][index] = OPEN
         w["x_proj.weight"][rank, index] = 1 / (STEP * OPEN)
-        w["x_proj.weight"][rank + 1, index] = 1 / OPEN
+        w["x_proj.weight"][rank + self.size, index] = 1 / OPEN
         for affine in _steps(self.block):
             row = w["x_proj.weight"][self.steps[_key(affine)]]
             for (kind, unit), c in affine.row.items():
@@ -274,9 +275,9 @@ class _Mixer:
                 row[unit] = float(c) / STEEP
             row[index] = float(affine.const) / OPEN
 
-
     def _signed_sums(self, units: list[int]) -> None:
-        """Sums of both signs: the channel of each is constant, and B_n what is added to state n.
+        """Sums and decays of both signs: the channel of each is constant, B_n what is added to
+        state n.
 
         All states n of a channel take in theirs, and C = 1 reads them all; those that are not its
         own forget at once (A = -1), and what they take in is subtracted in the output.
@@ -286,7 +287,7 @@ class _Mixer:
             w["in_proj.weight"][index] = 0.0
             w["conv1d.bias"][index] = OPEN
             w["D"][index], w["dt_proj.bias"][index] = 0.0, STEP
-            w["A_log"][index, n] = log_rate(Fraction(1))
+            w["A_log"][index, n] = log_rate(self.block.units[index].rate)
             w["x_proj.weight"][rank + self.size + n, index] = 1 / OPEN
             for sign, half in zip((1, -1), self.block.units[index].halves, strict=True):
                 w["x_proj.weight"][rank + n, half] = sign / (STEEP * STEP * OPEN)
