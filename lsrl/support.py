@@ -32,7 +32,7 @@ from .targets import target as target_named
 from .targets.base import Compiled, CompileOptions, Support, Target, tolerances
 from .theorems import Theorem, Witness, about
 
-GROWING = 64  # values this near to the length, as a factor, may come from it
+GROWING = 64  # on constant transitions, values this near to the length, as a factor, may count
 
 
 class Judge:
@@ -117,9 +117,14 @@ class Judge:
         span, reason = self._counter(), f"counts and sums are exact {steps}"
         if (proof := self._proof(target)) is not None:
             reason += _for_every_length(proof[0])
+            span = span or self._concerned(proof[1])
             return Support("up_to_length", reason, span, None, *proof, bound=0.0)
         reason += "; finite precision cannot count for ever"
         return Support("up_to_length", reason, span, bound=0.0)
+
+    def _concerned(self, witness: Witness) -> Span | None:
+        graph = self.program.graph
+        return next((s.span for s in graph.states if witness.concerns(graph, s.span)), None)
 
     def _counter(self) -> Span | None:
         """A state whose range comes from the length; else one that is rewritten to a sum."""
@@ -163,7 +168,8 @@ class Judge:
             return False
         if target.transition == "non-linear" and not real and not self._has_own_clocks:
             return True  # the length enters by ranges and clocks alone: nothing is counted
-        if target.transition == "constant" and _may_grow(compiled.atoms, self.program.length):
+        near = GROWING if target.transition == "constant" else 1
+        if _may_grow(compiled.atoms, self.program.length, near):
             longer = self.program.graph.replace(length=2 * self.program.length)
             if not self._is_same(target, compiled, longer, analyse(longer)):
                 return False  # quicker to see than without end
@@ -249,6 +255,6 @@ def _is_alike(a: Fact, b: Fact) -> bool:
     return np.array_equal(a.lo, b.lo) and np.array_equal(a.hi, b.hi) and math.isfinite(b.high)
 
 
-def _may_grow(atoms: AtomGraph, length: int) -> bool:
-    """Whether some value is of the length's order of magnitude."""
-    return any(max(-atom.lo, atom.hi) * GROWING >= length for atom in _live(atoms))
+def _may_grow(atoms: AtomGraph, length: int, near: int) -> bool:
+    """Whether some value, as many times as `near`, comes to the length."""
+    return any(max(-atom.lo, atom.hi) * near >= length for atom in _live(atoms))
