@@ -131,7 +131,9 @@ def force(what: str) -> Decorator[Any]:
     return click.option("--force", is_flag=True, help=f"Replace {what} that exists already.")
 
 
-TARGETS = ("linear-rnn", "gated-linear-rnn", "lstm", "gru", "rnn", "rnn-tanh")  # not imported
+TARGETS = (  # not imported
+    "linear-rnn", "gated-linear-rnn", "lstm", "gru", "rnn", "rnn-tanh", "mamba", "hawk",
+)  # fmt: skip
 NARROW = ("linear-rnn", "gated-linear-rnn", "rnn")  # those with narrow dtypes
 ENCODED = ("lstm", "gru", "rnn", "rnn-tanh")  # those with one-hot columns
 

@@ -20,7 +20,9 @@ from ..rounding import ZERO, Analysis, Bound
 from .graph import (
     DECAY,
     DELAY,
+    LANE,
     LATCH,
+    OWN,
     PASS,
     PRODUCT,
     RELU,
@@ -29,7 +31,7 @@ from .graph import (
     UPDATE,
     VALUE,
 )
-from .layout import LANE, OWN, Block, ResidualLayout, Unit
+from .layout import Block, ResidualLayout, Unit
 
 CONDITION = 0.1  # the error of a condition that still leaves a state's gates where they belong
 

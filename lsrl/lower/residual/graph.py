@@ -27,6 +27,7 @@ from ..atoms import Atom, AtomGraph, AtomKind, Coefficient, Form, tighten
 DELAY, SUM, SIGNED, DECAY, LATCH, UPDATE = "delay", "sum", "signed", "decay", "latch", "update"
 RELU, PRODUCT, PASS = "relu", "product", "pass"
 STATES = frozenset({SUM, SIGNED, DECAY, LATCH, UPDATE})
+LANE, OWN = "r", "v"  # sources: a lane of the residual stream; a unit of the same block
 WHEN, VALUE, FACTOR = "when", "value", "factor"  # roles of the forms of an atom
 
 

@@ -7,6 +7,7 @@ the stream stays there. A lane that is read no more can be cleared and used agai
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -15,10 +16,10 @@ from typing import Any
 from ...source import Span
 from ..atoms import Atom, Coefficient, Form, exact_in, primitive
 from ..layers import Affine, Place, Row
-from .graph import FACTOR, PASS, RELU, SIGNED, STATES, VALUE, WHEN, ResidualGraph
+from .graph import FACTOR, LANE, OWN, PASS, RELU, SIGNED, STATES, VALUE, WHEN, ResidualGraph
+from .names import Names, Scale, States
 from .schedule import START, Plan
 
-LANE, OWN = "r", "v"  # sources: a lane of the residual stream; a unit of the same block
 Rows = dict[int, Coefficient]
 
 
@@ -121,7 +122,7 @@ class ResidualLayout:
 
     def _lane_in(self, slot: int, layer: int, kind: str) -> int:
         """The lane that a channel of the stream holds before (x) or after (r) a layer."""
-        block = START if kind == "x" else (layer + 1) * len(self.graph.machine.blocks) - 1
+        block = START if kind == "x" else self.last_block(layer)
         held = [i for i, s in enumerate(self.slots) if s == slot and self.lanes[i].first <= block]
         return max(held, key=lambda i: self.lanes[i].first)
 
@@ -144,6 +145,14 @@ class ResidualLayout:
         for i, name in enumerate(self.outputs):
             yield Place(last, "y", i, {}, -1, name)
 
+    def last_block(self, layer: int) -> int:
+        """The last block of a layer."""
+        return (layer + 1) * len(self.graph.machine.blocks) - 1
+
+    def cleared(self, lane: int) -> float:
+        """The block that clears a lane; infinity if none does."""
+        return min((k for k, b in enumerate(self.blocks) if lane in b.clears), default=math.inf)
+
     def place_of(self, block: int) -> tuple[int, str]:
         """The layer of a block, and the kind of its units there."""
         layer, part = divmod(block, len(self.graph.machine.blocks))
@@ -159,8 +168,6 @@ def value_form(graph: ResidualGraph, terms: Mapping[int, Coefficient]) -> Form:
     return graph.recall(graph.form(terms, 0))
 
 
-Scale = Callable[[Unit], "float | None"]
-States = Callable[[ResidualLayout, int, int], Mapping[int, float]]
 Reuse = Callable[[ResidualLayout], ResidualLayout]
 
 
@@ -175,9 +182,12 @@ def lay_out(
     gives of a unit with a state the numbers of the layer's state of which its value is the sum,
     each times a factor.
     """
-    maker = _Layout(graph, plan, digits, head, outputs, scale, states)
+    maker = _Layout(graph, plan, digits, head, outputs)
     plain = maker.run()
-    return [maker.name(plain), maker.name(reuse(plain))]
+    found = [plain, reuse(plain)]
+    for layout in found:
+        Names(layout, maker.atom_lane, scale, states).find()
+    return found
 
 
 @dataclass
@@ -189,11 +199,10 @@ class _Reader:
 
 class _Layout:
     def __init__(
-        self, graph: ResidualGraph, plan: Plan, digits: int, head: list[Form], outputs: list[str],
-        scale: Scale, states: States,
-    ) -> None:  # fmt: skip
+        self, graph: ResidualGraph, plan: Plan, digits: int, head: list[Form], outputs: list[str]
+    ) -> None:
         self.graph, self.plan, self.digits = graph, plan, digits
-        self.head, self.outputs, self.scale, self.states = head, outputs, scale, states
+        self.head, self.outputs = head, outputs
         self.readers: dict[Any, _Reader] = {}
 
     def run(self) -> ResidualLayout:
@@ -213,12 +222,6 @@ class _Layout:
         head = [self._affine(("head", k)) for k in range(len(self.head))]
         layout = ResidualLayout(self.graph, self.plan, blocks, self.lanes, head, self.outputs)
         layout.slots = tuple(range(len(self.lanes)))
-        return layout
-
-    def name(self, layout: ResidualLayout) -> ResidualLayout:
-        """The layout with the places of the names."""
-        layout.symbols = self._found(layout, self._home)
-        layout.patches = self._found(layout, self._state_home)
         return layout
 
     def _add_reader(self, key: Any, form: Form, at: int, own: bool = False) -> None:
@@ -380,72 +383,6 @@ class _Layout:
             extra.append(Unit(op, affine, shifted, "condition"))
         row[OWN, passes[key]] = 1
         return Affine(row, rest.const + low)
-
-    # Names
-
-    def _found(self, layout: ResidualLayout, home: Home) -> dict[str, tuple[int, list[Affine]]]:
-        """The names whose elements all have a home."""
-        found = {}
-        for name, forms in self.graph.names.items():
-            elements = [home(layout, form) for form in forms]
-            kept = [e for e in elements if e is not None]
-            if kept and len(kept) == len(elements):
-                found[name] = max(e.layer for e in kept), kept
-        return found
-
-    def _state_home(self, layout: ResidualLayout, form: Form) -> Affine | None:
-        """A form over the states of one block."""
-        blocks = {self.plan.at.get(a, START) for a in form.terms}
-        if len(blocks) != 1 or not all(self.graph.op(a) in STATES for a in form.terms):
-            return None
-        (number,) = blocks
-        block = layout.blocks[number]
-        layer, _ = layout.place_of(number)
-        index = {u.atom: i for i, u in enumerate(block.units)}
-        row: Row = {}
-        for a, c in form.terms.items():
-            unit = block.units[index[a]]
-            for state, factor in self.states(layout, number, index[a]).items():
-                row["s", state] = Fraction(c) * Fraction(factor)
-                ends = sorted((unit.form.lo / factor, unit.form.hi / factor))
-                layout.held[layer, state] = ends[0], ends[1]
-        return Affine(row, form.const, layer + 1)
-
-    def _home(self, layout: ResidualLayout, form: Form) -> Affine | None:
-        """A form over lanes that are complete in some layer, or over units of one block."""
-        if not form.terms:
-            return None
-        lanes: list[tuple[int, Coefficient]] | None = None
-        key, factor = primitive(form.terms)
-        for i, lane in enumerate(layout.lanes):
-            if len(form.terms) > 1 and primitive(lane.terms)[0] == key:
-                lanes = [(i, factor / primitive(lane.terms)[1])]
-        if lanes is None and form.terms.keys() <= self.atom_lane.keys():
-            lanes = [(self.atom_lane[a], c) for a, c in form.terms.items()]
-        if lanes is not None:
-            done = max(layout.lanes[i].done for i, _ in lanes)
-            if done == START:
-                return Affine({("x", layout.slots[i]): c for i, c in lanes}, form.const, 1)
-            layer = done // len(self.graph.machine.blocks)
-            return Affine({(LANE, layout.slots[i]): c for i, c in lanes}, form.const, layer + 1)
-        blocks = {self.plan.at.get(a, START) for a in form.terms}
-        if len(blocks) == 1 and START not in blocks:
-            (number,) = blocks
-            layer, kind = layout.place_of(number)
-            units = layout.blocks[number].units
-            index = {u.atom: i for i, u in enumerate(units)}
-            scales = {a: self.scale(units[index[a]]) for a in form.terms}
-            row: Row = {
-                (kind, index[a]): Fraction(c) / Fraction(scale)
-                for a, c in form.terms.items() if (scale := scales[a]) is not None
-            }  # fmt: skip
-            if len(row) < len(scales):
-                return None
-            return Affine(row, form.const, layer + 1)
-        return None
-
-
-Home = Callable[[ResidualLayout, Form], "Affine | None"]
 
 
 def _roles(atom: Atom) -> list[tuple[str, Form]]:

@@ -13,8 +13,8 @@ from dataclasses import replace
 from ...analysis.lattice import gcd
 from ..atoms import fits
 from ..layers import Affine
-from .graph import PASS, RELU
-from .layout import LANE, Block, Lane, ResidualLayout, Rows, Unit
+from .graph import LANE, PASS, RELU
+from .layout import Block, Lane, ResidualLayout, Rows, Unit
 from .schedule import START
 
 

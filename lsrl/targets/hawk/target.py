@@ -22,6 +22,8 @@ from ...lower.residual.certify import Errors
 from ...lower.residual.graph import (
     DECAY,
     DELAY,
+    LANE,
+    OWN,
     PASS,
     PRODUCT,
     RELU,
@@ -31,7 +33,7 @@ from ...lower.residual.graph import (
     BlockKind,
     ResidualMachine,
 )
-from ...lower.residual.layout import LANE, OWN, Block, ResidualLayout, Unit
+from ...lower.residual.layout import Block, ResidualLayout, Unit
 from ..base import Probe
 from ..residual import BEND, STEEP, Interface, Residual, Stream, adapter_shapes, stream_for
 from . import equations

@@ -21,6 +21,7 @@ from ...lower.residual.certify import Errors
 from ...lower.residual.graph import (
     DECAY,
     DELAY,
+    LANE,
     LATCH,
     PRODUCT,
     RELU,
@@ -31,7 +32,7 @@ from ...lower.residual.graph import (
     BlockKind,
     ResidualMachine,
 )
-from ...lower.residual.layout import LANE, Block, ResidualLayout, Unit
+from ...lower.residual.layout import Block, ResidualLayout, Unit
 from ..base import Probe
 from ..residual import BEND, STEEP, Interface, Residual, Stream, adapter_shapes, stream_for
 from . import equations
