@@ -111,7 +111,11 @@ class Judge:
             if not error:
                 what = f"exact where compared reals are {float(self.options.guard):g} apart"
             reason = f"{what}, {'at every length' if ever else steps}"
-            return Support("approximate", reason, bound=error)
+            proof = None if ever else self._proof(target)
+            if proof is None:
+                return Support("approximate", reason, bound=error)
+            reason += _for_every_length(proof[0])
+            return Support("approximate", reason, None, None, *proof, bound=error)
         if ever:
             return Support("exact", "all values are integers that stay bounded", bound=0.0)
         span, reason = self._counter(), f"counts and sums are exact {steps}"

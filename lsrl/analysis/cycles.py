@@ -222,7 +222,10 @@ def _check(program: Program, orbit: _Orbit, copies: int, after: Fields) -> Cycle
 def _turning(graph: Graph, states: list[Carry], runner: Runner) -> tuple[str, ...]:
     """Names of the states that are not the same all the way round, with their groups."""
     ends = {graph.states[s].next for s in states[0] if _changes([c[s] for c in states])}
-    ends |= {n for n, (_, values) in runner.clocks.items() if _changes(values[runner.prefix :])}
+    for n in runner.behind:
+        (prefix, _), values = runner.periodic[n]
+        if _changes(values[prefix:]):
+            ends.add(n)
     inside = {n for c in components(graph) if c.cyclic and ends & {*c.nodes} for n in c.nodes}
     names = [s.name for s in graph.states if s.next in ends | inside]
     return tuple(dict.fromkeys(names))

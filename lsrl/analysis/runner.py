@@ -19,6 +19,7 @@ from ..interpret.checks import checked_nodes
 from ..interpret.kernels import hold, rational, storage
 from ..interpret.machine import Machine
 from ..interpret.screen import Screen
+from ..ir.components import predecessors
 from ..ir.nodes import Graph
 from ..ir.semantics import Array
 from .periods import FOR_EVER, autonomous, periodic_for_ever
@@ -47,19 +48,33 @@ def endless(program: Program) -> Graph | None:
 class Runner:
     """The part of a program that its outputs and promises depend on, from any state on.
 
-    `prefix` and `period`: of the clocks that it reads, which are given as they are.
+    `prefix` and `period`: of the clocks that it reads, which are given as they are. `periodic`: of
+    all clocks, the prefix and period of each, and its values `[T, elements]`.
     """
 
     def __init__(self, program: Program, exact: bool = False) -> None:
         graph = self.graph = program.graph
         self.exact = exact
         roots = [o.node for o in (*graph.outputs, *graph.assumes)] + checked_nodes(graph)
-        clocks = _clocks(program)
+        clocks = self.periodic = _clocks(program)
         self.machine = Machine(graph, roots, leaves=clocks, exact=exact)
         self.clocks = {n: clocks[n] for n in sorted(self.machine.nodes & clocks.keys())}
         lassos = [lasso for lasso, _ in self.clocks.values()]
         self.prefix = max((q for q, _ in lassos), default=0)
         self.period = math.lcm(*(p for _, p in lassos))
+
+    @property
+    def behind(self) -> set[int]:
+        """The clocks that it reads, and those that these are computed from."""
+        before = predecessors(self.graph)
+        found: set[int] = set()
+        todo = [*self.clocks]
+        while todo:
+            n = todo.pop()
+            if n in self.periodic and n not in found:
+                found.add(n)
+                todo += before[n]
+        return found
 
     def start(self, batch: int) -> Carry:
         return rows_of(self.machine.frame(batch).carry, [0] * batch, 1)
