@@ -10,13 +10,14 @@ they are shut: a = (high + low) / 2.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
+from ..analysis.lattice import gcd
 from ..ir.components import Component
-from ..lower.atoms import AtomKind, Form, constant
+from ..lower.atoms import AtomKind, Form, constant, fits
 from ..lower.units.cases import Case, Cases, NoCases, cases_of
 from ..lower.units.certify import Reach
 from ..lower.units.conditions import Condition
@@ -24,7 +25,7 @@ from ..lower.units.layout import LayerUnit
 from ..lower.units.legalise import UnitLegaliser
 from ..lower.units.machine import Machine, Pattern
 from ..lower.units.modular import modular_sum
-from ..lower.units.pairs import pair, pair_error, shut_scale
+from ..lower.units.pairs import pair, pair_error, relu_error, shut_scale
 from ..lower.units.patterns import (
     AUTOMATON,
     BAND,
@@ -110,9 +111,12 @@ def _units(lg: UnitLegaliser, component: Component, make: Any) -> dict[int, list
     set_previous(lg, component, previous)
     try:
         for lane, a in units.items():
-            args = make(lg, lane, lg.graph_of_units.previous(a), cases_of(lg, inside, lane))
+            cases = cases_of(lg, inside, lane)
+            args = make(lg, lane, lg.graph_of_units.previous(a), cases)
             if args is None:
                 return None
+            if make is _reset and all(_is_zero(c.added) for c in cases if c.keeps):
+                lg.graph_of_units.resets[a] = True
             lg.graph_of_units.define(a, args)
     except NoCases:
         return None
@@ -128,10 +132,10 @@ def _values(lg: UnitLegaliser, lane: Lane, own: Form, case: Case) -> Form:
 
 
 def _update(lg: UnitLegaliser, lane: Lane, own: Form, cases: Cases) -> dict[str, Form] | None:
-    stays = [c for c in cases if c.keeps and c.added.is_const and c.added.const == 0]
+    stays = [c for c in cases if c.keeps and _is_zero(c.added)]
     others = [c for c in cases if c not in stays]
-    if own.step is None or not others or len(others) > 2 or not any(c.keeps for c in cases):
-        return None  # a kept real would drift by a rounding at each step
+    if not others or len(others) > 2 or not any(c.keeps for c in cases):
+        return None
     logic: Any = lg.logic
     args: dict[str, Form] = {}
     if stays:
@@ -139,6 +143,8 @@ def _update(lg: UnitLegaliser, lane: Lane, own: Form, cases: Cases) -> dict[str,
     values = [_values(lg, lane, own, c) for c in others]
     if len(others) == 1 and not stays:
         return None  # linear
+    if not _held_exactly(lg, own, values):
+        return None
     if len(others) == 1:
         return args | {"n": values[0]}
     for i in (0, 1):
@@ -147,6 +153,20 @@ def _update(lg: UnitLegaliser, lane: Lane, own: Form, cases: Cases) -> dict[str,
         if reads_before(lg, switched) and not _back(lg, base):
             return args | {"n": base, "l": switched, "r": logic.margin(others[i].when)}
     return None
+
+
+def _held_exactly(lg: UnitLegaliser, own: Form, values: Sequence[Form]) -> bool:
+    """Whether (h - n) + n is h; a kept value would else drift by a rounding at each step. Where
+    tanh bends that is the lesser evil: n + [r] h would be bent again at each step."""
+    if not lg.regime.is_exact:
+        return True
+    step = gcd([form.step for form in (own, *values)])
+    most = [max(-form.lo, form.hi) for form in (own, *values)]
+    return fits(step, sum(most), lg.options.digits)
+
+
+def _is_zero(form: Form) -> bool:
+    return form.is_const and form.const == 0
 
 
 def _back(lg: UnitLegaliser, form: Form) -> bool:
@@ -234,7 +254,11 @@ class GRU(Stacked):
     machine = MACHINE
 
     def scale(self, unit: LayerUnit, regime: Regime) -> float:
-        """eps, by the range of the value; of a pair that of what it lets through."""
+        """eps, by the range of the value; of a pair that of what it lets through. Beside a value
+        that z holds, what is not taken must be in the linear regime, too: v' - n is exact there."""
+        if "z" in unit.args:
+            reach = max(-unit.form.lo, unit.form.hi, sum(unit.most.get(k, 0.0) for k in "nl"))
+            return regime.scale(replace(unit.form, lo=-reach, hi=reach))
         return shut_scale(unit) or regime.scale(unit.form)
 
     def write(self, unit: LayerUnit, rows: Rows, scale: float, regime: Regime) -> None:
@@ -265,20 +289,14 @@ class GRU(Stacked):
         rows.constant("n", shut, recurrent=True)
 
     def approximation(self, unit: LayerUnit, regime: Regime, reach: Reach) -> float:
-        """tanh bends; z leaks n and the kept value, r what it switches. Of max(a, 0) as a pair:
-        while r = sigma(-K a) shuts it, m = 64 r in the argument of tanh hides eps a: that is lost
-        until a rounding of m is smaller, at K a = log(256 u K / eps), or until m is below 1, at
-        5/K."""
+        """tanh bends; z leaks n and the kept value, r what it switches."""
         scale = self.scale(unit, regime)
         if unit.op in ("high", "low"):
-            steep = 0.0
-            if "s" in unit.args:
-                hidden = 4 * regime.shut * regime.unit_roundoff * regime.steep / scale
-                steep = max(5.0, math.log(hidden)) / regime.steep
+            steep = relu_error(regime, scale, regime.steep) if "s" in unit.args else 0.0
             kept = 2 * reach.most("a") * regime.leak()  # z is not quite shut
             return pair_error(regime, reach, scale, reach.leak("m")) + kept + steep
         value = reach.most("n") + reach.most("a") + reach.most("l")
         most = max(value, reach.own)
-        leaks = reach.leak("z") * 2 * most + reach.leak("r") * most
+        leaks = reach.leak("z") * 2 * most + reach.leak("r") * reach.most("l")
         off = regime.curve(reach.own, scale) + leaks  # what passes while z is shut is the value
         return off + regime.rounding(most, off)

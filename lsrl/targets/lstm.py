@@ -10,6 +10,7 @@ its value by a third (f).
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -160,7 +161,9 @@ class LSTM(Stacked):
     machine = MACHINE
 
     def scale(self, unit: LayerUnit, regime: Regime) -> float:
-        """eps, by the range of the value."""
+        """eps, by the range of the value; of sigma(s) y by that of y, which the cell holds."""
+        if unit.op == "soft":
+            return regime.scale(replace(unit.form, lo=-unit.most["g"], hi=unit.most["g"]))
         return regime.scale(unit.form)
 
     def write(self, unit: LayerUnit, rows: Rows, scale: float, regime: Regime) -> None:
