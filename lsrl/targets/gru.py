@@ -17,29 +17,30 @@ from typing import Any
 
 from ..analysis.lattice import gcd
 from ..ir.components import Component
-from ..lower.atoms import AtomKind, Form, constant, fits
-from ..lower.units.cases import Case, Cases, NoCases, cases_of
+from ..lower.atoms import Form, constant, fits
+from ..lower.units.cases import Cases
 from ..lower.units.certify import Reach
 from ..lower.units.conditions import Condition
+from ..lower.units.graph import is_previous
 from ..lower.units.layout import LayerUnit
 from ..lower.units.legalise import UnitLegaliser
 from ..lower.units.machine import Machine, Pattern
-from ..lower.units.modular import modular_sum
+from ..lower.units.modular import bit_counter
 from ..lower.units.pairs import pair, pair_error, relu_error, shut_scale
 from ..lower.units.patterns import (
     AUTOMATON,
     BAND,
     CLOSING,
     HOLD,
+    addition,
     integer_relu,
-    reads_before,
+    lane_by_lane,
+    reads_back,
     select_ends,
 )
 from ..lower.units.scale import Regime
 from ..lower.units.states import (
     Lane,
-    initial,
-    lanes_of,
     previous_of,
     reserve,
     set_previous,
@@ -63,7 +64,7 @@ def indicator(lg: UnitLegaliser, margins: tuple[Form, ...]) -> Form | None:
 
 def select_before(lg: UnitLegaliser, c: Condition, a: Form, span: Span | None) -> Form | None:
     """What is read one step back, switched by r."""
-    if not reads_before(lg, a):
+    if not is_previous(lg.graph_of_units, a):
         return None
     margin = c.logic.margin(c)
     args = {"r": margin, "l": a}
@@ -86,9 +87,7 @@ def real_relu(lg: UnitLegaliser, form: Form, span: Span | None) -> Form | None:
 
 def now(lg: UnitLegaliser, form: Form) -> Form:
     """A form of this step alone: r would switch what is read one step back."""
-    if any(lg.atoms.atoms[a].kind is AtomKind.PREV for a in form.terms):
-        return lg.readable(form)
-    return form
+    return lg.readable(form) if reads_back(lg, form) else form
 
 
 # States
@@ -96,61 +95,35 @@ def now(lg: UnitLegaliser, form: Form) -> Form:
 
 def update_gate(lg: UnitLegaliser, component: Component) -> dict[int, list[Any]] | None:
     """z where a lane keeps its value, n (and what r switches) where it takes another."""
-    return _units(lg, component, _update)
+    return lane_by_lane(lg, component, "update", _update)
 
 
 def reset_gate(lg: UnitLegaliser, component: Component) -> dict[int, list[Any]] | None:
     """r where a lane keeps its value, n what is added; exact for reals too."""
-    return _units(lg, component, _reset)
+    return lane_by_lane(lg, component, "update", _reset)
 
 
-def _units(lg: UnitLegaliser, component: Component, make: Any) -> dict[int, list[Any]] | None:
-    inside = set(component.nodes)
-    units = {lane: reserve(lg, "update", lane) for lane in lanes_of(lg, component)}
-    previous = {lane: previous_of(lg, a, lane) for lane, a in units.items()}
-    set_previous(lg, component, previous)
-    try:
-        for lane, a in units.items():
-            cases = cases_of(lg, inside, lane)
-            args = make(lg, lane, lg.graph_of_units.previous(a), cases)
-            if args is None:
-                return None
-            if make is _reset and all(_is_zero(c.added) for c in cases if c.keeps):
-                lg.graph_of_units.resets[a] = True
-            lg.graph_of_units.define(a, args)
-    except NoCases:
-        return None
-    return unit_values(lg, component, units)
-
-
-def _values(lg: UnitLegaliser, lane: Lane, own: Form, case: Case) -> Form:
-    """A case's next value, less the initial one."""
-    g = lg.graph_of_units
-    if case.keeps:
-        return g.combine([(1, own), (1, case.added)])
-    return g.shifted(case.added, -initial(lg, lane))
-
-
-def _update(lg: UnitLegaliser, lane: Lane, own: Form, cases: Cases) -> dict[str, Form] | None:
-    stays = [c for c in cases if c.keeps and _is_zero(c.added)]
-    others = [c for c in cases if c not in stays]
+def _update(lg: UnitLegaliser, lane: Lane, a: int, cases: Cases) -> dict[str, Form] | None:
+    g, own = lg.graph_of_units, lg.graph_of_units.previous(a)
+    logic: Any = lg.logic
+    stays = [c for c in cases if c.stays]
+    others = [c for c in cases if not c.stays]
     if not others or len(others) > 2 or not any(c.keeps for c in cases):
         return None
-    logic: Any = lg.logic
+    if len(others) == 1 and not stays:
+        return None  # linear
+    values = [g.combine([(int(c.keeps), own), (1, addition(lg, lane, c))]) for c in others]
+    if not _held_exactly(lg, own, values):
+        return None
     args: dict[str, Form] = {}
     if stays:
         args["z"] = logic.margin(logic.disjunction([c.when for c in stays]))
-    values = [_values(lg, lane, own, c) for c in others]
-    if len(others) == 1 and not stays:
-        return None  # linear
-    if not _held_exactly(lg, own, values):
-        return None
     if len(others) == 1:
         return args | {"n": values[0]}
     for i in (0, 1):
         rest, base = values[i], values[1 - i]
-        switched = lg.graph_of_units.combine([(1, rest), (-1, base)])
-        if reads_before(lg, switched) and not _back(lg, base):
+        switched = g.combine([(1, rest), (-1, base)])
+        if is_previous(g, switched) and not reads_back(lg, base):
             return args | {"n": base, "l": switched, "r": logic.margin(others[i].when)}
     return None
 
@@ -165,37 +138,27 @@ def _held_exactly(lg: UnitLegaliser, own: Form, values: Sequence[Form]) -> bool:
     return fits(step, sum(most), lg.options.digits)
 
 
-def _is_zero(form: Form) -> bool:
-    return form.is_const and form.const == 0
-
-
-def _back(lg: UnitLegaliser, form: Form) -> bool:
-    return any(lg.atoms.atoms[a].kind is AtomKind.PREV for a in form.terms)
-
-
-def _reset(lg: UnitLegaliser, lane: Lane, own: Form, cases: Cases) -> dict[str, Form] | None:
-    g, init = lg.graph_of_units, initial(lg, lane)
+def _reset(lg: UnitLegaliser, lane: Lane, a: int, cases: Cases) -> dict[str, Form] | None:
+    g = lg.graph_of_units
     logic: Any = lg.logic
     keep = logic.disjunction([c.when for c in cases if c.keeps])
     if keep.is_constant:
         return None  # linear, or no state
-    added = [(c.when, g.shifted(c.added, 0 if c.keeps else -init)) for c in cases]
-    parts = [(1, logic.gate(when, form)) for when, form in added]
-    total_added = g.combine(parts)
-    if _back(lg, total_added):
+    added = g.combine([(1, logic.gate(c.when, addition(lg, lane, c))) for c in cases])
+    if reads_back(lg, added):
         return None
-    return {"n": total_added, "l": own, "r": logic.margin(keep)}
+    if all(c.stays for c in cases if c.keeps):
+        g.resets[a] = True
+    return {"n": added, "l": g.previous(a), "r": logic.margin(keep)}
 
 
 def counter(lg: UnitLegaliser, component: Component) -> dict[int, list[Any]] | None:
     """(n + x) mod m, x 0 or 1, in one unit from 0: z holds n while x is 0; else r (n + 1), r shut
     where n + 1 is m."""
-    found = modular_sum(lg, component)
+    found = bit_counter(lg, component)
     if found is None:
         return None
     lane, m, x = found
-    if not x.is_boolean or initial(lg, lane) != 0 or m < 2:
-        return None
     a = reserve(lg, "update", lane)
     n, g = previous_of(lg, a, lane), lg.graph_of_units
     wraps = g.combine([(-1, n)], Fraction(2 * m - 3, 2))
