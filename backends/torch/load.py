@@ -21,9 +21,16 @@ def runner(model: Any) -> Any:
 
 
 class _Runner:
-    """Numbers of the model's dtype, from NumPy and back."""
+    """An emitted module on the CPU, without gradients: numbers of the model's dtype, from NumPy
+    and back."""
 
-    dtype: Any
+    def __init__(self, model: Any, source: str, name: str, sizes: Any) -> None:
+        """The class `name` of an emitted source, with the model's weights."""
+        namespace: dict[str, Any] = {"__name__": "lsrl_emitted"}
+        exec(compile(source, "<emitted>", "exec"), namespace)
+        self.dtype = getattr(torch, model.options.dtype)
+        weights = {name: self._tensor(w) for name, w in model.weights.items()}
+        self.module = namespace[name].from_weights(sizes, weights)
 
     def _tensor(self, a: Any) -> Any:
         """A NumPy array of numbers of the model's dtype."""
@@ -33,32 +40,28 @@ class _Runner:
         """The same back; NumPy has no bfloat16."""
         return (y.float() if y.dtype is torch.bfloat16 else y).numpy()
 
-
-class StockRunner(_Runner):
-    """torch's own recurrent module and a head, on the CPU, without gradients."""
-
-    def __init__(self, model: Any) -> None:
-        namespace: dict[str, Any] = {"__name__": "lsrl_emitted"}
-        exec(compile(emit_stock(model), "<emitted>", "exec"), namespace)
-        self.dtype = getattr(torch, model.options.dtype)
-        weights = {name: self._tensor(w) for name, w in model.weights.items()}
-        self.module = namespace[class_name(model.target)].from_weights(model.shape, weights)
-
     @torch.no_grad()
     def run(self, x: Any) -> Any:
         """NumPy x `[B, T, n]` to y `[B, T, m]`."""
         y, _ = self.module(self._tensor(x))
         return self._array(y)
 
-    def initial(self, batch: int) -> Any:
-        """The module's own default."""
-        return None
-
     @torch.no_grad()
     def step(self, x: Any, state: Any) -> tuple[Any, Any]:
         """x `[B, n]` and the state to y `[B, m]` and the next state."""
         y, state = self.module.step(self._tensor(x), state)
         return self._array(y), state
+
+
+class StockRunner(_Runner):
+    """torch's own recurrent module and a head."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__(model, emit_stock(model), class_name(model.target), model.shape)
+
+    def initial(self, batch: int) -> Any:
+        """The module's own default."""
+        return None
 
     @torch.no_grad()
     def activations(self, x: Any) -> list[dict[str, Any]]:
@@ -98,30 +101,15 @@ class StockRunner(_Runner):
 
 
 class TorchRunner(_Runner):
-    """A model's emitted module on the CPU, without gradients."""
+    """A linear RNN's module."""
 
     def __init__(self, model: Any) -> None:
-        namespace: dict[str, Any] = {"__name__": "lsrl_emitted"}
-        exec(compile(emit_module(model), "<emitted>", "exec"), namespace)
-        self.dtype = getattr(torch, model.options.dtype)
-        weights = {name: self._tensor(w) for name, w in model.weights.items()}
-        name = target(model.target).class_name
-        self.module = namespace[name].from_weights(model.shape["layers"], weights)
-
-    @torch.no_grad()
-    def run(self, x: Any) -> Any:
-        """NumPy x `[B, T, n]` to y `[B, T, m]`."""
-        y, _ = self.module(self._tensor(x))
-        return self._array(y)
+        name, sizes = target(model.target).class_name, model.shape["layers"]
+        super().__init__(model, emit_module(model), name, sizes)
 
     def initial(self, batch: int) -> Any:
+        """The states before the first step: a tensor `[B, p]` a layer."""
         return self.module.initial_state(batch)
-
-    @torch.no_grad()
-    def step(self, x: Any, state: Any) -> tuple[Any, Any]:
-        """x `[B, n]` and the state to y `[B, m]` and the next state."""
-        y, state = self.module.step(self._tensor(x), state)
-        return self._array(y), state
 
     @torch.no_grad()
     def activations(self, x: Any) -> list[dict[str, Any]]:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .legalise import UnitLegaliser
 
 SERIES = (1.0, 1 / 3, 2 / 15, 17 / 315, 62 / 2835)  # |coefficients| of z, z^3, ... of tanh
-ROUNDINGS = 16  # of the units and their sum, for each pair, in units of the roundoff
+ROUNDINGS = 8  # of the units and their sum, for each pair, in units of the roundoff
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,9 @@ def product(lg: UnitLegaliser, a: Form, b: Form, span: Span | None) -> Form:
     for k, weight in enumerate(plan.weights, 1):
         for sign in (1, -1):
             gate = g.combine([(sign * k * plan.w, x)])
-            lo, hi = min(y.lo, 0.0), max(y.hi, 0.0)
-            unit = g.unit("soft", {"s": gate, "g": y}, (lo, hi), None, span=span)
+            most = 1 / (1 + math.exp(-gate.hi))  # sigma(s) at most
+            ends_of = most * min(y.lo, 0.0), most * max(y.hi, 0.0)
+            unit = g.unit("soft", {"s": gate, "g": y}, ends_of, None, span=span)
             softs += list(unit.terms)
             parts.append((2 * sign * weight / plan.w, unit))
     value = tighten(g.combine(parts), min(ends) - plan.left, max(ends) + plan.left, None)
