@@ -231,7 +231,7 @@ class Analysis:
         return brought + high - most + gamma * (own + brought + most)
 
     def _shuts_alone(
-        self, unit: Unit, opened: Affine, forms: Mapping[Source, Form], most: float
+        self, unit: Rectified, opened: Affine, forms: Mapping[Source, Form], most: float
     ) -> bool:
         """Whether a falsity of 1 is one integer of it, times a weight that is exactly -M."""
         weights = {s: c for s, c in unit.affine.row.items() if s not in opened.row}
