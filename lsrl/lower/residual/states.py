@@ -36,6 +36,7 @@ def lower_group(lg: ResidualLegaliser, component: Component) -> None:
 
     group = classify(lg.graph, lg.facts, component)
     lg.atoms.maker = lg.graph.states[group.states[0]].next
+    lg.residual.span = lg.graph.states[group.states[0]].span
     single = len(group.states) == 1 and not group.is_linear
     if single and lower_rewritten(lg, component, group.states[0]):
         return
@@ -62,9 +63,10 @@ def refusal(lg: ResidualLegaliser, group: StateGroup, reasons: list[str]) -> Uns
     message += (
         reasons[0] if reasons else f"`{lg.machine.name}` keeps, replaces or decays each value"
     )
-    help = f"{kind.holders} can hold it (`lsrl targets FILE` says which)"
-    if kind in (StateKind.GATED, StateKind.LINEAR):
-        help = "LSTM, GRU and RNN can hold it (`lsrl targets FILE` says which)"
+    holders = kind.holders
+    if kind is StateKind.GATED:  # by their names Mamba and Hawk would be among them
+        holders = "LSTM, GRU and RNN"
+    help = f"{holders} can hold it (`lsrl targets FILE` says which)"
     return Unsupported(message, help, state.span, "E803")
 
 

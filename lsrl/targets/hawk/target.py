@@ -29,7 +29,6 @@ from ...lower.residual.graph import (
     RELU,
     STATES,
     SUM,
-    UPDATE,
     BlockKind,
     ResidualMachine,
 )
@@ -108,7 +107,7 @@ class Hawk(Residual):
 
     def is_single(self, unit: Unit) -> bool:
         """Whether one channel has a unit's value."""
-        return unit.op not in (SUM, DECAY, UPDATE)
+        return unit.op not in (SUM, DECAY)
 
     def states(self, layout: ResidualLayout, number: int, index: int) -> Mapping[int, float]:
         block = layout.blocks[number]
@@ -230,7 +229,7 @@ class Hawk(Residual):
 
 def _twice(block: Block) -> list[int]:
     """The units that take a second channel for the first step."""
-    return [i for i, unit in enumerate(block.units) if unit.op in (SUM, DECAY, UPDATE)]
+    return [i for i, unit in enumerate(block.units) if unit.op in (SUM, DECAY)]
 
 
 def _channels(block: Block) -> int:
@@ -276,7 +275,7 @@ class _Temporal:
         w = self.weights
         w["linear_x.weight"][i] = self.stream.row(unit.affine)
         w["conv_1d.weight"][i, 0, KERNEL - 1 - unit.lag] = 1.0
-        if unit.op in (SUM, DECAY, UPDATE):
+        if unit.op in (SUM, DECAY):
             w["rg_lru.recurrent_param"][i] = parameter(unit.rate)
         if unit.when is not None:
             for gate in ("input_gate", "recurrent_gate"):

@@ -28,7 +28,6 @@ from ...lower.residual.graph import (
     SIGNED,
     STATES,
     SUM,
-    UPDATE,
     BlockKind,
     ResidualMachine,
 )
@@ -255,9 +254,9 @@ class _Mixer:
         w = self.weights
         w["D"][index] = 0.0
         w["dt_proj.bias"][index] = STEP
-        if unit.op in (SUM, DECAY, UPDATE):
+        if unit.op in (SUM, DECAY):
             w["A_log"][index] = log_rate(unit.rate)
-        if unit.op in (LATCH, UPDATE):
+        if unit.op == LATCH:
             assert unit.when is not None
             w["dt_proj.bias"][index] = -STEP
             w["dt_proj.weight"][index, self.steps[_key(unit.when)]] = 2 * STEP
