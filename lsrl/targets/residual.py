@@ -190,24 +190,19 @@ class Residual(ABC):
     def settled(
         self, graph: Graph, facts: Sequence[Fact], options: CompileOptions
     ) -> CompileOptions:
-        """`tokens` in place of `number` where no input or output is real and they are few."""
-        if options.encoding != "number" or not self._has_tokens(graph, facts):
+        """`tokens` in place of `number` where no input or output is real and they are few. Raises
+        `OptionError` E022 where `tokens` is asked for and cannot be."""
+        if options.encoding not in ("number", TOKENS):
             return options
-        return replace(options, encoding=TOKENS)
-
-    def _has_tokens(self, graph: Graph, facts: Sequence[Fact]) -> bool:
-        vocabulary = input_vocabulary(graph)
-        if vocabulary is None or vocabulary.size > MOST_TOKENS:
-            return False
-        if any(graph.nodes[o.node].type.kind is Kind.REAL for o in graph.outputs):
-            return False
-        sizes = [o.node for o in graph.outputs]
-        extent = [facts[n].high - facts[n].low + 1 for n in sizes for _ in range(_size(graph, n))]
-        if not math.prod(extent) <= MOST_LOGITS:
-            return False
-        columns = output_columns(graph, facts, TOKENS)
-        logits = math.prod(len(c.values or ()) ** c.size for c in columns)
-        return bool(logits <= MOST_LOGITS)
+        problem = _no_tokens(graph, facts)
+        if problem is None:
+            return replace(options, encoding=TOKENS)
+        if options.encoding == TOKENS:
+            message = f"the program has no tokens: {problem}"
+            raise OptionError.at(
+                "E022", None, message, "leave --encoding out: numbers go in and out"
+            )
+        return options
 
     def compile(self, graph: Graph, facts: Sequence[Fact], options: CompileOptions) -> Compiled:
         """Legalise, plan, lay out, assemble. Raises `UnsupportedError`, `OptionError`."""
@@ -256,7 +251,7 @@ class Residual(ABC):
             raise OptionError.at("E023", None, message, "it has `exact`")
         if options.encoding not in ("number", TOKENS):
             message = f"`{self.name}` has no encoding `{options.encoding}`"
-            help = "it has `number`: tokens where no value is real, else numbers"
+            help = "it has `number` (tokens where no value is real) and `tokens`"
             raise OptionError.at("E022", None, message, help)
 
     def _head(
@@ -442,6 +437,28 @@ def _grouped(items: Sequence[Item], digits: Sequence[Sequence[int]]) -> list[lis
     """Items, one for each value of each digit, digit by digit."""
     rest = iter(items)
     return [list(itertools.islice(rest, len(values))) for values in digits]
+
+
+def _no_tokens(graph: Graph, facts: Sequence[Fact]) -> str | None:
+    """Why inputs and outputs of a program cannot be tokens, or None."""
+    vocabulary = input_vocabulary(graph)
+    if vocabulary is None:
+        return "an input is real"
+    if vocabulary.size > MOST_TOKENS:
+        return f"its inputs have {vocabulary.size:,} values, more than {MOST_TOKENS:,}"
+    nodes = [o.node for o in graph.outputs]
+    if any(graph.nodes[n].type.kind is Kind.REAL for n in nodes):
+        return "an output is real"
+    extent = [facts[n].high - facts[n].low + 1 for n in nodes for _ in range(_size(graph, n))]
+    if math.prod(extent) <= MOST_LOGITS:
+        columns = output_columns(graph, facts, TOKENS)
+        extent = [len(c.values or ()) for c in columns for _ in range(c.size)]
+    logits = math.prod(extent)
+    if logits > MOST_LOGITS:
+        return (
+            f"its outputs have {logits:,.0f} values, more than the {MOST_LOGITS:,} that logits tell"
+        )
+    return None
 
 
 def _size(graph: Graph, n: int) -> int:
