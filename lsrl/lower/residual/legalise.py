@@ -12,6 +12,7 @@ from ...ir.nodes import Graph
 from ...source import Span
 from ..atoms import AtomGraph, Coefficient, Form, largest_partial_sum, tighten
 from ..clock import Clocks
+from ..gates import number
 from ..legalise import Legaliser, Options
 from ..logic import Bool, Logic, ReluLogic
 from .graph import DELAY, SUM, ResidualGraph, ResidualMachine
@@ -134,7 +135,7 @@ class ResidualLegaliser(Legaliser):
     def condition(self, c: Bool, span: Span | None = None) -> Form:
         """A boolean as the condition of a state: a margin, or 0 or 1."""
         if not self.machine.margins:
-            return self.logic.exact(c) if c.made is None else tighten(c.value, 0.0, 1.0, None)
+            return number(self.residual_logic, c, self.options.digits)
         if c.margin is not None:
             return c.margin
         return self.atoms.combine([(1, c.value)], Fraction(-1, 2))
