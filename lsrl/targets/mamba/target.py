@@ -33,7 +33,9 @@ from ...lower.residual.graph import (
 )
 from ...lower.residual.layout import Block, ResidualLayout, Unit
 from ..base import Probe
-from ..residual import BEND, STEEP, Interface, Residual, Stream, adapter_shapes, stream_for
+from ..interface import Interface
+from ..residual import BEND, STEEP, Residual, adapter_shapes
+from ..stream import Stream, stream_for
 from . import equations
 
 KERNEL = 4  # taps of the convolution: three steps back
