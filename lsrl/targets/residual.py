@@ -103,6 +103,8 @@ class Residual(ABC):
         check_padding(self.name, options, self._least(layout), len(layout.layers))
         self._check_width(layout, options)
         self._fill_up(layout, options)
+        layout.twins = {(k, i): own for k, b in enumerate(layout.blocks)
+                        for i, own in self.twins(b).items()}  # fmt: skip
         shape = self.shape(layout, interface, wanted)
         check_parameters(self.name, self.parameters(shape), options)
         self._check_norms(layout, graph)
@@ -182,6 +184,10 @@ class Residual(ABC):
     def is_single(self, unit: Unit) -> bool:
         """Whether one channel has a unit's value."""
         return True
+
+    def twins(self, block: Block) -> Mapping[int, list[int]]:
+        """The channels of a block beside that of each unit, by unit."""
+        return {}
 
     @abstractmethod
     def shape(self, layout: ResidualLayout, interface: Interface, wanted: int) -> dict[str, Any]:

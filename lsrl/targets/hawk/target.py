@@ -119,6 +119,9 @@ class Hawk(Residual):
         rate = block.units[index].rate
         return {index: 1 / written(rate), len(block.units) + twice.index(index): 1.0}
 
+    def twins(self, block: Block) -> Mapping[int, list[int]]:
+        return {i: [len(block.units) + k] for k, i in enumerate(_twice(block))}
+
     def stream(self, layout: ResidualLayout, wanted: int) -> Stream:
         channels = [_channels(b) for b in layout.blocks if b.kind == "recurrent"]
         return stream_for(layout.slots, max([wanted, *channels]), self.only_powers)
