@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import torch
 
 from lsrl.targets import target
@@ -22,9 +21,16 @@ def runner(model: Any) -> Any:
 
 
 class _Runner:
-    """Numbers of the model's dtype, from NumPy and back."""
+    """An emitted module on the CPU, without gradients: numbers of the model's dtype, from NumPy
+    and back."""
 
-    dtype: Any
+    def __init__(self, model: Any, source: str, name: str, sizes: Any) -> None:
+        """The class `name` of an emitted source, with the model's weights."""
+        namespace: dict[str, Any] = {"__name__": "lsrl_emitted"}
+        exec(compile(source, "<emitted>", "exec"), namespace)
+        self.dtype = getattr(torch, model.options.dtype)
+        weights = {name: self._tensor(w) for name, w in model.weights.items()}
+        self.module = namespace[name].from_weights(sizes, weights)
 
     def _tensor(self, a: Any) -> Any:
         """A NumPy array of numbers of the model's dtype."""
@@ -34,54 +40,28 @@ class _Runner:
         """The same back; NumPy has no bfloat16."""
         return (y.float() if y.dtype is torch.bfloat16 else y).numpy()
 
-    def _saved(self, a: Any) -> Any:
-        """A part of a state as a NumPy array of its own."""
-        return np.array(self._array(a.detach()))
-
-    def _restored(self, a: Any) -> Any:
-        """A part of a state again."""
-        tensor = torch.from_numpy(np.array(a))
-        return tensor if tensor.dtype is torch.bool else tensor.to(self.dtype)
-
-
-class StockRunner(_Runner):
-    """torch's own recurrent module and a head, on the CPU, without gradients."""
-
-    def __init__(self, model: Any) -> None:
-        namespace: dict[str, Any] = {"__name__": "lsrl_emitted"}
-        exec(compile(emit_stock(model), "<emitted>", "exec"), namespace)
-        self.dtype = getattr(torch, model.options.dtype)
-        weights = {name: self._tensor(w) for name, w in model.weights.items()}
-        self.module = namespace[class_name(model.target)].from_weights(model.shape, weights)
-
     @torch.no_grad()
     def run(self, x: Any) -> Any:
         """NumPy x `[B, T, n]` to y `[B, T, m]`."""
         y, _ = self.module(self._tensor(x))
         return self._array(y)
 
-    def initial(self, batch: int) -> Any:
-        """The module's own default, zeros: h, or h and c, `[layers, B, H]`."""
-        rnn = self.module.rnn
-        zero = torch.zeros(rnn.num_layers, batch, rnn.hidden_size, dtype=self.dtype)
-        return (zero, zero) if isinstance(rnn, torch.nn.LSTM) else zero
-
-    def save_state(self, state: Any) -> list[dict[str, Any]]:
-        """The state of each layer by name, NumPy arrays `[B, H]`."""
-        parts = zip("hc", state if isinstance(state, tuple) else (state,), strict=False)
-        arrays = {k: self._saved(a) for k, a in parts}
-        return [{k: a[i] for k, a in arrays.items()} for i in range(self.module.rnn.num_layers)]
-
-    def load_state(self, layers: list[dict[str, Any]]) -> Any:
-        """The state again."""
-        h, *c = (self._restored(np.stack([s[k] for s in layers])) for k in layers[0])
-        return (h, *c) if c else h
-
     @torch.no_grad()
     def step(self, x: Any, state: Any) -> tuple[Any, Any]:
         """x `[B, n]` and the state to y `[B, m]` and the next state."""
         y, state = self.module.step(self._tensor(x), state)
         return self._array(y), state
+
+
+class StockRunner(_Runner):
+    """torch's own recurrent module and a head."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__(model, emit_stock(model), class_name(model.target), model.shape)
+
+    def initial(self, batch: int) -> Any:
+        """The module's own default."""
+        return None
 
     @torch.no_grad()
     def activations(self, x: Any) -> list[dict[str, Any]]:
@@ -121,38 +101,15 @@ class StockRunner(_Runner):
 
 
 class TorchRunner(_Runner):
-    """A model's emitted module on the CPU, without gradients."""
+    """A linear RNN's module."""
 
     def __init__(self, model: Any) -> None:
-        namespace: dict[str, Any] = {"__name__": "lsrl_emitted"}
-        exec(compile(emit_module(model), "<emitted>", "exec"), namespace)
-        self.dtype = getattr(torch, model.options.dtype)
-        weights = {name: self._tensor(w) for name, w in model.weights.items()}
-        name = target(model.target).class_name
-        self.module = namespace[name].from_weights(model.shape["layers"], weights)
-
-    @torch.no_grad()
-    def run(self, x: Any) -> Any:
-        """NumPy x `[B, T, n]` to y `[B, T, m]`."""
-        y, _ = self.module(self._tensor(x))
-        return self._array(y)
+        name, sizes = target(model.target).class_name, model.shape["layers"]
+        super().__init__(model, emit_module(model), name, sizes)
 
     def initial(self, batch: int) -> Any:
+        """The states before the first step: a tensor `[B, p]` a layer."""
         return self.module.initial_state(batch)
-
-    def save_state(self, state: Any) -> list[dict[str, Any]]:
-        """The state s of each layer, a NumPy array `[B, p]`."""
-        return [{"s": self._saved(s)} for s in state]
-
-    def load_state(self, layers: list[dict[str, Any]]) -> Any:
-        """The state again."""
-        return [self._restored(layer["s"]) for layer in layers]
-
-    @torch.no_grad()
-    def step(self, x: Any, state: Any) -> tuple[Any, Any]:
-        """x `[B, n]` and the state to y `[B, m]` and the next state."""
-        y, state = self.module.step(self._tensor(x), state)
-        return self._array(y), state
 
     @torch.no_grad()
     def activations(self, x: Any) -> list[dict[str, Any]]:
@@ -191,17 +148,6 @@ class HFRunner(_Runner):
 
     def initial(self, batch: int) -> Any:
         return self.module.initial_state(batch)
-
-    def save_state(self, state: Any) -> list[dict[str, Any]]:
-        """The window `[B, K-1, n]`, h, and of Hawk `first` of each layer, NumPy arrays."""
-        named = [dict(zip(("window", "h", "first"), s, strict=False)) for s in state]
-        turned = [s | {"window": s["window"].transpose(1, 2)} for s in named]
-        return [{k: self._saved(a) for k, a in s.items()} for s in turned]
-
-    def load_state(self, layers: list[dict[str, Any]]) -> Any:
-        """The state again."""
-        named = [{k: self._restored(a) for k, a in s.items()} for s in layers]
-        return [tuple((s | {"window": s["window"].transpose(1, 2)}).values()) for s in named]
 
     @torch.no_grad()
     def step(self, x: Any, state: Any) -> tuple[Any, Any]:

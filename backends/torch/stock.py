@@ -5,6 +5,8 @@ from __future__ import annotations
 from string import Template
 from typing import Any
 
+from .heading import heading
+
 CLASSES = {"lstm": "LSTM", "gru": "GRU", "rnn": "RNN", "rnn-tanh": "RNN"}
 
 MODULE = Template('''"""torch.nn.$kind and a linear head, compiled from program.lsrl.
@@ -90,7 +92,6 @@ def is_stock(target: str) -> bool:
 
 def emit_stock(model: Any) -> str:
     """The module's source text. The same model gives the same text."""
-    from lsrl import __version__
     from lsrl.encoding import input_columns, output_columns
 
     program, shape = model.program, model.shape
@@ -101,14 +102,7 @@ def emit_stock(model: Any) -> str:
         extra = '\n            nonlinearity=config["nonlinearity"],'
     return MODULE.substitute(
         kind=kind,
-        name=class_name(model.target),
-        doc=(program.doc or "A compiled LSRL program.").replace("\\", "\\\\").replace('"""', "'''"),
-        version=__version__,
-        module=f"modeling_{model.target.replace('-', '_')}",
-        n=model.input_size,
-        m=model.output_size,
-        dtype=model.options.dtype,
-        length=program.length,
+        **heading(model, class_name(model.target)),
         layers=shape["num_layers"],
         hidden=shape["hidden_size"],
         inputs=columns_text(

@@ -207,6 +207,11 @@ class Analysis:
 
         It is most where the falsity is 1: the error of a, less M - high, and rounding. Nothing is
         rounded there if all lies on a lattice, and at 2 or more M alone outweighs the rounding.
+
+        Where one term alone makes the falsity, -M is exact beside the terms of a, P above 0 and -N
+        below. The last addition rounds what it lets through; those before it, and the products,
+        are off by gamma max(P, N + M), gamma that of a itself. P - N - M plus that is at most
+        (1 - gamma) (high - M) + gamma P, whichever is larger.
         """
         if unit.affine.row.keys() == opened.row.keys():
             return 0.0
@@ -219,7 +224,20 @@ class Analysis:
         step = self.precision.lattice(unit.affine, forms)
         if whole and not brought and self.precision.on_lattice(step, own + most):
             return max(0.0, high - 2 * most + gamma * (own + 2 * most))
+        if self._shuts_alone(unit, opened, forms, most):
+            gamma = self.precision.gamma(opened, forms, errors)
+            open_ = brought + (1 - gamma) * (high - most) + gamma * (own + brought)
+            return open_ * (1 + self.dtype.unit_roundoff)
         return brought + high - most + gamma * (own + brought + most)
+
+    def _shuts_alone(
+        self, unit: Rectified, opened: Affine, forms: Mapping[Source, Form], most: float
+    ) -> bool:
+        """Whether a falsity of 1 is one integer of it, times a weight that is exactly -M."""
+        weights = {s: c for s, c in unit.affine.row.items() if s not in opened.row}
+        return all(forms[s].is_integral and c == -most for s, c in weights.items()) and all(
+            map(self.precision.holds, weights.values())
+        )
 
     def _states(
         self,

@@ -81,7 +81,7 @@ class ResidualLayout:
     Lane i is in channel `slots[i]` of the stream. `symbols`: where each named value can be read, as
     forms over kinds `x`, `r` (the stream before and after a layer), `u` and `m` (its units);
     `patches`: where it can be overwritten, if that is in states `s`, and `held` their ranges by
-    layer and index.
+    layer and index. `twins`: by block and unit, the other channels that compute it.
     """
 
     graph: ResidualGraph
@@ -95,6 +95,7 @@ class ResidualLayout:
     held: dict[tuple[int, int], tuple[float, float]] = field(default_factory=dict)
     slots: tuple[int, ...] = ()
     merged: frozenset[int] = frozenset()
+    twins: dict[tuple[int, int], list[int]] = field(default_factory=dict)
 
     @property
     def width(self) -> int:
@@ -140,7 +141,8 @@ class ResidualLayout:
         for k, block in enumerate(self.blocks):
             layer, kind = self.place_of(k)
             for i, unit in enumerate(block.units):
-                yield Place(layer, kind, i, unit.form.terms, unit.atom)
+                for channel in (i, *self.twins.get((k, i), ())):
+                    yield Place(layer, kind, channel, unit.form.terms, unit.atom)
         last = len(self.layers) - 1
         for i, name in enumerate(self.outputs):
             yield Place(last, "y", i, {}, -1, name)

@@ -36,14 +36,14 @@ def lower_group(lg: ResidualLegaliser, component: Component) -> None:
 
     group = classify(lg.graph, lg.facts, component)
     lg.atoms.maker = lg.graph.states[group.states[0]].next
-    single = len(group.states) == 1 and not group.is_linear
-    if single and lower_rewritten(lg, component, group.states[0]):
-        return
+    lg.residual.span = lg.graph.states[group.states[0]].span
     reasons: list[str] = []
-    for make in (_linear, _gated, finite, counted):
+    for make in (_linear, _gated, _rewritten, finite, counted):
         found = make(lg, component, group, reasons)
         if found is not None:
             lg.values.update(found)
+            if make is _rewritten:
+                return
             rest_of_group(lg, component, StateGroup(group.states, (), (), True))
             return
     raise refusal(lg, group, reasons)
@@ -62,9 +62,10 @@ def refusal(lg: ResidualLegaliser, group: StateGroup, reasons: list[str]) -> Uns
     message += (
         reasons[0] if reasons else f"`{lg.machine.name}` keeps, replaces or decays each value"
     )
-    help = f"{kind.holders} can hold it (`lsrl targets FILE` says which)"
-    if kind in (StateKind.GATED, StateKind.LINEAR):
-        help = "LSTM, GRU and RNN can hold it (`lsrl targets FILE` says which)"
+    holders = kind.holders
+    if kind is StateKind.GATED:  # by their names Mamba and Hawk would be among them
+        holders = "LSTM, GRU and RNN"
+    help = f"{holders} can hold it (`lsrl targets FILE` says which)"
     return Unsupported(message, help, state.span, "E803")
 
 
@@ -175,7 +176,8 @@ def _block(
                 parts.append((row[j], lg.delayed(lanes[j], starts[j], f"{labels[0]} basis {j}")))
         form = lg.atoms.combine(parts)
         label = f"{labels[0]} basis {i}"
-        made = decaying(lg, row[i], form, starts[i], label, None, reasons)
+        off = _left_out(basis.rest[i], ends, inits) if basis.rest else 0.0
+        made = decaying(lg, row[i], form, starts[i], label, None, reasons, off)
         if made is None:
             return None
         lanes.append(made)
@@ -186,11 +188,20 @@ def _block(
     return result
 
 
+def _left_out(row: list[Fraction], ends: list[Any], inits: list[Fraction]) -> float:
+    """What an approximated basis leaves out of a lane in a step, at most, by the states' ranges."""
+    most = [
+        max(abs(float(e)) for e in (*end[:2], init)) for end, init in zip(ends, inits, strict=True)
+    ]
+    return sum(abs(float(c)) * m for c, m in zip(row, most, strict=True)) * (1 + 2.0**-20)
+
+
 def decaying(
     lg: ResidualLegaliser, rate: Fraction, added: Form, init: Fraction, label: str,
-    ends: Any, reasons: list[str],
+    ends: Any, reasons: list[str], off: float = 0.0,
 ) -> Form | None:  # fmt: skip
-    """s' = rate s + added, from init: a shifted lane, which starts at 0."""
+    """s' = rate s + added, from init: a shifted lane, which starts at 0. `off`: by how much `added`
+    may differ from what it stands for."""
     if not 0 <= rate <= 1:
         reasons.append(f"the factor {float(rate):g} is not in [0, 1], where a positive diagonal "
                        "recurrence has its own")  # fmt: skip
@@ -205,7 +216,7 @@ def decaying(
             op = SIGNED
         else:
             most = None  # both parts grow
-    made = lg.residual.unit(op, shifted, rate=rate, most=most, label=label)
+    made = lg.residual.unit(op, shifted, rate=rate, most=most, label=label, approximation=off)
     return lg.atoms.combine([(1, made)], init)
 
 
@@ -294,6 +305,18 @@ def _chosen(lg: ResidualLegaliser, cases: list[Case]) -> Form:
     for case in reversed(cases[:-1]):
         result = lg.logic.choose(case.when, case.added, result)
     return result
+
+
+# Sums modulo m, and parity
+
+
+def _rewritten(
+    lg: ResidualLegaliser, component: Component, group: StateGroup, reasons: list[str]
+) -> Values | None:
+    """(s + x) mod m and s != c, as sums; all of the group's values are there then."""
+    if len(group.states) > 1 or not lower_rewritten(lg, component, group.states[0]):
+        return None
+    return {}
 
 
 # Counted

@@ -27,6 +27,11 @@ class Case:
     keeps: bool
     added: Form
 
+    @property
+    def stays(self) -> bool:
+        """Whether the next value is the previous one."""
+        return self.keeps and self.added.is_const and self.added.const == 0
+
 
 Cases = list[Case]
 

@@ -34,7 +34,10 @@ class UnitGraph(AtomGraph):
         self.cache = Undo()  # what is made once from other things, by what it is made from
         self.level = Undo()  # layers that a unit stands on, itself included
         self.twins = Undo()  # pairs of units whose sum is exact in a row of their own
-        self.products = Undo()  # of a unit that holds a product: its first part, w, |x|, |y|
+        self.products = (
+            Undo()
+        )  # of a unit that holds a product: its parts and |a_k| / 2, w, |x|, |y|
+        self.resets = Undo()  # of a unit whose n is 0 where r lets its own value through: True
         self._units = Undo()
 
     # Atoms
@@ -171,16 +174,7 @@ class UnitGraph(AtomGraph):
             store.rollback(n)
 
     def _stores(self) -> list[Undo]:
-        stores = (
-            self._known,
-            self.positions,
-            self.families,
-            self.cache,
-            self.level,
-            self.twins,
-            self._units,
-        )
-        return [store for store in stores if isinstance(store, Undo)]
+        return [store for store in vars(self).values() if isinstance(store, Undo)]
 
     def stage(self) -> tuple[list[Atom], dict[str, list[Form]], dict[str, list[Form]]]:
         """What the rewrites change, for `restore`."""

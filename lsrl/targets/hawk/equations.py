@@ -15,7 +15,7 @@ residual input x_t `[H]` and W recurrent channels in heads of equal width (secti
 
 with norm(x) = (1 + w) x / sqrt(mean(x^2) + 1e-6), which also follows the last layer. At the first
 step of a sequence a = 0 and the factor of i v is 1: h_1 = i_1 v_1. What enters the first layer is
-multiplied by sqrt(H), rounded to bfloat16; logits are 30 tanh(logits / 30).
+multiplied by sqrt(H), rounded to bfloat16; logits are cap tanh(logits / cap).
 
 The state of a layer is `window` `[B, K-1, W]`, the convolution's last inputs, `h` `[B, W]`, and
 `first` `[B]`, whether the next step is a sequence's first.
