@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from string import Template
 from typing import Any
 
+from ..torch.heading import heading
 from ..torch.stock import READINGS, columns_text, is_stock
 from . import linear, residual, stock
 
@@ -146,26 +147,20 @@ def module_name(target: str) -> str:
 
 def emit_module(model: Any) -> str:
     """The module's source text. The same model gives the same text."""
-    from lsrl import __version__
-
-    body, program, dtype = body_of(model), model.program, model.options.dtype
+    body, dtype = body_of(model), model.options.dtype
     n, m = model.input_size, model.output_size
     if body.ids:
         n, m = 1, model.shape["vocab_size"]
     own = "" if "def stored" in body.text else f"{STORED}\n\n\n"
+    names = heading(model, "") | {"module": module_name(model.target), "m": m}
     return MODULE.substitute(
+        names,
         title=body.title,
-        doc=(program.doc or "A compiled LSRL program.").replace("\\", "\\\\").replace('"""', "'''"),
-        version=__version__,
-        module=module_name(model.target),
         signature=f"x {_shape('B, T', n, body.ids)} -> y [B, T, {m}]",
         reading=body.reading if body.ids else _columns(model) + body.reading,
-        length=program.length,
         note=X64 if dtype == "float64" else "",
         parallel_note=PARALLEL if body.parallel else "",
-        dtype=dtype,
         body=own + body.text,
-        m=m,
         x_step=_shape("", n, body.ids),
         x_batch=_shape("B, T", n, body.ids),
         partial="\nfrom functools import partial" if body.parallel else "",

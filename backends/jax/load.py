@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import experimental
 
 from lsrl.checkpoint import config
 from lsrl.errors import OptionError
@@ -117,12 +118,8 @@ def digits(dtype: str) -> AbstractContextManager[Any]:
     """JAX has float64 only where it is asked for."""
     if dtype != "float64":
         return nullcontext()
-    if hasattr(jax, "enable_x64"):
-        return jax.enable_x64(True)
-    from jax import experimental  # before 0.8
-
-    older: Any = experimental
-    context: AbstractContextManager[Any] = older.enable_x64()
+    place: Any = jax if hasattr(jax, "enable_x64") else experimental  # before 0.8
+    context: AbstractContextManager[Any] = place.enable_x64(True)
     return context
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 
 from lsrl.targets import target
@@ -40,6 +41,15 @@ class _Runner:
         """The same back; NumPy has no bfloat16."""
         return (y.float() if y.dtype is torch.bfloat16 else y).numpy()
 
+    def _saved(self, a: Any) -> Any:
+        """A part of a state as a NumPy array of its own."""
+        return np.array(self._array(a.detach()))
+
+    def _restored(self, a: Any) -> Any:
+        """A part of a state again."""
+        tensor = torch.from_numpy(np.array(a))
+        return tensor if tensor.dtype is torch.bool else tensor.to(self.dtype)
+
     @torch.no_grad()
     def run(self, x: Any) -> Any:
         """NumPy x `[B, T, n]` to y `[B, T, m]`."""
@@ -60,8 +70,21 @@ class StockRunner(_Runner):
         super().__init__(model, emit_stock(model), class_name(model.target), model.shape)
 
     def initial(self, batch: int) -> Any:
-        """The module's own default."""
-        return None
+        """The module's own default, zeros: h, or h and c, `[layers, B, H]`."""
+        rnn = self.module.rnn
+        zero = torch.zeros(rnn.num_layers, batch, rnn.hidden_size, dtype=self.dtype)
+        return (zero, zero) if isinstance(rnn, torch.nn.LSTM) else zero
+
+    def save_state(self, state: Any) -> list[dict[str, Any]]:
+        """The state of each layer by name, NumPy arrays `[B, H]`."""
+        parts = zip("hc", state if isinstance(state, tuple) else (state,), strict=False)
+        arrays = {k: self._saved(a) for k, a in parts}
+        return [{k: a[i] for k, a in arrays.items()} for i in range(self.module.rnn.num_layers)]
+
+    def load_state(self, layers: list[dict[str, Any]]) -> Any:
+        """The state again."""
+        h, *c = (self._restored(np.stack([s[k] for s in layers])) for k in layers[0])
+        return (h, *c) if c else h
 
     @torch.no_grad()
     def activations(self, x: Any) -> list[dict[str, Any]]:
@@ -111,6 +134,14 @@ class TorchRunner(_Runner):
         """The states before the first step: a tensor `[B, p]` a layer."""
         return self.module.initial_state(batch)
 
+    def save_state(self, state: Any) -> list[dict[str, Any]]:
+        """The state s of each layer, a NumPy array `[B, p]`."""
+        return [{"s": self._saved(s)} for s in state]
+
+    def load_state(self, layers: list[dict[str, Any]]) -> Any:
+        """The state again."""
+        return [self._restored(layer["s"]) for layer in layers]
+
     @torch.no_grad()
     def activations(self, x: Any) -> list[dict[str, Any]]:
         """x `[B, T, n]` to inputs x, states s and outputs y of each of the module's layers."""
@@ -148,6 +179,17 @@ class HFRunner(_Runner):
 
     def initial(self, batch: int) -> Any:
         return self.module.initial_state(batch)
+
+    def save_state(self, state: Any) -> list[dict[str, Any]]:
+        """The window `[B, K-1, n]`, h, and of Hawk `first` of each layer, NumPy arrays."""
+        named = [dict(zip(("window", "h", "first"), s, strict=False)) for s in state]
+        turned = [s | {"window": s["window"].transpose(1, 2)} for s in named]
+        return [{k: self._saved(a) for k, a in s.items()} for s in turned]
+
+    def load_state(self, layers: list[dict[str, Any]]) -> Any:
+        """The state again."""
+        named = [{k: self._restored(a) for k, a in s.items()} for s in layers]
+        return [tuple((s | {"window": s["window"].transpose(1, 2)}).values()) for s in named]
 
     @torch.no_grad()
     def step(self, x: Any, state: Any) -> tuple[Any, Any]:
