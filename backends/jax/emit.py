@@ -21,11 +21,12 @@ $doc
 
 Written by LSRL $version from program.lsrl; it needs jax and safetensors only.
 
-    from $module import initial_states, load, run, sequence, step
+    from $module import initial_state, load, run, step
     weights = load(".")                       # arrays by name
     y, state = run(weights, x)                # $signature
     y, state = run(weights, more, state)      # what follows
-    y_t, state_t = step(weights, x_t, state_t)    # one step of one sequence
+    y_1, state = step(weights, x_1, initial_state(weights))    # one sequence, step by step
+    y_2, state = step(weights, x_2, state)
 
 $reading
 The promise of certificate.json holds for up to $length steps.$note$parallel_note
