@@ -32,8 +32,15 @@ HEAD = ["program", *(f"{t}: layers / width / parameters" for t in TARGETS), "wro
 SKIPPED = ("dictionary, n = 10",)
 
 
+def prompts(rng: np.random.Generator, b: int, t: int) -> dict[str, Any]:
+    """A query, 50 pairs of letters (1 to 26) with different keys, and the 0 that asks."""
+    letters = 1 + gated.dictionary(3)(rng, b, t - 1)["token"] % 26
+    return {"token": np.concatenate([letters, np.zeros((b, 1), dtype=int)], axis=1)}
+
+
 def programs() -> Iterator[gated.Program]:
-    """Those of the other table; short ones at 1,000 steps."""
+    """Those of the other table, short ones at 1,000 steps, and the dictionary for `generate`."""
+    yield gated.Program("capitals, n = 3", gated.example("capitals"), prompts, 304)
     for program in gated.PROGRAMS:
         if program.title not in SKIPPED:
             yield replace(program, length=min(program.length, LONG))

@@ -168,7 +168,9 @@ $reading""",
         maps = {"input": nn.Linear($n, size), "output": nn.Linear(size, $m)}
         self.adapter = nn.ModuleDict(maps)""",
     "forward": "x [B, T, $n] to y [B, T, $m] and the state after the last step.",
-    "embed": 'x = self.adapter["input"](x)',
+    "embed": """if not x.is_floating_point():
+            raise TypeError("the model reads real numbers x [B, T, $n], not token ids")
+        x = self.adapter["input"](x)""",
     "read": 'y = self.adapter["output"](y)',
     "x_step": "[B, $n]",
     "files": "config.json, model.safetensors and adapter.safetensors",

@@ -152,7 +152,7 @@ def encoding(function: Function) -> Function:
     return click.option(
         "--encoding", default="number", show_default=True, metavar="NAME",
         help="Of inputs and outputs: number, or onehot: a column a value, outputs as logits "
-        f"({', '.join(ENCODED)}).",
+        f"({', '.join(ENCODED)}), or tokens (mamba, hawk: by themselves where nothing is real).",
     )(function)  # fmt: skip
 
 

@@ -22,7 +22,8 @@ from ..lower.residual.layout import Block, ResidualLayout, Unit, value_form
 from ..lower.residual.schedule import START
 from ..targets import target
 from ..targets.base import Compiled
-from ..targets.residual import CONSTANT, Residual, Stream
+from ..targets.residual import Residual
+from ..targets.stream import CONSTANT, Stream
 from ..tokens import TOKENS
 from .units import power
 from .words import (

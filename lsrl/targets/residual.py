@@ -1,9 +1,5 @@
-"""What `mamba` and `hawk` have in common: blocks that write to a residual stream, and its norms.
-
-A norm is removed exactly by constant channels of the stream that outweigh all others: with channels
-b_i M, M = 2^40, the mean of the squares rounds to M^2 sum(b_i^2) / H, which is a power of 4 where
-the b_i are chosen so; the norm's weights then hand on the data as it is, and a constant 1 with it
-(`numerics.md`).
+"""What `mamba` and `hawk` have in common: blocks that write to a residual stream (stream.py), and
+that are prompted by tokens or numbers (interface.py).
 """
 
 from __future__ import annotations
@@ -12,7 +8,7 @@ import itertools
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -20,12 +16,10 @@ import numpy as np
 
 from ..analysis.ranges import Fact
 from ..dtypes import dtype as dtype_named
-from ..encoding import Columns, output_columns
+from ..encoding import output_columns
 from ..errors import OptionError, UnsupportedError
 from ..ir.nodes import Graph
-from ..ir.types import Kind
-from ..lower.atoms import AtomKind, Form, exact_in, tighten
-from ..lower.layers import Affine
+from ..lower.atoms import Form
 from ..lower.legalise import Options
 from ..lower.residual.certify import Errors, certify, lane_errors
 from ..lower.residual.graph import ResidualGraph, ResidualMachine
@@ -35,12 +29,7 @@ from ..lower.residual.reuse import reused
 from ..lower.residual.schedule import plans
 from ..lower.rounding import Bound
 from ..tokens import (
-    MOST_LOGITS,
-    MOST_TOKENS,
     TOKENS,
-    Vocabulary,
-    input_vocabulary,
-    output_vocabulary,
 )
 from .base import (
     Compiled,
@@ -52,125 +41,12 @@ from .base import (
     check_parameters,
     check_variants,
 )
+from .interface import Interface, embedded_values, gathered, logits, no_tokens
+from .stream import CONSTANT, DATA, Stream
 
-CONSTANT = 2.0**40  # M, the constant channels of the stream, times b_i
-DATA = CONSTANT * 2.0**-13  # what the data may come to: its squares vanish beside those of M
 STEEP = 2.0**40  # S: activations are taken at S x, where they are ReLUs
 NEVER = -(2.0**24)  # the logit of a token that is no output
 BEND = 0.28 / STEEP  # by how much silu(S x) / S and gelu(S x) / S differ from relu(x), at most
-
-
-@dataclass(frozen=True)
-class Interface:
-    """How a model is prompted and read: token ids and joint logits, or numbers."""
-
-    graph: Graph
-    columns: Sequence[Columns]
-    tokens: bool
-
-    @property
-    def vocabulary(self) -> Vocabulary:
-        """That of the inputs, where they are tokens."""
-        found = input_vocabulary(self.graph)
-        assert found is not None
-        return found
-
-    @property
-    def digits(self) -> list[tuple[int, ...]]:
-        """The values of each output element, where they have logits."""
-        return [c.values for c in self.columns for _ in range(c.size) if c.values is not None]
-
-    def joint(self) -> dict[str, list[list[int]]]:
-        """By output, for each element the value that each logit stands for."""
-        vocabulary = output_vocabulary(self.columns)
-        values = vocabulary.values(np.arange(vocabulary.size))
-        found: dict[str, list[list[int]]] = {}
-        for i, digit in enumerate(vocabulary.digits):
-            found.setdefault(digit.field, []).append([int(v) for v in values[:, i]])
-        return found
-
-    def sizes(self) -> dict[str, Any]:
-        """The entries of a shape that say so."""
-        if self.tokens:
-            outputs = math.prod(len(d) for d in self.digits)
-            size = max(self.vocabulary.size, outputs)
-            return {"interface": TOKENS, "vocab_size": size, "input_size": 1, "output_size": size}
-        return {
-            "interface": "embeds",
-            "vocab_size": 1,
-            "input_size": sum(f.type.size for f in self.graph.inputs),
-            "output_size": sum(c.width for c in self.columns),
-        }
-
-
-@dataclass(frozen=True)
-class Stream:
-    """The residual stream: H channels, of which the first are for lanes (lane i in `slots[i]`), the
-    next ones the `constants` (their b_i).
-
-    `root`: the norm divides by M and multiplies by this power of two.
-    """
-
-    size: int
-    slots: tuple[int, ...]
-    constants: tuple[int, ...]
-    root: float
-
-    @property
-    def lanes(self) -> int:
-        """How many channels the lanes take."""
-        return max(self.slots, default=-1) + 1
-
-    @property
-    def one(self) -> int:
-        """The channel in which a norm hands on a 1."""
-        return self.lanes
-
-    @property
-    def norm(self) -> Any:
-        """The weights of a norm: data as it is, and 1 (or what is in no use) in the constants."""
-        weight = np.zeros(self.size)
-        weight[: self.lanes] = CONSTANT / self.root
-        for i, b in enumerate(self.constants):
-            weight[self.lanes + i] = 1 / (self.root * b)
-        return weight
-
-    def row(self, affine: Affine, scale: float = 1.0) -> Any:
-        """An affine form of lanes as a row of a matrix that reads the normed stream."""
-        row = np.zeros(self.size)
-        for (_, lane), c in affine.row.items():
-            row[self.slots[lane]] += scale * float(c)
-        row[self.one] = scale * float(affine.const)
-        return row
-
-
-def constants_for(size: int) -> tuple[tuple[int, ...], float] | None:
-    """The fewest b_i, the first a power of two, with sum(b_i^2) / H a power of 4, and its root."""
-    part, root = size, 1.0
-    while part % 4 == 0:
-        part, root = part // 4, root * 2
-    for count in range(1, 5):
-        tried = itertools.combinations_with_replacement(range(1, math.isqrt(part) + 1), count)
-        found = [b for b in tried if sum(c * c for c in b) == part]
-        for b in found:
-            first = next((c for c in b if c & (c - 1) == 0), None)
-            if first is not None:
-                rest = list(b)
-                rest.remove(first)
-                return (first, *rest), root
-    return None
-
-
-def stream_for(slots: tuple[int, ...], least: int, only_powers: bool) -> Stream:
-    """The narrowest stream of `least` channels or more that has room for the lanes."""
-    lanes = max(slots, default=-1) + 1
-    for size in itertools.count(max(least, lanes + 1, 2)):
-        if only_powers and (size & (size - 1) or size.bit_length() % 2 == 0):
-            continue
-        found = constants_for(size)
-        if found is not None and lanes + len(found[0]) <= size:
-            return Stream(size, slots, *found)
-    raise AssertionError
 
 
 class Residual(ABC):
@@ -190,24 +66,19 @@ class Residual(ABC):
     def settled(
         self, graph: Graph, facts: Sequence[Fact], options: CompileOptions
     ) -> CompileOptions:
-        """`tokens` in place of `number` where no input or output is real and they are few."""
-        if options.encoding != "number" or not self._has_tokens(graph, facts):
+        """`tokens` in place of `number` where no input or output is real and they are few. Raises
+        `OptionError` E022 where `tokens` is asked for and cannot be."""
+        if options.encoding not in ("number", TOKENS):
             return options
-        return replace(options, encoding=TOKENS)
-
-    def _has_tokens(self, graph: Graph, facts: Sequence[Fact]) -> bool:
-        vocabulary = input_vocabulary(graph)
-        if vocabulary is None or vocabulary.size > MOST_TOKENS:
-            return False
-        if any(graph.nodes[o.node].type.kind is Kind.REAL for o in graph.outputs):
-            return False
-        sizes = [o.node for o in graph.outputs]
-        extent = [facts[n].high - facts[n].low + 1 for n in sizes for _ in range(_size(graph, n))]
-        if not math.prod(extent) <= MOST_LOGITS:
-            return False
-        columns = output_columns(graph, facts, TOKENS)
-        logits = math.prod(len(c.values or ()) ** c.size for c in columns)
-        return bool(logits <= MOST_LOGITS)
+        problem = no_tokens(graph, facts)
+        if problem is None:
+            return replace(options, encoding=TOKENS)
+        if options.encoding == TOKENS:
+            message = f"the program has no tokens: {problem}"
+            raise OptionError.at(
+                "E022", None, message, "leave --encoding out: numbers go in and out"
+            )
+        return options
 
     def compile(self, graph: Graph, facts: Sequence[Fact], options: CompileOptions) -> Compiled:
         """Legalise, plan, lay out, assemble. Raises `UnsupportedError`, `OptionError`."""
@@ -258,7 +129,7 @@ class Residual(ABC):
             raise OptionError.at("E023", None, message, "it has `exact`")
         if options.encoding not in ("number", TOKENS):
             message = f"`{self.name}` has no encoding `{options.encoding}`"
-            help = "it has `number`: tokens where no value is real, else numbers"
+            help = "it has `number` (tokens where no value is real) and `tokens`"
             raise OptionError.at("E022", None, message, help)
 
     def _head(
@@ -269,13 +140,13 @@ class Residual(ABC):
         if interface.tokens:
             for c in columns:
                 assert c.values is not None
-                own = [_gathered(atoms, f, c.values, bits) for f in atoms.outputs[c.name]]
+                own = [gathered(atoms, f, c.values, bits) for f in atoms.outputs[c.name]]
                 atoms.outputs[c.name] = own
         forms = [f for c in columns for f in atoms.outputs[c.name]]
         names = [c.name for c in columns for _ in range(c.width)]
         if interface.tokens:
             digits = zip(interface.digits, forms, strict=True)
-            forms = [logit for v, f in digits for logit in _logits(atoms, f, v)]
+            forms = [logit for v, f in digits for logit in logits(atoms, f, v)]
         return forms, names
 
     def _check_width(self, layout: ResidualLayout, options: CompileOptions) -> None:
@@ -380,7 +251,7 @@ class Residual(ABC):
                     matrix[stream.slots[i], index[a]] = float(c)
             return {"adapter.input.weight": matrix, "adapter.input.bias": constants}
         vocabulary = interface.vocabulary
-        values = _embedded_values(atoms, layout.plan.embedded, vocabulary)
+        values = embedded_values(atoms, layout.plan.embedded, vocabulary)
         table = np.tile(constants, (interface.sizes()["vocab_size"], 1))
         for i, lane in enumerate(layout.lanes):
             for a, c in lane.start.items():
@@ -448,56 +319,3 @@ def _grouped(items: Sequence[Item], digits: Sequence[Sequence[int]]) -> list[lis
     """Items, one for each value of each digit, digit by digit."""
     rest = iter(items)
     return [list(itertools.islice(rest, len(values))) for values in digits]
-
-
-def _size(graph: Graph, n: int) -> int:
-    return graph.nodes[n].type.size
-
-
-def _gathered(atoms: ResidualGraph, form: Form, values: tuple[int, ...], bits: int) -> Form:
-    """An output as one atom where the multiples of it that are its logits would round."""
-    most = values[-1] - values[0] + 1
-    if exact_in(atoms.combine([(most, form)]), atoms.atoms, bits):
-        return form
-    above = tighten(atoms.combine([(1, form)], -values[0]), 0.0, values[-1] - values[0], None)
-    return atoms.combine([(1, atoms.relu(above, kept=True))], values[0])
-
-
-def _logits(atoms: ResidualGraph, form: Form, values: tuple[int, ...]) -> list[Form]:
-    """2 k v - k^2 for each value k, all centred: the largest is that of v, ahead by 1 or more."""
-    middle = (values[0] + values[-1]) // 2
-    centred = atoms.combine([(1, form)], -middle)
-    return [atoms.combine([(2 * (k - middle), centred)], -((k - middle) ** 2)) for k in values]
-
-
-def _embedded_values(
-    atoms: ResidualGraph, embedded: frozenset[int], vocabulary: Vocabulary
-) -> dict[int, Any]:
-    """The value of each embedded atom for each token, float64."""
-    columns = vocabulary.values(np.arange(vocabulary.size)).astype(np.float64)
-    values: dict[int, Any] = {}
-
-    def of(form: Form) -> Any:
-        total = np.full(vocabulary.size, float(form.const))
-        for b, c in form.terms.items():
-            total = total + float(c) * value(b)
-        return total
-
-    def value(a: int) -> Any:
-        if a not in values:
-            atom = atoms.atoms[a]
-            if atom.kind is AtomKind.INPUT:
-                values[a] = columns[:, atom.index]
-            elif atom.form is not None:
-                values[a] = np.maximum(of(atom.form), 0.0)
-            else:
-                args = dict(atom.args)
-                x, y = of(args["value"]), of(args["factor"])
-                if atoms.machine.rectifies:
-                    y = np.maximum(y, 0.0)
-                values[a] = np.maximum(x, 0.0) * y
-        return values[a]
-
-    for a in sorted(embedded):
-        value(a)
-    return values

@@ -14,7 +14,7 @@ from lsrl.cli import main
 from lsrl.lower.units.ops import OPS
 from lsrl.targets.hawk.target import HAWK
 from lsrl.targets.mamba.target import MAMBA
-from lsrl.targets.residual import constants_for
+from lsrl.targets.stream import constants_for
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "how-it-works.md").read_text(encoding="utf-8")

@@ -78,3 +78,20 @@ def test_what_is_refused_is_refused_with_its_line_and_reason(name: str) -> None:
         assert caught.value.span is not None
         assert caught.value.diagnostics[0].help
         assert found[target].verdict in ("unsupported", "impossible")
+
+
+@pytest.mark.parametrize("target", ["mamba", "hawk"])
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("input x: real in 0..1\noutput x > 0.5", "an input is real"),
+        ("input n: int in 0..65536\noutput n > 5", "65,537 values, more than 65,536"),
+        ("input n: int in 0..5000\noutput n", "5,001 values, more than the 4,096 that logits tell"),
+        ("input n: int in 0..3\noutput n / 2", "an output is real"),
+    ],
+)
+def test_what_cannot_be_tokens_is_numbers_or_refused(target: str, text: str, message: str) -> None:
+    program = lsrl.parse(f"length <= 20\n{text}\n")
+    assert lsrl.compile(program, target, verify=False).shape["interface"] == "embeds"
+    with pytest.raises(lsrl.OptionError, match=message):
+        lsrl.compile(program, target, encoding="tokens")

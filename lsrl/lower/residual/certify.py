@@ -28,7 +28,6 @@ from .graph import (
     RELU,
     SIGNED,
     SUM,
-    UPDATE,
     VALUE,
 )
 from .layout import Block, ResidualLayout, Unit
@@ -155,7 +154,7 @@ class _Certificate(Analysis):
             return taken
         if unit.op == PRODUCT:
             return self._multiplied(unit, taken, errors, forms)
-        assert unit.op in (LATCH, SUM, SIGNED, DECAY, UPDATE), unit.op
+        assert unit.op in (LATCH, SUM, SIGNED, DECAY), unit.op
         most = max(abs(unit.form.lo), abs(unit.form.hi))
         if unit.when is not None:
             taken = self._under(unit, taken, errors, forms)

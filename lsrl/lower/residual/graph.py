@@ -7,7 +7,6 @@ Besides ReLUs a block has products, short delays and scalar states, each startin
     signed  s' = rate s + x, x of both signs on a machine that rectifies
     decay   s' = rate s + x
     latch   s' = x where `when` holds, else s
-    update  s' = rate s + x where `when` holds, else s
 
 A machine that rectifies takes max(x, 0) for x: a value of both signs is then the difference of two
 atoms. A product is max(`value`, 0) times `factor` (rectified as well, on such a machine).
@@ -24,9 +23,9 @@ from ...analysis.lattice import gcd
 from ...source import Span
 from ..atoms import Atom, AtomGraph, AtomKind, Coefficient, Form, tighten
 
-DELAY, SUM, SIGNED, DECAY, LATCH, UPDATE = "delay", "sum", "signed", "decay", "latch", "update"
+DELAY, SUM, SIGNED, DECAY, LATCH = "delay", "sum", "signed", "decay", "latch"
 RELU, PRODUCT, PASS = "relu", "product", "pass"
-STATES = frozenset({SUM, SIGNED, DECAY, LATCH, UPDATE})
+STATES = frozenset({SUM, SIGNED, DECAY, LATCH})
 LANE, OWN = "r", "v"  # sources: a lane of the residual stream; a unit of the same block
 WHEN, VALUE, FACTOR = "when", "value", "factor"  # roles of the forms of an atom
 
@@ -85,6 +84,7 @@ class ResidualGraph(AtomGraph):
     def __init__(self, machine: ResidualMachine, length: int) -> None:
         super().__init__()
         self.machine, self.length = machine, length
+        self.span: Span | None = None  # of the state for which units are made
 
     def op(self, a: int) -> str:
         """The operation of an atom, "" of an input."""
@@ -148,7 +148,7 @@ class ResidualGraph(AtomGraph):
             fuzzy = own.op not in STATES and any(self.is_fuzzy(f) for _, f in args)
             atom = Atom(
                 AtomKind.UNIT, lo, hi, step, op=own.op, args=args, lag=own.lag, rate=own.rate,
-                fuzzy=fuzzy, saturating=own.saturating, label=own.label, span=own.span,
+                fuzzy=fuzzy, saturating=own.saturating, label=own.label, span=own.span or self.span,
             )  # fmt: skip
             self._relus[key] = self.add(atom)
         self.share(self._relus[key])

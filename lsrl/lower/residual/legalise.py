@@ -12,6 +12,7 @@ from ...ir.nodes import Graph
 from ...source import Span
 from ..atoms import AtomGraph, Coefficient, Form, largest_partial_sum, tighten
 from ..clock import Clocks
+from ..gates import number
 from ..legalise import Legaliser, Options
 from ..logic import Bool, Logic, ReluLogic
 from .graph import DELAY, SUM, ResidualGraph, ResidualMachine
@@ -24,6 +25,18 @@ class ResidualLogic(ReluLogic):
 
     multiplies = True
     graph: ResidualGraph
+
+    def conjunction(self, parts: Sequence[Bool]) -> Bool:
+        """All of them; what always holds adds nothing, so that a margin stays one."""
+        kept = [p for p in parts if not (p.made is not None and p.made.key == (1,))]
+        return super().conjunction(kept or parts[:1])
+
+    def from_value(self, value: Form) -> Bool:
+        """A boolean that is there as 0 or 1."""
+        found = super().from_value(value)
+        if value.is_const:
+            self.graph.cache[found, "value"] = value
+        return found
 
     def gate(self, c: Bool, a: Form, span: Span | None = None) -> Form:
         """a where c holds, else 0; between the two where c is undetermined."""
@@ -61,15 +74,18 @@ class ResidualLegaliser(Legaliser):
         from .states import lower_group
 
         lower_group(self, component)
+        self.residual.span = None
 
     def delay(self, n: int) -> None:
         node = self.graph.nodes[n]
         state = self.graph.states[node.attrs[0]]
+        self.residual.span = state.span
         forms = [
             self.delayed(form, exact(init), state.name)
             for form, init in zip(self.forms(state.next), state.init, strict=True)
         ]
         self.values[n] = list(self.narrow(n, forms))
+        self.residual.span = None
 
     # Delays, sums, conditions
 
@@ -119,7 +135,7 @@ class ResidualLegaliser(Legaliser):
     def condition(self, c: Bool, span: Span | None = None) -> Form:
         """A boolean as the condition of a state: a margin, or 0 or 1."""
         if not self.machine.margins:
-            return self.logic.exact(c) if c.made is None else tighten(c.value, 0.0, 1.0, None)
+            return number(self.residual_logic, c, self.options.digits)
         if c.margin is not None:
             return c.margin
         return self.atoms.combine([(1, c.value)], Fraction(-1, 2))

@@ -36,14 +36,14 @@ def lower_group(lg: ResidualLegaliser, component: Component) -> None:
 
     group = classify(lg.graph, lg.facts, component)
     lg.atoms.maker = lg.graph.states[group.states[0]].next
-    single = len(group.states) == 1 and not group.is_linear
-    if single and lower_rewritten(lg, component, group.states[0]):
-        return
+    lg.residual.span = lg.graph.states[group.states[0]].span
     reasons: list[str] = []
-    for make in (_linear, _gated, finite, counted):
+    for make in (_linear, _gated, _rewritten, finite, counted):
         found = make(lg, component, group, reasons)
         if found is not None:
             lg.values.update(found)
+            if make is _rewritten:
+                return
             rest_of_group(lg, component, StateGroup(group.states, (), (), True))
             return
     raise refusal(lg, group, reasons)
@@ -62,9 +62,10 @@ def refusal(lg: ResidualLegaliser, group: StateGroup, reasons: list[str]) -> Uns
     message += (
         reasons[0] if reasons else f"`{lg.machine.name}` keeps, replaces or decays each value"
     )
-    help = f"{kind.holders} can hold it (`lsrl targets FILE` says which)"
-    if kind in (StateKind.GATED, StateKind.LINEAR):
-        help = "LSTM, GRU and RNN can hold it (`lsrl targets FILE` says which)"
+    holders = kind.holders
+    if kind is StateKind.GATED:  # by their names Mamba and Hawk would be among them
+        holders = "LSTM, GRU and RNN"
+    help = f"{holders} can hold it (`lsrl targets FILE` says which)"
     return Unsupported(message, help, state.span, "E803")
 
 
@@ -294,6 +295,18 @@ def _chosen(lg: ResidualLegaliser, cases: list[Case]) -> Form:
     for case in reversed(cases[:-1]):
         result = lg.logic.choose(case.when, case.added, result)
     return result
+
+
+# Sums modulo m, and parity
+
+
+def _rewritten(
+    lg: ResidualLegaliser, component: Component, group: StateGroup, reasons: list[str]
+) -> Values | None:
+    """(s + x) mod m and s != c, as sums; all of the group's values are there then."""
+    if len(group.states) > 1 or not lower_rewritten(lg, component, group.states[0]):
+        return None
+    return {}
 
 
 # Counted

@@ -97,6 +97,15 @@ class _UnitPrecision(Precision):
         return is_power_of_two(c) and frozenset(atoms) in self.twins
 
 
+@dataclass(frozen=True)
+class _Brought:
+    """Errors of a soft unit's gate and factor; and what rounding the gate's argument adds to it."""
+
+    gate: Bound
+    factor: Bound
+    rounding: float
+
+
 class _UnitAnalysis(Analysis):
     def __init__(
         self, graph: UnitGraph, regime: Regime, length: int, approximation: Approximation
@@ -106,7 +115,7 @@ class _UnitAnalysis(Analysis):
         self.approximation = approximation
         self.precision = _UnitPrecision(graph, self.dtype)
         self.products, self.resets = graph.products, graph.resets
-        self.brought: dict[int, tuple[Bound, ...]] = {}  # by soft unit: of its gate, of its factor
+        self.brought: dict[int, _Brought] = {}  # by soft unit
         self.own_pairs: dict[Source, Source] = {}  # units that hold a value's two signs
         self.pairs: dict[Source, Source] = {}
 
@@ -201,18 +210,24 @@ class _UnitAnalysis(Analysis):
             self.affine(unit.args[role], known, self.forms, unit.span, unit.label)
             for role in ("s", "g")
         )
+        shared = sum(abs(float(c)) * known[s].error for s, c in unit.args["s"].row.items())
         off = self.approximation(unit, self.regime, self._reach(unit))
-        self.brought[unit.atom] = gate, factor.plus(off, unit.span, unit.label)
+        more = factor.plus(off, unit.span, unit.label)
+        self.brought[unit.atom] = _Brought(gate, more, max(0.0, gate.error - shared))
         most = max(-unit.form.lo, unit.form.hi)
         own = SOFT * self.dtype.unit_roundoff * most
         return Bound(own + self.regime.rounding(most, off), span=unit.span)
 
     def _of_factors(self, unit: LayerUnit, total: Bound) -> Bound:
-        """|x| f + |y| e + e f of factors that are off by e and f."""
-        soft, w, most_x, most_y = self.products[unit.atom]
-        gate, factor = self.brought[soft]
-        e, f = gate.error / w, factor.error
-        worse = gate if e * most_y >= f * most_x else factor
+        """|x| f + |y| e + e f of factors that are off by e and f. What x itself is off by is the
+        same in all parts; each rounds its own argument, by r, which sigma, of slope 1/4, and the
+        weight 2 a / w make |a| r / 2w."""
+        parts, w, most_x, most_y = self.products[unit.atom]
+        first = self.brought[parts[0][0]]
+        rounded = sum(float(half) * self.brought[soft].rounding for soft, half in parts)
+        e = (first.gate.error - first.rounding + rounded) / w
+        f = first.factor.error
+        worse = first.gate if e * most_y >= f * most_x else first.factor
         own = e * most_y + f * most_x + e * f
         return total.plus(own, worse.span or unit.span, worse.label) if own else total
 

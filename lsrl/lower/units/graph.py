@@ -34,7 +34,9 @@ class UnitGraph(AtomGraph):
         self.cache = Undo()  # what is made once from other things, by what it is made from
         self.level = Undo()  # layers that a unit stands on, itself included
         self.twins = Undo()  # pairs of units whose sum is exact in a row of their own
-        self.products = Undo()  # of a unit that holds a product: its first part, w, |x|, |y|
+        self.products = (
+            Undo()
+        )  # of a unit that holds a product: its parts and |a_k| / 2, w, |x|, |y|
         self.resets = Undo()  # of a unit whose n is 0 where r lets its own value through: True
         self._units = Undo()
 

@@ -48,20 +48,20 @@ def product(lg: UnitLegaliser, a: Form, b: Form, span: Span | None) -> Form:
     allowed = lg.options.error or lg.options.precision * (max(ends) - min(ends))
     plan = _plan(most_x, most_y, 2.0**-lg.options.digits, allowed)
     parts: list[tuple[Fraction, Form]] = [(Fraction(middle), y)]
-    softs = []
+    gates: list[tuple[int, Fraction]] = []
     for k, weight in enumerate(plan.weights, 1):
         for sign in (1, -1):
             gate = g.combine([(sign * k * plan.w, x)])
             most = 1 / (1 + math.exp(-gate.hi))  # sigma(s) at most
             ends_of = most * min(y.lo, 0.0), most * max(y.hi, 0.0)
             unit = g.unit("soft", {"s": gate, "g": y}, ends_of, None, span=span)
-            softs += list(unit.terms)
+            gates += [(atom, abs(weight) / 2) for atom in unit.terms]
             parts.append((2 * sign * weight / plan.w, unit))
     value = tighten(g.combine(parts), min(ends) - plan.left, max(ends) + plan.left, None)
     held = lg.hold_alone(value)
     (atom,) = held.terms
     g.atoms[atom] = replace(g.atoms[atom], approximation=plan.left, span=span)
-    g.products[atom] = softs[0], float(plan.w), most_x, most_y
+    g.products[atom] = tuple(gates), float(plan.w), most_x, most_y
     return tighten(held, min(ends), max(ends), None)
 
 

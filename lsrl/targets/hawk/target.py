@@ -29,13 +29,14 @@ from ...lower.residual.graph import (
     RELU,
     STATES,
     SUM,
-    UPDATE,
     BlockKind,
     ResidualMachine,
 )
 from ...lower.residual.layout import Block, ResidualLayout, Unit
 from ..base import Probe
-from ..residual import BEND, STEEP, Interface, Residual, Stream, adapter_shapes, stream_for
+from ..interface import Interface
+from ..residual import BEND, STEEP, Residual, adapter_shapes
+from ..stream import Stream, stream_for
 from . import equations
 
 KERNEL = 4  # taps of the convolution: three steps back
@@ -108,7 +109,7 @@ class Hawk(Residual):
 
     def is_single(self, unit: Unit) -> bool:
         """Whether one channel has a unit's value."""
-        return unit.op not in (SUM, DECAY, UPDATE)
+        return unit.op not in (SUM, DECAY)
 
     def states(self, layout: ResidualLayout, number: int, index: int) -> Mapping[int, float]:
         block = layout.blocks[number]
@@ -233,7 +234,7 @@ class Hawk(Residual):
 
 def _twice(block: Block) -> list[int]:
     """The units that take a second channel for the first step."""
-    return [i for i, unit in enumerate(block.units) if unit.op in (SUM, DECAY, UPDATE)]
+    return [i for i, unit in enumerate(block.units) if unit.op in (SUM, DECAY)]
 
 
 def _channels(block: Block) -> int:
@@ -279,7 +280,7 @@ class _Temporal:
         w = self.weights
         w["linear_x.weight"][i] = self.stream.row(unit.affine)
         w["conv_1d.weight"][i, 0, KERNEL - 1 - unit.lag] = 1.0
-        if unit.op in (SUM, DECAY, UPDATE):
+        if unit.op in (SUM, DECAY):
             w["rg_lru.recurrent_param"][i] = parameter(unit.rate)
         if unit.when is not None:
             for gate in ("input_gate", "recurrent_gate"):

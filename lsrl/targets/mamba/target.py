@@ -28,13 +28,14 @@ from ...lower.residual.graph import (
     SIGNED,
     STATES,
     SUM,
-    UPDATE,
     BlockKind,
     ResidualMachine,
 )
 from ...lower.residual.layout import Block, ResidualLayout, Unit
 from ..base import Probe
-from ..residual import BEND, STEEP, Interface, Residual, Stream, adapter_shapes, stream_for
+from ..interface import Interface
+from ..residual import BEND, STEEP, Residual, adapter_shapes
+from ..stream import Stream, stream_for
 from . import equations
 
 KERNEL = 4  # taps of the convolution: three steps back
@@ -255,9 +256,9 @@ class _Mixer:
         w = self.weights
         w["D"][index] = 0.0
         w["dt_proj.bias"][index] = STEP
-        if unit.op in (SUM, DECAY, UPDATE):
+        if unit.op in (SUM, DECAY):
             w["A_log"][index] = log_rate(unit.rate)
-        if unit.op in (LATCH, UPDATE):
+        if unit.op == LATCH:
             assert unit.when is not None
             w["dt_proj.bias"][index] = -STEP
             w["dt_proj.weight"][index, self.steps[_key(unit.when)]] = 2 * STEP
