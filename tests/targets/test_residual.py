@@ -20,6 +20,9 @@ TEXTS = {c.name: c.text for c in CASES} | {
     "output p",
     "a sum since": "input c: bool\ninput x: int in -3..4\nstate s = 2 then if c then x else s + x\n"
     "output s",
+    "irrational eigenvalues": "input r: real in 0..1\n"
+    "state s = 0 then 0.5 * s + 0.25 * prev(p) + r\n"
+    "state p = 0 then 0.25 * s + 0.5 * p\noutput p",
     "wide integers": "input x: int in -90000..90000\noutput max(x, prev(x)) - 2",
     "wider outputs": "input x: int in 0..70\ninput y: int in 0..70\noutput 71 * x + y",
     "fewer tokens in than out": "input b: bool\noutput [b, prev(b), prev(b, 2), true]",
@@ -29,7 +32,6 @@ REFUSED = {
     "mutual recursion": ("E803", "eigenvalues that are not real"),
     "table automaton": ("E803", "turn states in cycles and merge others"),
     "general": ("E803", "is finite"),
-    "irrational eigenvalues": ("E803", "eigenvalues that are not rational"),
     "signed": ("E803", "is signed"),
     "a decay that is reset": ("E803", "is gated"),
     "growing": ("E803", "the factor 2 is not in [0, 1]"),
@@ -37,9 +39,6 @@ REFUSED = {
     "values beside which no norm is exact": ("E805", "beside which its norms are exact"),
 }
 REFUSED_TEXTS = TEXTS | {
-    "irrational eigenvalues": "input r: real in 0..1\n"
-    "state s = 0 then 0.5 * s + 0.25 * prev(p) + r\n"
-    "state p = 0 then 0.25 * s + 0.5 * p\noutput p",
     "signed": "input c: bool\nstate s = 1 then (if c then -1 else 1) * s\noutput s",
     "a decay that is reset": "input c: bool\ninput r: real in 0..1\n"
     "state s = 0 then if c then 0 else 0.5 * s + r\noutput s",

@@ -64,7 +64,8 @@ class ResidualMachine:
 @dataclass(frozen=True)
 class Setting:
     """What a unit does with its value. `most` bounds the magnitude of what a state grows to;
-    `saturating`: one factor of a product, after its ReLU, is 0 or 1."""
+    `saturating`: one factor of a product, after its ReLU, is 0 or 1; `approximation`: by how much
+    what is added to a state in a step may differ from what it means."""
 
     op: str
     when: Form | None = None
@@ -72,6 +73,7 @@ class Setting:
     rate: Fraction = Fraction(1)
     most: float | None = None
     saturating: bool = False
+    approximation: float = 0.0
     label: str = ""
     span: Span | None = None
 
@@ -148,7 +150,8 @@ class ResidualGraph(AtomGraph):
             fuzzy = own.op not in STATES and any(self.is_fuzzy(f) for _, f in args)
             atom = Atom(
                 AtomKind.UNIT, lo, hi, step, op=own.op, args=args, lag=own.lag, rate=own.rate,
-                fuzzy=fuzzy, saturating=own.saturating, label=own.label, span=own.span or self.span,
+                fuzzy=fuzzy, saturating=own.saturating,
+                approximation=own.approximation, label=own.label, span=own.span or self.span,
             )  # fmt: skip
             self._relus[key] = self.add(atom)
         self.share(self._relus[key])

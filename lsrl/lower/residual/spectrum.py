@@ -9,23 +9,52 @@ from typing import Any
 import numpy as np
 
 Matrix = list[list[Fraction]]
+MOST_CONDITION = 1e8  # of eigenvectors that are used as a basis
+CLOSE = Fraction(1, 10**12)
 
 
 @dataclass(frozen=True)
 class Basis:
     """A = vectors @ lower @ inverse, exactly; `lower` has nothing above its diagonal: a lane needs
-    itself and earlier ones only."""
+    itself and earlier ones only. Of a basis that is approximated, `rest` is inverse @ (A - vectors
+    @ lower @ inverse)."""
 
     vectors: Matrix
     lower: Matrix
     inverse: Matrix
+    rest: Matrix | None = None
 
 
 def triangular(matrix: Matrix) -> Basis | None:
-    """A basis in which a matrix is triangular; None where some eigenvalue is not real, or where the
-    basis is not rational (an approximated one would not be exact)."""
+    """A basis in which a matrix is triangular: exact where its eigenvalues are rational, else
+    approximated where they are real and apart; None where there is neither."""
     rational = [Fraction(float(v.real)).limit_denominator(1 << 12) for v in _eigenvalues(matrix)]
-    return _flag(matrix, sorted(rational), len(matrix))
+    return _flag(matrix, sorted(rational), len(matrix)) or _approximated(matrix)
+
+
+def _approximated(matrix: Matrix) -> Basis | None:
+    """Eigenvectors as float64 has them, as exact numbers, and what they leave of the matrix."""
+    values, vectors = np.linalg.eig(np.array([[float(c) for c in row] for row in matrix]))
+    if np.iscomplexobj(values) or np.linalg.cond(vectors) > MOST_CONDITION:
+        return None
+    columns = [[Fraction(float(c)) for c in row] for row in vectors]
+    inverse = inverted(columns)
+    if inverse is None:
+        return None
+    size = len(matrix)
+    lower = [
+        [_near(values[i]) if i == j else Fraction(0) for j in range(size)] for i in range(size)
+    ]
+    made = multiply(multiply(columns, lower), inverse)
+    left = [[a - b for a, b in zip(*rows, strict=True)] for rows in zip(matrix, made, strict=True)]
+    return Basis(columns, lower, inverse, multiply(inverse, left))
+
+
+def _near(value: Any) -> Fraction:
+    """An eigenvalue; the rational one that it is as good as."""
+    exact = Fraction(float(value))
+    simple = exact.limit_denominator(1 << 12)
+    return simple if abs(simple - exact) < CLOSE else exact
 
 
 def obstacle(matrix: Matrix) -> str:
@@ -33,7 +62,7 @@ def obstacle(matrix: Matrix) -> str:
     values = _eigenvalues(matrix)
     if np.abs(values.imag).max() > 1e-4 * max(1.0, np.abs(values).max()):
         return "eigenvalues that are not real: a positive diagonal recurrence does not rotate"
-    return "eigenvalues that are not rational: there is no construction here for them"
+    return "eigenvalues that are not rational and too near each other to be told apart"
 
 
 def _eigenvalues(matrix: Matrix) -> Any:

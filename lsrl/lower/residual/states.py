@@ -176,7 +176,8 @@ def _block(
                 parts.append((row[j], lg.delayed(lanes[j], starts[j], f"{labels[0]} basis {j}")))
         form = lg.atoms.combine(parts)
         label = f"{labels[0]} basis {i}"
-        made = decaying(lg, row[i], form, starts[i], label, None, reasons)
+        off = _left_out(basis.rest[i], ends, inits) if basis.rest else 0.0
+        made = decaying(lg, row[i], form, starts[i], label, None, reasons, off)
         if made is None:
             return None
         lanes.append(made)
@@ -187,11 +188,20 @@ def _block(
     return result
 
 
+def _left_out(row: list[Fraction], ends: list[Any], inits: list[Fraction]) -> float:
+    """What an approximated basis leaves out of a lane in a step, at most, by the states' ranges."""
+    most = [
+        max(abs(float(e)) for e in (*end[:2], init)) for end, init in zip(ends, inits, strict=True)
+    ]
+    return sum(abs(float(c)) * m for c, m in zip(row, most, strict=True)) * (1 + 2.0**-20)
+
+
 def decaying(
     lg: ResidualLegaliser, rate: Fraction, added: Form, init: Fraction, label: str,
-    ends: Any, reasons: list[str],
+    ends: Any, reasons: list[str], off: float = 0.0,
 ) -> Form | None:  # fmt: skip
-    """s' = rate s + added, from init: a shifted lane, which starts at 0."""
+    """s' = rate s + added, from init: a shifted lane, which starts at 0. `off`: by how much `added`
+    may differ from what it stands for."""
     if not 0 <= rate <= 1:
         reasons.append(f"the factor {float(rate):g} is not in [0, 1], where a positive diagonal "
                        "recurrence has its own")  # fmt: skip
@@ -206,7 +216,7 @@ def decaying(
             op = SIGNED
         else:
             most = None  # both parts grow
-    made = lg.residual.unit(op, shifted, rate=rate, most=most, label=label)
+    made = lg.residual.unit(op, shifted, rate=rate, most=most, label=label, approximation=off)
     return lg.atoms.combine([(1, made)], init)
 
 
