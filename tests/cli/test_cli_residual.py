@@ -70,9 +70,7 @@ def test_numbers(lsrl: Any, level: Path, target: str) -> None:
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_verify_says_by_how_much_a_weight_was_edited(
-    lsrl: Any, program: Path, target: str
-) -> None:
+def test_verify_says_by_how_much_a_weight_was_edited(lsrl: Any, program: Path, target: str) -> None:
     out = program.parent / "out"
     lsrl("compile", program, "-t", target, "-o", out)
     weights = load_file(out / "model.safetensors")[EDITED[target]]
@@ -111,10 +109,13 @@ def test_sizes(lsrl: Any, program: Path, target: str) -> None:
     config = json.loads((out / "config.json").read_text())
     assert (config["hidden_size"], config["num_hidden_layers"]) == (64, 4)
     assert lsrl("verify", out, "--samples", 20).exit_code == 0
-    for option, value, code in (("--hidden-size", 2, "E807"), ("--layers", 1, "E807"),
-                                ("--max-parameters", 100, "E806")):  # fmt: skip
-        chosen = [*args, "--force", option, value, "-D", "lead=1"]
-        assert f"error[{code}]" in lsrl(*chosen).stderr, option
+    program.write_text("length <= 64\ninput b: bool\nstate n = 0 then (n + b) mod 5\noutput n")
+    for option, value, code in (
+        ("--hidden-size", 2, "E807"),
+        ("--layers", 1, "E807"),
+        ("--max-parameters", 100, "E806"),
+    ):
+        assert f"error[{code}]" in lsrl(*args, "--force", option, value).stderr, option
 
 
 def test_a_width_for_which_no_norm_is_exact(lsrl: Any, program: Path) -> None:
