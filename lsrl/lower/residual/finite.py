@@ -87,11 +87,23 @@ def _applies(lg: ResidualLegaliser, found: Automaton, classes: list[tuple[int, .
             rest = set(range(max(found.classes[0]) + 1)) - chosen
             return _one_of(lg, found, 0, rest).negated()
         return _one_of(lg, found, 0, chosen)
-    parts = []
-    for combination in classes:
-        own = [_one_of(lg, found, k, {c}) for k, c in enumerate(combination)]
-        parts.append(logic.conjunction(own))
+    parts = [_all_of(lg, found, combination) for combination in classes]
     return logic.disjunction(parts)
+
+
+def _all_of(lg: ResidualLegaliser, found: Automaton, combination: tuple[int, ...]) -> Bool:
+    """Whether each element is of its class; made once, as thresholds share their combinations."""
+    made: dict[Any, Bool] = lg.atoms.cache.setdefault(("combinations", lg.atoms.maker), {})
+    key = tuple(
+        (element, tuple(v for v, c in zip(values, own, strict=True) if c == wanted))
+        for element, values, own, wanted in zip(
+            found.elements, found.values, found.classes, combination, strict=True
+        )
+    )
+    if key not in made:
+        own = [_one_of(lg, found, k, {c}) for k, c in enumerate(combination)]
+        made[key] = lg.logic.conjunction(own)
+    return made[key]
 
 
 def _one_of(lg: ResidualLegaliser, found: Automaton, k: int, classes: set[int]) -> Bool:
