@@ -87,11 +87,23 @@ def _applies(lg: ResidualLegaliser, found: Automaton, classes: list[tuple[int, .
             rest = set(range(max(found.classes[0]) + 1)) - chosen
             return _one_of(lg, found, 0, rest).negated()
         return _one_of(lg, found, 0, chosen)
-    parts = []
-    for combination in classes:
-        own = [_one_of(lg, found, k, {c}) for k, c in enumerate(combination)]
-        parts.append(logic.conjunction(own))
+    parts = [_all_of(lg, found, combination) for combination in classes]
     return logic.disjunction(parts)
+
+
+def _all_of(lg: ResidualLegaliser, found: Automaton, combination: tuple[int, ...]) -> Bool:
+    """Whether each element is of its class; made once, as thresholds share their combinations."""
+    made: dict[Any, Bool] = lg.atoms.cache.setdefault(("combinations", lg.atoms.maker), {})
+    key = tuple(
+        (element, tuple(v for v, c in zip(values, own, strict=True) if c == wanted))
+        for element, values, own, wanted in zip(
+            found.elements, found.values, found.classes, combination, strict=True
+        )
+    )
+    if key not in made:
+        own = [_one_of(lg, found, k, {c}) for k, c in enumerate(combination)]
+        made[key] = lg.logic.conjunction(own)
+    return made[key]
 
 
 def _one_of(lg: ResidualLegaliser, found: Automaton, k: int, classes: set[int]) -> Bool:
@@ -168,8 +180,9 @@ def _thresholds(
         parts = []
         before = min(column)
         for k, start, own in plan or []:
+            narrow, own = _narrowed(two, own)
             renamed = [(_flipped(m) if start else m, c) for m, c in own.items()]
-            form = _latched(lg, two, renamed, [Fraction(0), Fraction(1)])
+            form = _latched(lg, narrow, renamed, [Fraction(0), Fraction(1)])
             form = g.combine([(-1, form)], 1) if start else form
             parts.append((k - before, tighten(form, 0.0, 1.0, Fraction(1))))
             before = k
@@ -197,6 +210,30 @@ def _threshold_plans(
             own.setdefault(follows, []).extend(classes)
         plans.append((k, reached[0], own))
     return plans
+
+
+def _narrowed(
+    found: Automaton, own: dict[Map, list[Any]]
+) -> tuple[Automaton, dict[Map, list[Any]]]:
+    """Without the elements on which it does not depend which map is applied."""
+    maps = {c: m for m, classes in own.items() for c in classes}
+    kept = list(range(len(found.elements)))
+    for k in list(kept):
+        rest, decided = [i for i in kept if i != k], dict[Any, Map]()
+        if all(decided.setdefault(tuple(c[i] for i in rest), m) == m for c, m in maps.items()):
+            kept = rest
+    narrowed: dict[Map, dict[Any, None]] = {m: {} for m in own}
+    for c, m in maps.items():
+        narrowed[m][tuple(c[i] for i in kept)] = None
+    elements, values, classes = found.elements, found.values, found.classes
+    narrow = Automaton(
+        found.states,
+        [elements[k] for k in kept],
+        [values[k] for k in kept],
+        [classes[k] for k in kept],
+        found.table,
+    )
+    return narrow, {m: list(c) for m, c in narrowed.items()}
 
 
 def _flipped(moved: Map) -> Map:

@@ -262,9 +262,9 @@ def by_cases(
     condition = lg.condition(when)
     parts: list[tuple[Coefficient, Form]] = []
     value = g.combine([(1, _chosen(lg, written))], -init)
-    if condition.is_const:  # never written
-        parts = []
-    elif not (value.is_const and value.const == 0):
+    if _always(condition):
+        return g.combine([(1, value)], init)
+    if not condition.is_const and not (value.is_const and value.const == 0):
         parts.append((1, g.unit(LATCH, value, when=condition, label=label)))
     grown = [(1, logic.gate(c.when, c.added)) for c in kept if not _is_zero(c.added)]
     if grown:
@@ -276,8 +276,10 @@ def since(lg: ResidualLegaliser, added: Form, when: Form, label: str) -> Form:
     """What was added since a condition held: the sum of all, less what it was then. `added` is 0
     where the condition holds."""
     g = lg.residual
+    if _always(when):
+        return g.combine([])
     total = g.unit(SUM, added, label=f"sum for {label}")
-    if when.is_const:
+    if when.is_const:  # never
         return total
     before = g.unit(LATCH, total, when=when, label=f"sum at the last reset of {label}")
     length = lg.graph.length
@@ -291,6 +293,11 @@ def _most(lg: ResidualLegaliser, added: Form, ends: Any, init: Fraction) -> floa
         return None
     lo, hi = float(ends[0]), float(ends[1])
     return max(abs(lo - float(init)), abs(hi - float(init)), hi - lo)
+
+
+def _always(condition: Form) -> bool:
+    """Whether a condition, a margin or 0 or 1, is known to hold."""
+    return condition.is_const and condition.const >= Fraction(1, 2)
 
 
 def _is_zero(form: Form) -> bool:

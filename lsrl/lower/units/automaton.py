@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 MOST_STATES = 4096
 MOST_PAIRS = 10**6
 MOST_UNITS = 1024
+SLACK = Fraction(1, 1 << 20)  # of a step: the ends of ranges are rounded
 Element = tuple[int, int]  # a node outside of the group, and an element of it
 
 
@@ -201,7 +202,10 @@ def enumerated(lg: Legaliser, component: Component) -> Automaton | None:
     combinations = np.array(list(itertools.product(*known)), dtype=object if exact else float)
     combinations = combinations.reshape(count, len(known))
     start = tuple(Fraction(initial(lg, lane)) for lane in lanes)
-    ranges = [ends_of(lg, lane)[:2] for lane in lanes]
+    ranges = []
+    for lo, hi, step in (ends_of(lg, lane) for lane in lanes):
+        slack = float(SLACK * (step or 0))
+        ranges.append((lo - slack, hi + slack))
     states = [start]
     rows: list[Any] = []
     index = {start: 0}
@@ -287,7 +291,7 @@ def _values(lg: Legaliser, element: Element) -> list[Fraction] | None:
         return [lo]
     if (hi - lo) / step > MOST_STATES:
         return None
-    first, last = -(-lo // step), hi // step
+    first, last = -((SLACK - lo / step) // 1), (hi / step + SLACK) // 1
     return [k * step for k in range(int(first), int(last) + 1)]
 
 
