@@ -133,3 +133,8 @@ def test_a_checkpoint(lsrl: Any, checkpoint: Path) -> None:
 
 def test_a_checkpoint_with_the_default_backend(lsrl: Any, checkpoint: Path) -> None:
     assert lsrl("run", checkpoint, "--input", "[1, 0, 1]").stdout == TABLE
+
+
+def test_a_checkpoint_with_jax(lsrl: Any, checkpoint: Path) -> None:
+    result = lsrl("run", checkpoint, "--input", "[1, 0, 1]", "--backend", "jax")
+    assert (result.exit_code, result.stdout) == (0, TABLE)
