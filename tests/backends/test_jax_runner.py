@@ -59,6 +59,11 @@ def test_all_steps_at_once() -> None:
     assert all(jax.tree_util.tree_leaves(same))
 
 
+def test_verify() -> None:
+    report = lsrl.verify(compiled("parity", "gru", LONG), samples=1, length=2, backend="jax")
+    assert (report.passed, report.runners) == (True, ("equations", "jax"))
+
+
 def test_a_cell_cannot_be_run_at_once() -> None:
     with pytest.raises(lsrl.OptionError) as caught:
         compiled("parity", "gru").jax(parallel=True)

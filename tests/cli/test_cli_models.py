@@ -92,8 +92,6 @@ def test_verify(lsrl: Any, checkpoint: Path) -> None:
 def test_verify_with_a_backend(lsrl: Any, checkpoint: Path) -> None:
     args = ["verify", checkpoint, "--samples", 1, "--json", "--backend"]
     assert json.loads(lsrl(*args, "numpy").stdout)["runners"] == ["equations"]
-    data = json.loads(lsrl(*args, "jax").stdout)
-    assert (data["passed"], data["runners"]) == (True, ["equations", "jax"])
     wrong = lsrl(*args, "jaxx")
     assert wrong.exit_code == 2
     assert "did you mean `jax`?" in wrong.stderr + wrong.stdout
