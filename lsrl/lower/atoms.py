@@ -75,7 +75,8 @@ class Atom:
     by role; a previous value is that of the atom `of`, one step ago.
     `index` is the column of an input; `factor` what a product multiplies `form` by. A realisation
     that only approximates what it stands for enters its error as `approximation`. `lag` and `rate`
-    belong to the delays and states of residual machines (see lower/residual).
+    belong to the delays and states of residual machines (see lower/residual). `crisp`: a step of
+    `decided` (logic.py), whose value does not depend on how far the atom that it reads is off.
     """
 
     kind: AtomKind
@@ -91,6 +92,7 @@ class Atom:
     of: int = -1
     saturating: bool = False
     fuzzy: bool = False
+    crisp: bool = False
     label: str = ""
     span: Span | None = field(default=None, compare=False, repr=False)
     factor: Form | None = None
@@ -246,6 +248,18 @@ class AtomGraph:
                 approximation=approximation,
             )  # fmt: skip
             self._relus[key] = self.add(atom)
+        return self.atom_form(self._relus[key])
+
+    def crisp(self, form: Form, step: Fraction | None) -> Form:
+        """max(form, 0) for a form of one atom, as a step of `decided`; 0 or 1 if it has a step."""
+        key = (*form.key, "crisp")
+        if key not in self._relus:
+            atom = Atom(
+                AtomKind.RELU, 0.0, form.hi, step, form, saturating=True, fuzzy=step is None,
+                crisp=True,
+            )  # fmt: skip
+            self._relus[key] = self.add(atom)
+        self.share(self._relus[key])
         return self.atom_form(self._relus[key])
 
     def product(self, a: Form, b: Form, span: Span | None = None) -> Form:
