@@ -26,7 +26,7 @@ check: $(VENV)/stamp
 	$(BIN)/mypy lsrl backends
 
 test: check
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 bench: $(VENV)/stamp
 	$(BIN)/python benchmarks/sizes.py

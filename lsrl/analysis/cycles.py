@@ -138,7 +138,7 @@ class _Search:
         orbits = self._orbits(before, self.draws.words(ROWS, size), size)
         for orbit in sorted(orbits, key=lambda o: len(o.carries))[:MOST]:
             for copies, after in self._tails(orbit, size):
-                found = _check(self.program, orbit, copies, after)
+                found = _check(self.program, self.runner, orbit, copies, after)
                 if found is not None:
                     return found
         return None
@@ -196,9 +196,11 @@ def _after(runner: Runner, before: Fields, batch: int) -> Carry:
     return start if empty else runner.run(start, before, 0)[0]
 
 
-def _check(program: Program, orbit: _Orbit, copies: int, after: Fields) -> Cycle | None:
+def _check(
+    program: Program, searched: Runner, orbit: _Orbit, copies: int, after: Fields
+) -> Cycle | None:
     """The witness with v w^copies for v, if it holds in exact rationals."""
-    runner = Runner(program, exact=True)
+    runner = Runner(program, exact=True, periodic=searched.periodic)
     word, period = orbit.word, orbit.period
     before = joined(orbit.before, *[word] * copies)
     start, size = (next(iter(w.values())).shape[1] for w in (before, word))

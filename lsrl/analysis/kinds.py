@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from ..ir.components import Component
+from ..ir.components import Component, components
 from ..ir.nodes import Graph
 from .dependence import Factor, Row, dependence, is_gate, is_signed
 from .ranges import Fact
@@ -99,3 +99,17 @@ def _is_finite(
                 return False
     read = {a for n in component.nodes for a in graph.nodes[n].args}
     return all(facts[a].step is not None for a in read)
+
+
+def deciding(graph: Graph, facts: Sequence[Fact]) -> frozenset[int]:
+    """The nodes outside of groups that are not linear which decide, within a step, what such a
+    group keeps: it cannot keep a part of what it has and take the rest from elsewhere."""
+    groups = [c for c in components(graph) if c.cyclic]
+    inside = {n for c in groups if not classify(graph, facts, c).is_linear for n in c.nodes}
+    found, todo = set(inside), list(inside)
+    while todo:
+        node = graph.nodes[todo.pop()]
+        new = [a for a in node.args if node.op != "prev" and a not in found]
+        found.update(new)
+        todo += new
+    return frozenset(found - inside)

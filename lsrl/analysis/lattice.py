@@ -24,7 +24,7 @@ _ONE = frozenset({"argmax", "floordiv"})
 
 
 def gcd(steps: Iterable[int | Step]) -> Step:
-    """The coarsest lattice that holds them all."""
+    """The coarsest lattice that holds them all; signs do not matter."""
     above, below = 0, 1
     for s in steps:
         if s is None:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 Fields = dict[str, Array]
 Carry = dict[int, Array]
 Word = dict[str, list[Any]]  # by field
+Periodic = dict[int, tuple[tuple[int, int], Array]]  # prefix and period, values
 
 STEPS = 256  # that clocks are run for
 LONGEST_PERIOD = 24  # of the clocks of a program that is searched
@@ -49,14 +50,17 @@ class Runner:
     """The part of a program that its outputs and promises depend on, from any state on.
 
     `prefix` and `period`: of the clocks that it reads, which are given as they are. `periodic`: of
-    all clocks, the prefix and period of each, and its values `[T, elements]`.
+    all clocks, the prefix and period of each, and its values `[T, elements]`; found again unless
+    another runner of the program gives them.
     """
 
-    def __init__(self, program: Program, exact: bool = False) -> None:
+    def __init__(
+        self, program: Program, exact: bool = False, periodic: Periodic | None = None
+    ) -> None:
         graph = self.graph = program.graph
         self.exact = exact
         roots = [o.node for o in (*graph.outputs, *graph.assumes)] + checked_nodes(graph)
-        clocks = self.periodic = _clocks(program)
+        clocks = self.periodic = _clocks(program) if periodic is None else periodic
         self.machine = Machine(graph, roots, leaves=clocks, exact=exact)
         self.clocks = {n: clocks[n] for n in sorted(self.machine.nodes & clocks.keys())}
         lassos = [lasso for lasso, _ in self.clocks.values()]
@@ -114,7 +118,7 @@ class Runner:
         return given
 
 
-def _clocks(program: Program) -> dict[int, tuple[tuple[int, int], Array]]:
+def _clocks(program: Program) -> Periodic:
     """The autonomous nodes that are periodic for ever: their prefix and period, their values."""
     from ..lower.autonomous import simulate
 

@@ -13,13 +13,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
 from fractions import Fraction
-from typing import Any
+from typing import Any, TypeVar
 
 from ..analysis.lattice import gcd
 from ..source import Span
 
 Coefficient = int | Fraction
 Terms = dict[int, Coefficient]
+Key = TypeVar("Key")
 
 
 class AtomKind(Enum):
@@ -75,7 +76,8 @@ class Atom:
     by role; a previous value is that of the atom `of`, one step ago.
     `index` is the column of an input; `factor` what a product multiplies `form` by. A realisation
     that only approximates what it stands for enters its error as `approximation`. `lag` and `rate`
-    belong to the delays and states of residual machines (see lower/residual).
+    belong to the delays and states of residual machines (see lower/residual). `crisp`: a step of
+    `decided` (logic.py), whose value does not depend on how far the atom that it reads is off.
     """
 
     kind: AtomKind
@@ -91,6 +93,7 @@ class Atom:
     of: int = -1
     saturating: bool = False
     fuzzy: bool = False
+    crisp: bool = False
     label: str = ""
     span: Span | None = field(default=None, compare=False, repr=False)
     factor: Form | None = None
@@ -248,6 +251,18 @@ class AtomGraph:
             self._relus[key] = self.add(atom)
         return self.atom_form(self._relus[key])
 
+    def crisp(self, form: Form, step: Fraction | None) -> Form:
+        """max(form, 0) for a form of one atom, as a step of `decided`; 0 or 1 if it has a step."""
+        key = (*form.key, "crisp")
+        if key not in self._relus:
+            atom = Atom(
+                AtomKind.RELU, 0.0, form.hi, step, form, saturating=True, fuzzy=step is None,
+                crisp=True,
+            )  # fmt: skip
+            self._relus[key] = self.add(atom)
+        self.share(self._relus[key])
+        return self.atom_form(self._relus[key])
+
     def product(self, a: Form, b: Form, span: Span | None = None) -> Form:
         """a * b: linear where one is constant, else one atom."""
         if a.is_const or b.is_const:
@@ -283,12 +298,12 @@ class AtomGraph:
 
     def form(self, terms: Mapping[int, Coefficient], const: Coefficient) -> Form:
         """A form with the range and lattice that follow from its atoms."""
-        kept = {a: c for a, c in terms.items() if c != 0}
+        kept = {a: c for a, c in terms.items() if c}
         low = high = float(const)
-        steps: list[int | Fraction | None] = [magnitude(const)]
+        steps: list[int | Fraction | None] = [const]
         for a, c in kept.items():
             atom = self.atoms[a]
-            factor = float(c)
+            factor = c.numerator / c.denominator
             if factor > 0:
                 low, high = low + factor * atom.lo, high + factor * atom.hi
             else:
@@ -310,7 +325,7 @@ class AtomGraph:
         base = f(form.const) if silent else max(set(values), key=values.count)
         taken = [*values, base] if silent else values
         result = self.form({a: v - base for a, v in zip(lanes, values, strict=True)}, base)
-        step = gcd(magnitude(v) for v in set(taken))
+        step = gcd(set(taken))
         return tighten(result, float(min(taken)), float(max(taken)), step)
 
     def position(self, a: int) -> tuple[tuple[int, ...], bool] | None:
@@ -324,14 +339,14 @@ class AtomGraph:
         terms: Terms = {}
         total: Coefficient = const
         low = high = float(const)
-        steps: list[int | Fraction | None] = [magnitude(const)]
+        steps: list[int | Fraction | None] = [const]
         for c, form in parts:
-            if c == 0:
+            if not c:
                 continue
             total += c * form.const
-            for a, k in form.terms.items():
-                terms[a] = terms.get(a, 0) + c * k
-            ends = float(c) * form.lo, float(c) * form.hi
+            add_scaled(terms, form.terms, c)
+            factor = c.numerator / c.denominator
+            ends = factor * form.lo, factor * form.hi
             low, high = low + min(ends), high + max(ends)
             steps.append(scaled_step(form.step, c))
         result = self.form(terms, total)
@@ -343,18 +358,27 @@ def magnitude(c: Coefficient) -> Coefficient:
     return c if c >= 0 else -c
 
 
+def add_scaled(
+    row: dict[Key, Coefficient], other: Mapping[Key, Coefficient], factor: Coefficient
+) -> None:
+    """row += factor * other, in place; what cancels stays as a 0. Sums with 0 and products with 1
+    are not computed: between an integer and a fraction even those are slow."""
+    scaled = other.items() if factor == 1 else [(a, factor * c) for a, c in other.items()]
+    for a, c in scaled:
+        row[a] = row[a] + c if a in row else c
+
+
 def scaled_step(step: Fraction | None, c: Coefficient) -> int | Fraction | None:
-    """The lattice of c times a value on the lattice of `step`."""
+    """The lattice of c times a value on the lattice of `step`, up to its sign."""
     if step is None:
         return None
-    size = magnitude(c)
-    return size if step.numerator == step.denominator else step * size
+    return c if step.numerator == step.denominator else step * c
 
 
 def primitive(terms: Mapping[Any, Coefficient]) -> tuple[tuple[tuple[Any, int], ...], Fraction]:
     """Coefficients as coprime integers, the first one positive, and the factor taken out."""
     items = sorted(terms.items())
-    factor = gcd(magnitude(c) for _, c in items)
+    factor = gcd(c for _, c in items)
     if factor is None:  # a finer lattice than `gcd` follows
         denominator = math.lcm(*(Fraction(c).denominator for _, c in items))
         factor = Fraction(math.gcd(*(int(c * denominator) for _, c in items)), denominator)
@@ -385,7 +409,7 @@ def tighten(form: Form, lo: float, hi: float, step: Fraction | None) -> Form:
 
 def exact_in(form: Form, atoms: Sequence[Atom], digits: int) -> bool:
     """Whether every partial sum of the form, in any order, is exact with so many binary digits."""
-    steps: list[int | Fraction | None] = [magnitude(form.const)]
+    steps: list[int | Fraction | None] = [form.const]
     ends = [(float(form.const), float(form.const))]
     for a, c in form.terms.items():
         atom = atoms[a]
@@ -422,7 +446,7 @@ def representable(c: Coefficient, digits: int) -> bool:
     """Whether a coefficient has so many binary digits at most."""
     if isinstance(c, int) and abs(c) < 1 << digits:
         return True
-    value = Fraction(c)
-    odd = abs(value.numerator) >> max((value.numerator & -value.numerator).bit_length() - 1, 0)
-    dyadic = value.denominator & (value.denominator - 1) == 0
+    numerator, denominator = c.numerator, c.denominator
+    odd = abs(numerator) >> max((numerator & -numerator).bit_length() - 1, 0)
+    dyadic = denominator & (denominator - 1) == 0
     return dyadic and odd.bit_length() <= digits

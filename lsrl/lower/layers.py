@@ -18,7 +18,7 @@ from fractions import Fraction
 from typing import Protocol, TypeVar
 
 from ..source import Span
-from .atoms import AtomGraph, AtomKind, Coefficient, Form, exact_in, primitive
+from .atoms import AtomGraph, AtomKind, Coefficient, Form, add_scaled, exact_in, primitive
 from .schedule import Schedule
 
 NEGLIGIBLE = 2.0**-45
@@ -387,12 +387,10 @@ class _Layout:
 
 
 def add_row(row: Row, other: Row, factor: Coefficient) -> None:
-    for source, c in other.items():
-        total = row.get(source, 0) + factor * c
-        if total == 0:
-            row.pop(source, None)
-        else:
-            row[source] = total
+    """row += factor * other, in place."""
+    add_scaled(row, other, factor)
+    for source in [s for s in other if not row[s]]:
+        del row[source]
 
 
 def _normal(row: Row) -> tuple[tuple[Source, int], ...]:

@@ -145,6 +145,16 @@ def saturated(g: AtomGraph, falsity: Form) -> Form:
     return g.relu(g.combine([(-1, falsity)], 1), saturating=True, boolean=True)
 
 
+def decided(g: AtomGraph, f: Form, digits: int) -> Form:
+    """[f <= 1/2] for an atom f >= 0: exactly 0 or 1, whatever f is.
+
+    A number of p digits above 1/2 is a multiple of 2^-p. So r(2 f - 1) is 0 or at least 2^(1 - p),
+    and r(1 - 2^p r(2 f - 1)) is 1 or 0.
+    """
+    above = g.crisp(g.combine([(2, f)], -1), None)
+    return g.crisp(g.combine([(-(2**digits), above)], 1), Fraction(1))
+
+
 class ReluLogic:
     """Booleans, and what they switch, made of ReLU atoms of a graph."""
 
@@ -152,7 +162,8 @@ class ReluLogic:
     multiplies = False  # whether the machine has products
 
     def __init__(self, graph: AtomGraph, guard: Fraction, digits: int = 24) -> None:
-        self.graph, self.guard = graph, guard
+        self.graph, self.guard, self.digits = graph, guard, digits
+        self.deciding: frozenset[int] = frozenset()  # nodes of comparisons that decide a state
         self.max_switch = min(MAX_SWITCH, 2.0 ** (digits - 1))
 
     def exact(self, c: Bool) -> Form:
@@ -226,14 +237,20 @@ class ReluLogic:
         """d > 0 for a real d: decided where |d| >= guard, in two layers.
 
         The ramp r(1/2 - k d) has slope k = 2/guard: falsity is 0 from d = guard/4 on and at least 1
-        from -guard/4 down, so that errors of d up to three quarters of the guard do not show.
+        from -guard/4 down, so that errors of d up to three quarters of the guard do not show. What
+        decides a state is 0 or 1 in between, too.
         """
         g = self.graph
         k = 2 / self.guard
 
-        def ramp(sign: int) -> Form:
-            return g.relu(g.combine([(-sign * k, d)], Fraction(1, 2)), saturating=True)
+        def ramp(sign: int, kept: bool = False) -> Form:
+            form = g.combine([(-sign * k, d)], Fraction(1, 2))
+            return g.relu(form, saturating=True, kept=kept)
 
+        if g.maker in self.deciding and d.terms:
+            if d.terms[min(d.terms)] < 0:  # not both d > 0 and -d > 0
+                return self.above(g.combine([(-1, d)])).negated()
+            return self.from_value(decided(g, ramp(1, kept=True), self.digits))
         return Bool(g, lambda: ramp(1), lambda: ramp(-1))
 
     def relu(self, form: Form, span: Span | None = None) -> Form:

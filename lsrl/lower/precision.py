@@ -15,7 +15,16 @@ from ..analysis.lattice import gcd
 from ..dtypes import DType
 from ..errors import UnsupportedError
 from ..source import Span
-from .atoms import AtomGraph, Coefficient, Form, fits, largest_partial_sum, magnitude, representable
+from .atoms import (
+    AtomGraph,
+    Coefficient,
+    Form,
+    fits,
+    largest_partial_sum,
+    magnitude,
+    representable,
+    scaled_step,
+)
 from .layers import Affine, Source
 
 if TYPE_CHECKING:
@@ -67,18 +76,18 @@ class Precision:
 
     def lattice(self, affine: Affine, forms: Forms) -> Fraction | None:
         """What all terms, and so all partial sums, are multiples of."""
-        steps: list[Fraction | None] = [abs(Fraction(affine.const))]
-        for source, c in affine.row.items():
-            step = forms[source].step
-            steps.append(None if step is None else step * abs(Fraction(c)))
-        return gcd(steps)
+        steps = (scaled_step(forms[source].step, c) for source, c in affine.row.items())
+        return gcd([affine.const, *steps])
 
     def _ends(self, affine: Affine, forms: Forms) -> dict[Source | int, tuple[float, float]]:
         """The range of each term, or family of terms."""
         ends: dict[Source | int, tuple[float, float]] = {}
         for source, c in affine.row.items():
             form = forms[source]
-            low, high = sorted((float(c) * form.lo, float(c) * form.hi))
+            factor = c.numerator / c.denominator
+            low, high = factor * form.lo, factor * form.hi
+            if factor < 0:
+                low, high = high, low
             family = self.family(form)
             key = source if family is None else family
             before = ends.get(key, (0.0, 0.0))
@@ -173,14 +182,12 @@ class Precision:
 
 def last_bit(c: Coefficient) -> float:
     """The largest power of two of which a binary fraction is a multiple; 0 for other fractions."""
-    value = abs(Fraction(c))
-    if value.denominator & (value.denominator - 1):
+    if c.denominator & (c.denominator - 1):
         return 0.0
-    return float(Fraction(value.numerator & -value.numerator, value.denominator))
+    return (c.numerator & -c.numerator) / c.denominator
 
 
 def is_power_of_two(c: Coefficient) -> bool:
     if isinstance(c, int):
         return c != 0 and abs(c) & (abs(c) - 1) == 0
-    value = abs(Fraction(c))
-    return all(k & (k - 1) == 0 for k in (value.numerator, value.denominator))
+    return all(k & (k - 1) == 0 for k in (abs(c.numerator), c.denominator))

@@ -32,6 +32,7 @@ from .layers import Affine, Layer, Layered, Source, StateLane, Unit
 from .precision import Precision
 
 ROUNDS, SLACK = 20, 1.01  # of the search for errors of states that imply themselves
+HIDDEN = 0.25  # the error of what a decision reads that does not show
 SATURATION_MARGIN = 1.0  # the error of its argument that a saturating unit hides (logic.above: 1.5)
 
 
@@ -179,6 +180,14 @@ class Analysis:
         brought = any(errors[source].error for source in unit.affine.row)
         is_boolean = self.graph.atoms[unit.atom].step is not None
         return bound if is_boolean and brought else ZERO
+
+    def decided(self, affine: Affine, errors: Mapping[Source, Bound]) -> Bound:
+        """A step of a decision (logic.py) reads one value. What that is off by, and rounding, do
+        not show while they leave it on its side of the threshold."""
+        for source in affine.row:
+            if not errors[source].error < HIDDEN:
+                return errors[source].plus(math.inf, errors[source].span, "")
+        return ZERO
 
     def opened(
         self, unit: Rectified, errors: Mapping[Source, Bound], forms: Mapping[Source, Form]

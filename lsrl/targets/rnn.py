@@ -122,6 +122,8 @@ def real_relu(lg: UnitLegaliser, form: Form, span: Span | None) -> Form | None:
 def select(lg: UnitLegaliser, c: Condition, a: Form, span: Span | None) -> Form:
     """A pair that is shut by a unit that is exactly 0 where the condition holds."""
     shut = c.negated().value
+    if shut.is_const:
+        return lg.logic.gate(c.logic.constant(not shut.const), a, span)
     ((b, k),) = list(shut.terms.items())[:1]
     plain = len(shut.terms) == 1 and shut.const == 0 and k == 1
     if not plain or lg.atoms.atoms[b].op == "sign" or lg.atoms.atoms[b].kind is AtomKind.PREV:

@@ -27,6 +27,10 @@ TARGETS: dict[str, Callable[[], Any]] = {
 AFTER_K = "input token: int in 0..7\noutput latch(prev(token == 3), token, -1)"
 PREVIOUS = "input b: bool\ninput x: int in 0..9\noutput if b then prev(x) else 0"
 TEXTS = {c.name: c.text for c in CASES} | {"after k": AFTER_K, "switched previous": PREVIOUS}
+TEXTS["hysteresis"] = (
+    "input t: int in 0..40\n"
+    "state on = false then if t < 19 then true else (if t > 21 then false else on)\noutput on"
+)
 TEXTS["latch of a real"] = "input c: bool\ninput r: real in -2..3\noutput latch(c, r)"
 
 
@@ -113,7 +117,7 @@ NEEDED: dict[str, dict[str, tuple[str, str]]] = {
         "select": ("switched real", "number"),
         "integer relu": ("relu", "number"),
         "real relu": ("real extremes", "number"),
-        "cases": ("thermostat", "number"),
+        "cases": ("hysteresis", "number"),
         "closing": ("modular_addition", "number"),
         "automaton": ("traffic_light", "number"),
     },

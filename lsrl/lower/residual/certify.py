@@ -147,6 +147,9 @@ class _Certificate(Analysis):
     def _unit(
         self, unit: Unit, errors: Mapping[Source, Bound], forms: Mapping[Source, Form]
     ) -> Bound:
+        if unit.atom >= 0 and self.graph.atoms[unit.atom].crisp:
+            self.precision.check_range(unit.affine, errors, forms, unit.span)
+            return self.decided(unit.affine, errors)
         taken = self._taken_in(unit, errors, forms)
         if unit.op == RELU and unit.saturating:
             return self.saturated(unit, taken, errors)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
+from ...analysis.kinds import deciding
 from ...analysis.ranges import Fact
 from ...ir.components import Component
 from ...ir.nodes import Graph
@@ -64,6 +65,7 @@ class ResidualLegaliser(Legaliser):
         self.residual = ResidualGraph(self.machine, self.graph.length)
         options = self.options
         self.residual_logic = ResidualLogic(self.residual, options.guard, options.digits)
+        self.residual_logic.deciding = deciding(self.graph, self.facts)
         return self.residual, self.residual_logic
 
     def made_clocks(self) -> Clocks:

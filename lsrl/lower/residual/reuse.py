@@ -60,7 +60,8 @@ def _fits(
     if first != block:
         return first > block
     forms = layout.form(old), layout.form(new)
-    if not exact[new] or any(f.step is None for f in forms):
+    fuzzy = any(layout.graph.is_fuzzy(f) for f in forms)
+    if not exact[new] or fuzzy or any(f.step is None for f in forms):
         return False
     total = sum(max(abs(f.lo), abs(f.hi)) for f in forms)
     return fits(gcd([f.step for f in forms]), total, digits)

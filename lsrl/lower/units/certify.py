@@ -179,6 +179,11 @@ class _UnitAnalysis(Analysis):
             self.precision.check_range(affine, known, self.forms, unit.span)
         if unit.op == "soft":
             return self._soft(unit, known)
+        if self._is_crisp(unit):
+            for affine in unit.args.values():
+                total = _joined(total, self.decided(affine, known))
+            if op.saturates:
+                return total
         steep = ("s",) if "closed" in unit.args else ()  # what shuts it may see another error
         for role in (*op.values, *steep):
             if role in unit.args:
@@ -193,14 +198,19 @@ class _UnitAnalysis(Analysis):
             total = self._of_factors(unit, total)
         return total.plus(own, unit.span, unit.label) if own else total
 
+    def _is_crisp(self, unit: LayerUnit) -> bool:
+        """Whether its margin is at least 1/2 from 0 whatever it reads is off by."""
+        return unit.atom >= 0 and self.graph.atoms[unit.atom].crisp
+
     def _reach(self, unit: LayerUnit) -> Reach:
         """Of a unit whose own group has the errors that were found last."""
         f = unit.form
         errors = {
             role: self.affine(a, self.errors, self.forms, unit.span, unit.label).error
             for role, a in unit.args.items()
+            if not (self._is_crisp(unit) and role in OPS[unit.op].gates)
         }
-        magnitudes = {role: unit.most[role] + errors[role] for role in unit.args}
+        magnitudes = {role: unit.most[role] + errors.get(role, 0.0) for role in unit.args}
         return Reach(self.regime, max(abs(f.lo), abs(f.hi)), magnitudes, errors)
 
     def _soft(self, unit: LayerUnit, known: Mapping[Source, Bound]) -> Bound:
@@ -265,7 +275,7 @@ class _UnitAnalysis(Analysis):
         """A gate whose margin may be off by a quarter promises nothing."""
         for k, unit in group.items():
             for role in OPS[unit.op].gates:
-                if role not in unit.args:
+                if role not in unit.args or self._is_crisp(unit):
                     continue
                 margin = unit.args[role]
                 bound = self.affine(margin, self.errors, self.forms, unit.span, unit.label)

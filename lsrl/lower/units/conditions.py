@@ -76,6 +76,7 @@ class GateLogic:
 
     def __init__(self, lg: UnitLegaliser, guard: Fraction) -> None:
         self.lg, self.graph, self.guard = lg, lg.graph_of_units, guard
+        self.deciding: frozenset[int] = frozenset()  # nodes of comparisons that decide a state
 
     # Conditions
 
@@ -113,8 +114,32 @@ class GateLogic:
         return self.conjunction([self.at_least(d, 0), self.at_least(below, 0)])
 
     def above(self, d: Form) -> Condition:
-        """d > 0 for a real d: the margin is 1/2 where d is the guard band's half-width."""
-        return self._from_margin(self.graph.combine([(HALF / self.guard, d)]))
+        """d > 0 for a real d: the margin is 1/2 where d is the guard band's half-width. What
+        decides a state has a margin in the guard band, too."""
+        soft = self._from_margin(self.graph.combine([(HALF / self.guard, d)]))
+        if soft.is_constant or self.graph.maker not in self.deciding:
+            return soft
+        return self.from_value(self._decided(self.value(soft)))
+
+    def _decided(self, value: Form) -> Form:
+        """[a > b / 1.5], about 0.3, or its negation, for the unit a of a value: exactly 0 or 1.
+
+        A number of p digits in 1/4..1/2 is k 2^-(p + 1). There 1.5 k is never B = 2^(p + 1) b, nor
+        rounded to it, as B is odd and no multiple of 3: it is at least 1/2 from it.
+        """
+        g, p = self.graph, self.lg.options.digits
+        ((a, c),) = value.terms.items()
+        odd = next(b for b in range(int(0.9 * 2**p) | 1, 2**p, 2) if b % 3)
+        gain = Fraction(self.lg.regime.gain)
+        steep = (
+            Fraction(2 ** (p + 3 + math.ceil(math.log2(gain)))) / gain
+        )  # a power of 2 in weights
+        above = [(Fraction(3, 2) * steep, g.atom_form(a))]
+        margin = g.combine(above, -steep * Fraction(odd, 2 ** (p + 1)))
+        decided = self.lg.indicator((margin,))
+        (unit,) = decided.terms
+        g.mark_crisp(unit)
+        return decided if c > 0 else g.combine([(-1, decided)], 1)
 
     def conjunction(self, parts: Sequence[Condition]) -> Condition:
         """All of them."""

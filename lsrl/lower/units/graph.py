@@ -91,6 +91,17 @@ class UnitGraph(AtomGraph):
             self.atoms[a] = replace(self.atoms[a], approximation=approximation)
         return made
 
+    def crisp(self, form: Form, step: Fraction | None) -> Form:
+        """As `AtomGraph.crisp`, a unit of a ReLU machine."""
+        op = "ramp" if step is None else "truth"
+        made = self.unit(op, {"a": form}, (0.0, form.hi), step)
+        self.mark_crisp(*made.terms)
+        return made
+
+    def mark_crisp(self, a: int) -> None:
+        """A unit becomes a step of `decided`."""
+        self.atoms[a] = replace(self.atoms[a], crisp=True, fuzzy=self.atoms[a].step is None)
+
     def _new(self, atom: Atom) -> int:
         index = self.add(atom)
         self.level[index] = 1 + max((self.depth(form) for _, form in atom.args), default=0)

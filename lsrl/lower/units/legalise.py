@@ -9,6 +9,7 @@ from fractions import Fraction
 from functools import partial
 from typing import Any, TypeVar
 
+from ...analysis.kinds import deciding
 from ...analysis.lattice import gcd
 from ...analysis.ranges import Fact
 from ...encoding import one_hot_values, output_values
@@ -56,9 +57,11 @@ class UnitLegaliser(Legaliser):
 
     def machinery(self) -> tuple[AtomGraph, Logic]:
         g = self.graph_of_units = UnitGraph()
+        logic: Any = self.options.logic(g, self.options.guard, self.options.digits)
         if self.machine.has_steps:
-            return g, GateLogic(self, self.options.guard)
-        return g, self.options.logic(g, self.options.guard, self.options.digits)
+            logic = GateLogic(self, self.options.guard)
+        logic.deciding = deciding(self.graph, self.facts)
+        return g, logic
 
     def made_clocks(self) -> Clocks:
         return Clocks(self.graph, self.atoms, partial(unit_ring, self), MOST_LANES)

@@ -11,7 +11,7 @@ from fractions import Fraction
 from ..atoms import Atom, AtomKind, Coefficient, Form, primitive
 from .graph import UnitGraph
 from .machine import Machine
-from .schedule import early_layers, live, reads
+from .schedule import Known, early_layers, live, reads
 
 
 def rewrites(graph: UnitGraph, machine: Machine) -> Iterator[str]:
@@ -192,9 +192,10 @@ def _replace(graph: UnitGraph, u: int, value: Form) -> None:
 def inline(graph: UnitGraph, machine: Machine) -> bool:
     """Read what linear units hold instead of the units, where that saves the reader a layer."""
     changed, any_changed = True, False
+    known: Known = {}
     while changed:
         changed = False
-        at, groups = early_layers(graph)
+        at, groups = early_layers(graph, known)
         for group in groups:
             if _inline_into(graph, machine, group, at):
                 changed = any_changed = True

@@ -14,6 +14,8 @@ from ..atoms import AtomKind, Form
 from .graph import UnitGraph
 
 Edges = dict[int, tuple[set[int], set[int]]]
+# By unit: its arguments and what they read.
+Known = dict[int, tuple[object, tuple[set[int], set[int]]]]
 
 
 @dataclass(frozen=True)
@@ -40,36 +42,45 @@ def reads(graph: UnitGraph, forms: Iterable[Form]) -> tuple[set[int], set[int]]:
 
 def live(graph: UnitGraph) -> list[int]:
     """The units that the outputs need."""
-    found: set[int] = set()
+    return sorted(_edges(graph, {}))
+
+
+def _edges(graph: UnitGraph, known: Known) -> Edges:
+    """What each live unit reads. `known` keeps that for the next call; what is defined anew since
+    has other arguments."""
+    found: Edges = {}
     now, before = reads(graph, (f for forms in graph.outputs.values() for f in forms))
     work = [*now, *before]
     while work:
         a = work.pop()
         if a not in found:
-            found.add(a)
-            now, before = reads(graph, (form for _, form in graph.atoms[a].args))
+            args = graph.atoms[a].args
+            if a not in known or known[a][0] is not args:
+                known[a] = args, reads(graph, (form for _, form in args))
+            now, before = found[a] = known[a][1]
             work += [*now, *before]
-    return sorted(found)
+    return found
 
 
 def placements(graph: UnitGraph) -> list[Placement]:
     """Everything as early as it can be, and as late."""
-    groups, edges = _groups(graph)
+    groups, edges = _groups(graph, {})
     early = _early(groups, edges)
     depth = max(early.values(), default=1)
     return [Placement(early, depth), Placement(_late(groups, edges, depth), depth)]
 
 
-def early_layers(graph: UnitGraph) -> tuple[dict[int, int], list[list[int]]]:
-    """The earliest layer of each live unit, and the units that share one, after what they read."""
-    groups, edges = _groups(graph)
+def early_layers(graph: UnitGraph, known: Known) -> tuple[dict[int, int], list[list[int]]]:
+    """The earliest layer of each live unit, and the units that share one, after what they read.
+    Calls for the same graph, as it is rewritten, share `known`."""
+    groups, edges = _groups(graph, known)
     return _early(groups, edges), groups
 
 
-def _groups(graph: UnitGraph) -> tuple[list[list[int]], Edges]:
-    units = live(graph)
+def _groups(graph: UnitGraph, known: Known) -> tuple[list[list[int]], Edges]:
+    edges = _edges(graph, known)
+    units = sorted(edges)
     place = {a: k for k, a in enumerate(units)}
-    edges = {a: reads(graph, (form for _, form in graph.atoms[a].args)) for a in units}
     groups = tarjan([[place[b] for side in edges[a] for b in side] for a in units])
     return [[units[k] for k in group] for group in groups], edges
 
