@@ -76,10 +76,13 @@ def cells(lg: UnitLegaliser, component: Component) -> dict[int, list[Any]] | Non
     set_previous(lg, component, previous)
     try:
         for lane, a in units.items():
-            args = _cell(lg, lane, cases_of(lg, inside, lane))
+            cases = cases_of(lg, inside, lane)
+            args = _cell(lg, lane, cases)
             if args is None:
                 return None
             lg.graph_of_units.define(a, args)
+            if "i" not in args and _replaces(lg, args["g"], cases):
+                lg.graph_of_units.replacing[a] = True
     except NoCases:
         return None
     return unit_values(lg, component, units)
@@ -102,6 +105,14 @@ def _cell(lg: UnitLegaliser, lane: Lane, cases: Cases) -> dict[str, Form] | None
             **args, "g": form, "i": logic.margin(when)
         }  # fmt: skip
     return {**args, "g": g.combine([(1, logic.gate(when, form)) for when, form in written])}
+
+
+def _replaces(lg: UnitLegaliser, g: Form, cases: Cases) -> bool:
+    """Whether exactly 0 is added while a cell is kept: gated values, and sure 0s or 1s."""
+    atoms = [lg.atoms.atoms[a] for a in g.terms]
+    gated = all(("o" in dict(a.args)) or (a.step == 1 and not a.fuzzy) for a in atoms)
+    kept = [c.added for c in cases if c.keeps]
+    return gated and g.const == 0 and all(f.is_const and f.const == 0 for f in kept)
 
 
 def counter(lg: UnitLegaliser, component: Component) -> dict[int, list[Any]] | None:

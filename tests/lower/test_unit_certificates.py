@@ -29,15 +29,16 @@ PROGRAMS = {
     "window": REALS + "output max(window(r, 4)) - min(window(r, 4))",
     "decay": REALS + "state s = 0 then 0.75 * s + r\noutput s",
     "latch": "input b: bool\n" + REALS + "output latch(b, r)",
+    "register": "input b: bool\ninput k: int in -3..5\n" + REALS + "state s = 0.3 then "
+    "if k == 2 then r else if b then 2 * r - 1 else if k == 4 then 0.7 else s\noutput s",
     "product": REALS + "input q: real in 0..1\noutput r * q",
     "square": REALS + "output r * r",
     "small integer": "input k: int in 0..8\n" + REALS + "output k * r",
 }
 MANY = ["exponential_smoothing", "fir_filter", "macd", "moving_average", "oscillator"]
 # Bounds that are more than 100 times what was seen, and which are to be lowered.
-LOOSE = {("gru", "latch"), *((t, "macd") for t in TARGETS)}
-# rnn: nothing bounds the error of a latch of a real; rnn-tanh has no construction for one.
-LATCHES = {"lstm", "gru"}
+LOOSE = {("gru", "latch"), ("gru", "register"), *((t, "macd") for t in TARGETS)}
+LATCHES = {"lstm", "gru", "rnn"}  # rnn-tanh has no construction for one of a real
 
 
 @lru_cache
@@ -89,7 +90,7 @@ def largest(model: lsrl.CompiledModel, data: dict[str, Any]) -> dict[str, float]
 def test_a_bound_holds_and_is_at_most_100_times_what_is_seen(
     target: str, name: str, dtype: str
 ) -> None:
-    if name == "latch" and target not in LATCHES:
+    if name in ("latch", "register") and target not in LATCHES:
         pytest.skip("refused")
     model = lsrl.compile(program_of(name), target, dtype=dtype, verify=False)
     found = largest(model, drawn(name))

@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from typing import Any, TypeVar
 
 from ...analysis.dependence import Row as LinearRow
 from ...analysis.linear import linear_ranges
@@ -25,12 +26,14 @@ from ..rounding import ROUNDS, SLACK, ZERO, Analysis, Bound
 from .graph import UnitGraph
 from .layout import LayerUnit, UnitLayer, UnitMachine
 from .ops import OPS
+from .parts import Parts
 from .scale import Regime
 
 QUARTER = 0.25
 OUTER = 6  # rounds in which gates are looked at again
 HOPELESS = 1e3  # an error of a group in which nothing is sure any more
 SOFT = 8  # roundings of a gate that is not saturated, and of its product
+T = TypeVar("T")
 Scale = Callable[[LayerUnit, Regime], float]
 
 
@@ -105,10 +108,11 @@ class _UnitAnalysis(Analysis):
         self.regime = regime
         self.approximation = approximation
         self.precision = _UnitPrecision(graph, self.dtype)
-        self.products = graph.products
+        self.products, self.replacing = graph.products, graph.replacing
         self.brought: dict[int, tuple[Bound, ...]] = {}  # by soft unit: of its gate, of its factor
         self.own_pairs: dict[Source, Source] = {}  # units that hold a value's two signs
         self.pairs: dict[Source, Source] = {}
+        self.parts = Parts(graph, self.dtype.unit_roundoff)
 
     def affine(
         self,
@@ -118,18 +122,26 @@ class _UnitAnalysis(Analysis):
         span: Span | None,
         label: str,
     ) -> Bound:
-        """As for any form, where relu(a) - relu(-a) is the one value a."""
+        """As for any form, where relu(a - f) - relu(-a - f), f >= 0, is one value, off by no more
+        than the arguments are, and parts that exclude each other are one."""
         row = dict(affine.row)
         errors, forms = dict(errors), dict(forms)
+        self.parts.merge(row, errors, forms)
         for p, n in self.pairs.items():
             c = row.get(p, 0)
             if c and row.get(n) == -c:
                 del row[p], row[n]
                 whole = p[0] + "+-", p[1]
                 row[whole] = c
-                errors[whole] = errors[p]
+                errors[whole] = self._either(errors[p], errors[n])
                 forms[whole] = Form({}, 0, -forms[n].hi, forms[p].hi, forms[p].step)
         return super().affine(Affine(row, affine.const), errors, forms, span, label)
+
+    def _either(self, p: Bound, n: Bound) -> Bound:
+        """The larger one, and what it may be rounded by where neither side is 0."""
+        worst = max(p, n, key=lambda b: b.error)
+        once = 4 * self.dtype.unit_roundoff * worst.error
+        return worst.plus(once, worst.span, worst.label) if once else worst
 
     def read_out(self) -> None:
         """From now on the last layer is what is read."""
@@ -140,7 +152,8 @@ class _UnitAnalysis(Analysis):
         self.errors: dict[Source, Bound] = {("x", i): b for i, b in enumerate(inputs)}
         self.forms: dict[Source, Form] = {("x", i): f for i, f in enumerate(layer.inputs)}
         self.pairs = {("x", p): ("x", n) for (_, p), (_, n) in self.own_pairs.items()}
-        self.own_pairs = _pairs(layer.units)
+        self.plain_pairs = _pairs(layer.units)
+        self.own_pairs = self._shut_pairs(layer.units) | self.plain_pairs
         self.pairs |= self.own_pairs
         for k, unit in enumerate(layer.units):
             f = unit.form
@@ -154,7 +167,39 @@ class _UnitAnalysis(Analysis):
             else:
                 self.errors["h", k] = self._local(k, group, {})
                 self._check_gates(group)
+                self.parts.sharp |= self._sharp(group)
         return [self.errors["h", k] for k in range(len(layer.units))]
+
+    def _shut_pairs(self, units: Sequence[LayerUnit]) -> dict[Source, Source]:
+        """relu(a - f) and relu(-a - f), f >= 0, which `ReluLogic.gate` notes; or their copies."""
+        found: dict[int, list[int]] = {}
+        for k, unit in enumerate(units):
+            family = self.precision.family(unit.form)
+            if family is not None and family < 0 and unit.op in ("relu", "pass"):
+                found.setdefault(family, []).append(k)
+        pairs = (ks for ks in found.values() if len(ks) == 2)
+        return {("h", p): ("h", n) for p, n in pairs}
+
+    def _sharp(self, group: Mapping[int, LayerUnit]) -> set[int]:
+        """The parts that are exactly 0 where they are meant to be: what shuts them outweighs the
+        error of their argument, or all that they read is exactly 0 then."""
+        found = set()
+        for unit in group.values():
+            below = self.parts.shut.get(unit.atom)
+            if below is None or unit.op not in ("relu", "pass"):
+                continue
+            affine = unit.args["a"]
+            if below:
+                bound = self.affine(affine, self.errors, self.forms, unit.span, unit.label)
+                sharp = bound.error < below
+            else:
+                sharp = affine.const == 0 and all(
+                    not self.errors[s].error or self.forms[s].terms.keys() <= self.parts.sharp
+                    for s in affine.row
+                )
+            if sharp:
+                found.add(unit.atom)
+        return found
 
     # One unit
 
@@ -231,9 +276,20 @@ class _UnitAnalysis(Analysis):
         if not _is_kept(unit):
             return 0.0
         most = max(abs(unit.form.lo), abs(unit.form.hi))
-        if self.precision.on_lattice(unit.form.step, 2 * most) or _excludes(unit):
+        if self.precision.on_lattice(unit.form.step, 2 * most) or self._excludes(unit):
             return 0.0
         return float(2 * self.dtype.unit_roundoff * most)
+
+    def _excludes(self, unit: LayerUnit) -> bool:
+        """Whether a unit either keeps its value or takes a new one, never a sum of both."""
+        if unit.op == "update":
+            return _is_kept(unit)
+        if unit.op != "cell" or "f" not in unit.args:
+            return False
+        if unit.atom in self.replacing or "i" not in unit.args:
+            return unit.atom in self.replacing
+        f, i = unit.args["f"], unit.args["i"]
+        return f.const == -i.const and f.row == {s: -c for s, c in i.row.items()}
 
     def _check_gates(self, group: Mapping[int, LayerUnit]) -> None:
         """A gate whose margin may be off by a quarter promises nothing."""
@@ -251,7 +307,16 @@ class _UnitAnalysis(Analysis):
     # Groups
 
     def _group(self, group: Mapping[int, LayerUnit]) -> None:
-        """Units that read their own previous values."""
+        """Units that read their own previous values. Parts are taken to be sharp, and again not to
+        be if the errors that follow are too large for that."""
+        assumed = self.parts.of(group)
+        self.parts.sharp |= assumed
+        self._grown_group(group)
+        if not assumed <= self._sharp(group):
+            self.parts.sharp -= assumed
+            self._grown_group(group)
+
+    def _grown_group(self, group: Mapping[int, LayerUnit]) -> None:
         zero: dict[Source, Bound] = {("h", k): ZERO for k in group}
         self.errors |= zero
         for _ in range(OUTER):
@@ -279,15 +344,20 @@ class _UnitAnalysis(Analysis):
         if any(not math.isfinite(b.error) for b in added.values()):
             return dict(added)
         partners = {n: p for (_, p), (_, n) in self.own_pairs.items() if p in group}
+        leaders = self.parts.leaders(group)
+        partners |= leaders
         keys = [k for k in group if k not in partners]
+        added = {k: max(_with(k, partners, added), key=lambda b: b.error) for k in group}
         linear = all(self._is_linear(k, group) for k in group)
-        rows = [self._gains(k, group, signed=linear) for k in keys]
+        gains = {k: self._gains(k, group, signed=linear) for k in group}
+        rows = [_largest(_with(k, leaders, gains)) for k in keys]
         grown = self._settled(keys, rows, group, added)
         result = {}
         for k, error in zip(keys, grown, strict=True):
             b = added[k]
             leaks = self._reach(group[k]).leak(OPS[group[k].op].keeps)
-            if not leaks and _excludes(group[k]) and not self._values_read(k, group):
+            excludes = self._excludes(group[k]) and not self._values_read(k, group)
+            if not leaks and (excludes or self._is_copy(k, partners, group)):
                 result[k] = b  # what is kept has the error that it was written with
                 continue
             ratio = error / b.error if b.error else 1.0
@@ -332,7 +402,7 @@ class _UnitAnalysis(Analysis):
     def _is_linear(self, k: int, group: Mapping[int, LayerUnit]) -> bool:
         """Whether a unit, or its pair, is a linear function of what the group was."""
         unit = group[k]
-        paired = {j for (_, p), (_, n) in self.own_pairs.items() for j in (p, n)}
+        paired = {j for (_, p), (_, n) in self.plain_pairs.items() for j in (p, n)}
         if unit.op != "pass" and k not in paired:
             return False
         row = unit.args["a"].row
@@ -352,7 +422,21 @@ class _UnitAnalysis(Analysis):
             negative = found.pop(n, Fraction(0))
             if negative + found.get(p, Fraction(0)) != 0:
                 found[p] = abs(found.get(p, Fraction(0))) + abs(negative)
+        for j, leader in self.parts.leaders(group).items():
+            found[leader] = max(abs(found.get(leader, Fraction(0))), abs(found.pop(j, Fraction(0))))
         return {j: c for j, c in found.items() if c}
+
+    def _is_copy(self, k: int, partners: Mapping[int, int], group: Mapping[int, LayerUnit]) -> bool:
+        """Whether a unit and its partners keep what they are while they are open."""
+        own = {k, *(j for j, leader in partners.items() if leader == k)}
+        if any(group[j].op != "relu" or group[j].args["a"].const for j in own):
+            return False
+        rows = []
+        for j in own:
+            u = group[j]
+            plain = Unit(u.args["a"], u.form, u.label, False, u.span, u.atom)
+            rows.append(self.opened(plain, self.errors, self.forms).row)
+        return self.parts.is_kept(rows, own, group, self.forms)
 
     def _gains(self, k: int, group: Mapping[int, LayerUnit], signed: bool) -> LinearRow:
         """How much of each unit's error enters a unit's next value."""
@@ -361,7 +445,7 @@ class _UnitAnalysis(Analysis):
             read = {j: abs(c) for j, c in read.items()}
         if _is_kept(group[k]):
             own = read.get(k, Fraction(0))
-            read[k] = max(own, Fraction(1)) if _excludes(group[k]) else own + 1
+            read[k] = max(own, Fraction(1)) if self._excludes(group[k]) else own + 1
         return {(0, j): c for j, c in read.items()}
 
 
@@ -369,6 +453,22 @@ def _sum_of(row: LinearRow, errors: Mapping[int, float]) -> float:
     """The errors that a row reads, weighted."""
     weights = {j: abs(float(c)) for (_, j), c in (row or {}).items()}  # type: ignore[arg-type]
     return sum(weight * errors[j] for j, weight in weights.items())
+
+
+def _with(k: int, partners: Mapping[int, int], values: Mapping[int, T]) -> list[T]:
+    """What a unit and its partners have."""
+    return [v for j, v in values.items() if k in (j, partners.get(j))]
+
+
+def _largest(rows: Sequence[LinearRow]) -> LinearRow:
+    """Gains of several units, of each the largest."""
+    if len(rows) == 1:
+        return rows[0]
+    found: dict[tuple[int, int], Any] = {}
+    for row in rows:
+        for lane, c in (row or {}).items():
+            found[lane] = max(found.get(lane, 0), abs(c))  # type: ignore[arg-type,call-overload]
+    return found
 
 
 def _pairs(units: Sequence[LayerUnit]) -> dict[Source, Source]:
@@ -394,16 +494,6 @@ def _before(unit: LayerUnit) -> set[int]:
 def _is_kept(unit: LayerUnit) -> bool:
     keeps = OPS[unit.op].keeps
     return keeps in unit.args
-
-
-def _excludes(unit: LayerUnit) -> bool:
-    """Whether a unit either keeps its value or takes a new one, never a sum of both."""
-    if unit.op == "update":
-        return _is_kept(unit)
-    if unit.op != "cell" or "f" not in unit.args or "i" not in unit.args:
-        return False
-    f, i = unit.args["f"], unit.args["i"]
-    return f.const == -i.const and f.row == {s: -c for s, c in i.row.items()}
 
 
 def _joined(a: Bound, b: Bound) -> Bound:

@@ -31,6 +31,10 @@ class UnitGraph(AtomGraph):
         self.switches = Undo()
         self.openings = Undo()
         self.margins = Undo()
+        self.shutters = Undo()
+        self.replacing = Undo()  # cells to which exactly 0 is added while they are kept
+        self.parts = Undo()  # by family: units of which at most one is not 0, and by what the
+        # argument of the others is below 0
         self.cache = Undo()  # what is made once from other things, by what it is made from
         self.level = Undo()  # layers that a unit stands on, itself included
         self.twins = Undo()  # pairs of units whose sum is exact in a row of their own
@@ -175,9 +179,16 @@ class UnitGraph(AtomGraph):
             self._known,
             self.positions,
             self.families,
+            self.switches,
+            self.openings,
+            self.margins,
+            self.shutters,
+            self.parts,
+            self.replacing,
             self.cache,
             self.level,
             self.twins,
+            self.products,
             self._units,
         )
         return [store for store in stores if isinstance(store, Undo)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -9,13 +10,15 @@ from ...ir.components import Component
 from ...source import Span
 from ..atoms import AtomKind, Form, tighten
 from .automaton import automaton
-from .cases import NoCases, cases_of
+from .cases import Cases, NoCases, cases_of
 from .machine import Pattern
-from .states import close, closed_by, lanes_of, set_previous
+from .states import Lane, close, closed_by, lanes_of, set_previous
 
 if TYPE_CHECKING:
     from .conditions import Condition
     from .legalise import UnitLegaliser
+
+Switch = Callable[["UnitLegaliser", Lane, Form, Cases], Form]
 
 
 def hold_linear(lg: UnitLegaliser, form: Form) -> Form:
@@ -44,20 +47,28 @@ def integer_relu(lg: UnitLegaliser, form: Form, span: Span | None) -> Form | Non
     return lg.logic.gate(lg.logic.at_least(form, form.step), form, span)
 
 
-def by_cases(lg: UnitLegaliser, component: Component) -> dict[int, list[Any]] | None:
+def switched(lg: UnitLegaliser, lane: Lane, before: Form, cases: Cases) -> Form:
+    """The sum of [c] (s or 0, plus x)."""
+    g = lg.atoms
+    parts = []
+    for case in cases:
+        value = g.combine([(int(case.keeps), before), (1, case.added)])
+        parts.append((1, lg.logic.gate(case.when, value)))
+    return g.combine(parts)
+
+
+def by_cases(
+    lg: UnitLegaliser, component: Component, switch: Switch = switched
+) -> dict[int, list[Any]] | None:
     """Each case as a value of its own that is switched on: s' = sum of [c] (s or 0, plus x)."""
     lanes = lanes_of(lg, component)
-    g, inside = lg.atoms, set(component.nodes)
+    inside = set(component.nodes)
 
     def update(previous: list[Form]) -> list[Form]:
         set_previous(lg, component, dict(zip(lanes, previous, strict=True)))
         result = []
         for lane, before in zip(lanes, previous, strict=True):
-            parts = []
-            for case in cases_of(lg, inside, lane):
-                value = g.combine([(int(case.keeps), before), (1, case.added)])
-                parts.append((1, lg.logic.gate(case.when, value)))
-            result.append(g.combine(parts))
+            result.append(switch(lg, lane, before, cases_of(lg, inside, lane)))
         return result
 
     try:
