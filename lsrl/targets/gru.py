@@ -110,10 +110,13 @@ def _units(lg: UnitLegaliser, component: Component, make: Any) -> dict[int, list
     set_previous(lg, component, previous)
     try:
         for lane, a in units.items():
-            args = make(lg, lane, lg.graph_of_units.previous(a), cases_of(lg, inside, lane))
+            cases = cases_of(lg, inside, lane)
+            args = make(lg, lane, lg.graph_of_units.previous(a), cases)
             if args is None:
                 return None
             lg.graph_of_units.define(a, args)
+            if "z" not in args and _replaces(lg, args["n"], cases):
+                lg.graph_of_units.replacing[a] = True
     except NoCases:
         return None
     return unit_values(lg, component, units)
@@ -160,11 +163,38 @@ def _reset(lg: UnitLegaliser, lane: Lane, own: Form, cases: Cases) -> dict[str, 
     if keep.is_constant:
         return None  # linear, or no state
     added = [(c.when, g.shifted(c.added, 0 if c.keeps else -init)) for c in cases]
-    parts = [(1, logic.gate(when, form)) for when, form in added]
+    parts = [(1, logic.gate(when, _beside(own, form))) for when, form in added]
     total_added = g.combine(parts)
     if _back(lg, total_added):
         return None
     return {"n": total_added, "l": own, "r": logic.margin(keep)}
+
+
+def _beside(own: Form, form: Form) -> Form:
+    """What is switched beside a real, as a real: a saturated pair would take its digits."""
+    if own.step is not None or form.is_const:
+        return form
+    return Form(form.terms, form.const, form.lo, form.hi, None)
+
+
+def _replaces(lg: UnitLegaliser, n: Form, cases: Cases) -> bool:
+    """Whether exactly 0 is added while a unit is kept: switched values, and sure 0s or 1s."""
+    kept = [c.added for c in cases if c.keeps]
+    return (
+        n.const == 0
+        and all(_is_switched(lg, a) for a in n.terms)
+        and all(f.is_const and f.const == 0 for f in kept)
+    )
+
+
+def _is_switched(lg: UnitLegaliser, a: int) -> bool:
+    """A pair held by a unit of its own, what r switches, or a sure 0 or 1."""
+    atom, twins = lg.atoms.atoms[a], lg.graph_of_units.twins
+    args = dict(atom.args)
+    if atom.op == "pass":
+        return args["a"].const == 0 and frozenset(args["a"].terms) in twins
+    is_gate = atom.op == "update" and args.keys() == {"r", "l"}
+    return is_gate or (atom.step == 1 and not atom.fuzzy)
 
 
 def counter(lg: UnitLegaliser, component: Component) -> dict[int, list[Any]] | None:

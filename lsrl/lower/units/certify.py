@@ -153,7 +153,8 @@ class _UnitAnalysis(Analysis):
         self.forms: dict[Source, Form] = {("x", i): f for i, f in enumerate(layer.inputs)}
         self.pairs = {("x", p): ("x", n) for (_, p), (_, n) in self.own_pairs.items()}
         self.plain_pairs = _pairs(layer.units)
-        self.own_pairs = self._shut_pairs(layer.units) | self.plain_pairs
+        carried = _carried(layer.units, self.own_pairs)
+        self.own_pairs = self._shut_pairs(layer.units) | carried | self.plain_pairs
         self.pairs |= self.own_pairs
         for k, unit in enumerate(layer.units):
             f = unit.form
@@ -222,7 +223,7 @@ class _UnitAnalysis(Analysis):
         if op.saturates:
             return self._saturating(unit, total, known)
         own = self.approximation(unit, self.regime, self._reach(unit))
-        own += self._kept_rounding(unit)
+        own += self._sum_rounding(unit)
         own += self.graph.atoms[unit.atom].approximation if unit.atom >= 0 else 0.0
         if unit.atom in self.products:
             total = self._of_factors(unit, total)
@@ -271,12 +272,14 @@ class _UnitAnalysis(Analysis):
         plain = Unit(unit.args["a"], unit.form, unit.label, True, unit.span, unit.atom)
         return self.saturated(plain, bound, known)
 
-    def _kept_rounding(self, unit: LayerUnit) -> float:
-        """Rounding where a kept value and an added one are summed."""
-        if not _is_kept(unit):
+    def _sum_rounding(self, unit: LayerUnit) -> float:
+        """Rounding where a kept value and an added one are summed, or n and what r switches."""
+        switched = unit.op == "update" and {"n", "l"} <= unit.args.keys()
+        if (not _is_kept(unit) and not switched) or unit.atom in self.replacing:
             return 0.0
         most = max(abs(unit.form.lo), abs(unit.form.hi))
-        if self.precision.on_lattice(unit.form.step, 2 * most) or self._excludes(unit):
+        exact = self.precision.on_lattice(unit.form.step, 2 * most)
+        if exact or (self._excludes(unit) and not switched):
             return 0.0
         return float(2 * self.dtype.unit_roundoff * most)
 
@@ -290,6 +293,14 @@ class _UnitAnalysis(Analysis):
             return unit.atom in self.replacing
         f, i = unit.args["f"], unit.args["i"]
         return f.const == -i.const and f.row == {s: -c for s, c in i.row.items()}
+
+    def _keeps(self, k: int, group: Mapping[int, LayerUnit]) -> bool:
+        """Whether a unit has the error that it was written with, for as long as it is kept."""
+        read = self._values_read(k, group)
+        if group[k].op == "update" and group[k].atom in self.replacing:
+            kept = group[k].args.get("l")
+            return read == {k: 1} and kept is not None and kept.row == {("h", k): 1}
+        return self._excludes(group[k]) and not read
 
     def _check_gates(self, group: Mapping[int, LayerUnit]) -> None:
         """A gate whose margin may be off by a quarter promises nothing."""
@@ -356,8 +367,7 @@ class _UnitAnalysis(Analysis):
         for k, error in zip(keys, grown, strict=True):
             b = added[k]
             leaks = self._reach(group[k]).leak(OPS[group[k].op].keeps)
-            excludes = self._excludes(group[k]) and not self._values_read(k, group)
-            if not leaks and (excludes or self._is_copy(k, partners, group)):
+            if not leaks and (self._keeps(k, group) or self._is_copy(k, partners, group)):
                 result[k] = b  # what is kept has the error that it was written with
                 continue
             ratio = error / b.error if b.error else 1.0
@@ -484,6 +494,22 @@ def _pairs(units: Sequence[LayerUnit]) -> dict[Source, Source]:
             found["h", seen[negative]] = "h", k
         seen[frozenset(a.row.items()), a.const] = k
     return found
+
+
+def _carried(units: Sequence[LayerUnit], below: Mapping[Source, Source]) -> dict[Source, Source]:
+    """Copies of the pairs of the layer below."""
+    copies: dict[int, int] = {}
+    for k, unit in enumerate(units):
+        a = unit.args.get("a")
+        if a is not None and a.const == 0 and unit.op == "pass" and list(a.row.values()) == [1]:
+            ((kind, j),) = a.row
+            if kind == "x":
+                copies[j] = k
+    return {
+        ("h", copies[p]): ("h", copies[n])
+        for (_, p), (_, n) in below.items()
+        if p in copies and n in copies
+    }
 
 
 def _before(unit: LayerUnit) -> set[int]:

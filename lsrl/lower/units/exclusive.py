@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from ...ir.components import Component
 from ..atoms import Coefficient, Form
-from ..legalise import Unsupported
 from ..logic import Bool
 from .cases import Case, Cases
 from .patterns import by_cases, switched
-from .states import Lane, close, ends_of, initial, lanes_of
+from .states import Lane, ends_of, initial, lanes_of
 
 if TYPE_CHECKING:
     from .legalise import UnitLegaliser
@@ -30,20 +29,6 @@ def exclusive_cases(lg: UnitLegaliser, component: Component) -> dict[int, list[A
             value = made[lg.graph.states[lane[0]].next][lane[1]]
             _note(lg, ("parts", *lane), value, initial(lg, lane))
     return made
-
-
-def close_others(lg: UnitLegaliser, component: Component) -> dict[int, list[Any]] | None:
-    """`close`, but of no reals that go by cases: those it would round at each step."""
-    if any(_is_real(lg, lane) for lane in lanes_of(lg, component)):
-        mark = lg.mark()
-        try:
-            by_parts = exclusive_cases(lg, component)
-        except Unsupported:
-            by_parts = None
-        lg.rollback(mark)
-        if by_parts is not None:
-            return None
-    return close(lg, component)
 
 
 def _is_real(lg: UnitLegaliser, lane: Lane) -> bool:

@@ -32,7 +32,7 @@ class UnitGraph(AtomGraph):
         self.openings = Undo()
         self.margins = Undo()
         self.shutters = Undo()
-        self.replacing = Undo()  # cells to which exactly 0 is added while they are kept
+        self.replacing = Undo()  # units to which exactly 0 is added while they are kept
         self.parts = Undo()  # by family: units of which at most one is not 0, and by what the
         # argument of the others is below 0
         self.cache = Undo()  # what is made once from other things, by what it is made from

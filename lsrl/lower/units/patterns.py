@@ -6,13 +6,15 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
+from ...analysis.kinds import StateKind, classify
 from ...ir.components import Component
 from ...source import Span
 from ..atoms import AtomKind, Form, tighten
+from ..legalise import Unsupported
 from .automaton import automaton
 from .cases import Cases, NoCases, cases_of
 from .machine import Pattern
-from .states import Lane, close, closed_by, lanes_of, set_previous
+from .states import Lane, close, closed_by, ends_of, lanes_of, set_previous
 
 if TYPE_CHECKING:
     from .conditions import Condition
@@ -77,6 +79,24 @@ def by_cases(
         return None
 
 
+def close_others(lg: UnitLegaliser, component: Component) -> dict[int, list[Any]] | None:
+    """`close`, but of no switched reals that another pattern holds: it rounds them each step."""
+    kinds = classify(lg.graph, lg.facts, component).kinds
+    reals = any(ends_of(lg, lane)[2] is None for lane in lanes_of(lg, component))
+    if not reals or set(kinds) == {StateKind.LINEAR}:
+        return close(lg, component)
+    for pattern in lg.machine.of("group"):
+        mark = lg.mark()
+        try:
+            held = pattern.build is not close_others and pattern.build(lg, component)
+        except Unsupported:
+            held = None
+        lg.rollback(mark)
+        if held:
+            return None
+    return close(lg, component)
+
+
 def reads_now(lg: UnitLegaliser, form: Form) -> bool:
     """Whether a form reads only values of this step."""
     return all(lg.atoms.atoms[a].kind is not AtomKind.PREV for a in form.terms)
@@ -100,6 +120,6 @@ def fuzzy(c: Condition) -> bool:
 HOLD = Pattern("hold", "hold", hold_linear, "v = a")
 BAND = Pattern("band", "indicator", band, "[p] + [q] - 1")
 RELU = Pattern("integer relu", "relu", integer_relu, "[n >= 1] n")
-CLOSING = Pattern("closing", "group", close, "the update as it stands, each lane a unit")
+CLOSING = Pattern("closing", "group", close_others, "the update as it stands, each lane a unit")
 CASES = Pattern("cases", "group", by_cases, "a switched value for each case")
 AUTOMATON = Pattern("automaton", "group", automaton, "a unit for each state and class of input")
