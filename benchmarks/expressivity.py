@@ -9,14 +9,17 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Mapping
+from functools import singledispatch
 from itertools import groupby
 from pathlib import Path
 
 import lsrl
+from lsrl.analysis.cycles import Cycle
 from lsrl.analysis.kinds import StateKind, classify
-from lsrl.analysis.memory import Witness
+from lsrl.analysis.memory import Memory
 from lsrl.ir.components import components
 from lsrl.targets.base import Support
+from lsrl.theorems import Witness
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "examples"
@@ -60,14 +63,19 @@ def section(name: str, found: Mapping[str, Support]) -> str:
         targets = ", ".join(f"`{target}`" for target, _ in items)
         place = f" ([line {line}](../examples/{name}.lsrl#L{line}))" if line else ""
         lines.append(f"- {targets}: **{words}**, {reason}{place}")
-    witness = next((s.witness for s in found.values() if s.witness is not None), None)
-    if witness is not None:
-        lines.append(f"- witness: {shown(witness)}")
+    proofs = {s.theorem.name: s.witness for s in found.values() if s.theorem and s.witness}
+    lines += [f"- witness for {name}: {shown(witness)}" for name, witness in proofs.items()]
     return "\n".join(lines) + "\n"
 
 
+@singledispatch
 def shown(witness: Witness) -> str:
     """A witness in one sentence."""
+    raise TypeError(type(witness))
+
+
+@shown.register
+def _(witness: Memory) -> str:
     before, event, rest, after = (
         f"`{spelled(word)}`"
         for word in (witness.before, witness.event, witness.rest, witness.after)
@@ -76,6 +84,21 @@ def shown(witness: Witness) -> str:
     return (
         f"after *v* = {before}, whether *p* = {event} or *q* = {rest} comes, then *q* over and "
         f"over and at last *w* = {after}: `{witness.output}` is {base} without *p*, {other} with it"
+    )
+
+
+@shown.register
+def _(witness: Cycle) -> str:
+    before, word, after = (
+        f"`{spelled(word)}`" for word in (witness.before, witness.word, witness.after)
+    )
+    first, second = (
+        f"{value} for *k* = {', '.join(str(k + i * witness.period) for i in range(3))}, ..."
+        for k, value in enumerate(witness.outputs)
+    )
+    return (
+        f"after *v* = {before} comes *w* = {word}, *k* times, and at last *z* = {after}: "
+        f"`{witness.output}` is {first} and {second}"
     )
 
 

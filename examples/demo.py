@@ -1,12 +1,13 @@
 """The demonstration of `make demo`: a dictionary in the prompt, and a function in the prompt.
 
-Compiles `dictionary.lsrl` to a linear RNN and to the weights of torch's own LSTM, and `vector.lsrl`
-to a linear RNN, prompts them, and writes a picture of the target function and its in-context
-approximation to `out/vector.png`.
+Compiles `dictionary.lsrl` to a linear RNN and to the weights of torch's own LSTM, `capitals.lsrl`
+to a checkpoint of Hugging Face's Mamba, and `vector.lsrl` to a linear RNN, prompts them, and writes
+a picture of the target function and its in-context approximation to `out/vector.png`.
 """
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -81,6 +82,29 @@ def stock() -> None:
     print("  " + ", ".join(told))
 
 
+def mamba() -> None:
+    """Capitals once more, said aloud by `generate` of Hugging Face's Mamba; A is 1."""
+    import torch
+    import transformers
+
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+    model = lsrl.compile(lsrl.load(HERE / "capitals.lsrl", length=200), target="mamba")
+    with tempfile.TemporaryDirectory() as place:
+        model.save(Path(place) / "capitals")
+        stock = transformers.MambaForCausalLM.from_pretrained(Path(place) / "capitals")
+    report, shape = model.report, model.shape
+    print(f"\ncapitals.lsrl -> {model.target}: {report.parameters:,} parameters, "
+          f"{report.layers} layers of width {shape['hidden_size']}, {report.dtype}\n"
+          "  MambaForCausalLM.from_pretrained(...).generate, nothing of ours running:")  # fmt: skip
+    prompts = torch.tensor([[*(t + 1 for t in prompt(query)), 0] for query in QUERIES])
+    said = stock.generate(
+        prompts, attention_mask=torch.ones_like(prompts), max_new_tokens=3, do_sample=False
+    )[:, -3:]
+    told = (f"{q} {word(a.numpy() - 1)}" for q, a in zip(QUERIES, said, strict=True))
+    print("  " + ", ".join(told))
+
+
 def target(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """The paper's random smooth functions on [0, 1]^2: five control points in [-0.1, 1.1]^2 with
     values in [-3, 3], weighted by exp(-distance); x `[k, 2]` to `[k]`."""
@@ -138,4 +162,5 @@ def picture(wanted: np.ndarray, got: np.ndarray) -> None:
 if __name__ == "__main__":
     dictionary()
     stock()
+    mamba()
     vector()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .hf import is_hf
+from .hf_card import loading, reading
 from .targets import target
 from .version import __version__
 
@@ -43,7 +45,7 @@ model = lsrl.load_model(".")        # or, with torch and safetensors only:
                                     # from {module} import {class_name}
                                     # model = {class_name}.from_pretrained(".")
 ```
-"""
+{stock}"""
 
 
 def model_card(model: CompiledModel) -> str:
@@ -64,7 +66,8 @@ def model_card(model: CompiledModel) -> str:
         length=program.length,
         bound=bounds,
         guard=model.certificate["guard"],
-        encoding=_encoding(model),
+        encoding=reading(model) if is_hf(model.target) else _encoding(model),
+        stock=loading(model) if is_hf(model.target) else "",
         inputs=", ".join(f"`{f.name}`: {f.type} in {f.lo}..{f.hi}" for f in program.inputs),
         outputs=", ".join(f"`{o.name}`: {program.graph.nodes[o.node].type}" for o in outputs),
         class_name=target(model.target).class_name,

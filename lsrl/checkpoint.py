@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from .elaborate.modules import load_imports
 from .encoding import Columns
 from .errors import CheckpointError, Diagnostic, LsrlError
 from .files import new_folder, write_all
+from .hf import ADAPTER, ADAPTER_FILE, METADATA, from_hf, hf_config, is_hf, to_hf
 from .ir.types import Kind
 from .lower.conditional import CONSTANTS, VARIANTS
 from .model import CompiledModel
@@ -31,6 +33,7 @@ from .tensors import dump, read
 from .version import __version__
 
 FORMAT = 1
+WEIGHTS = "model.safetensors"
 INFINITE = "inf"  # a bound or a tolerance without end
 
 
@@ -48,7 +51,17 @@ def save(model: CompiledModel, folder: Path, *, force: bool = False) -> None:
         for name in emitters():
             texts |= emitter(name).emit(model)
         write_all(place, texts)
-        (place / "model.safetensors").write_bytes(dump(model.weights, model.dtype))
+        for name, tensors in files_of(model).items():
+            metadata = METADATA if is_hf(model.target) else None
+            (place / name).write_bytes(dump(tensors, model.dtype, metadata))
+
+
+def files_of(model: CompiledModel) -> dict[str, Mapping[str, Any]]:
+    """The tensors of each safetensors file, under the names that they have there."""
+    if not is_hf(model.target):
+        return {WEIGHTS: model.weights}
+    own, adapter = to_hf(model.weights)
+    return {WEIGHTS: own} | ({ADAPTER_FILE: adapter} if adapter else {})
 
 
 def _json(data: Any) -> str:
@@ -77,7 +90,14 @@ def _number(value: Any) -> Any:
 
 
 def config(model: CompiledModel) -> dict[str, Any]:
-    """What config.json says."""
+    """What config.json says. Of the models of transformers it is their own, and what LSRL says
+    stands in its entry "lsrl"."""
+    own = manifest(model)
+    return hf_config(model.target, model.shape, own) if is_hf(model.target) else own
+
+
+def manifest(model: CompiledModel) -> dict[str, Any]:
+    """What LSRL says of a checkpoint."""
     options = model.options
     return {
         "format_version": FORMAT,
@@ -142,20 +162,21 @@ def load_model(folder: str | Path) -> CompiledModel:
         raise _problem(
             place, "there is no such folder", "give the folder that `lsrl compile` wrote"
         )
-    manifest = _read_json(place, "config.json")
+    config = _read_json(place, "config.json")
+    manifest = config.get("lsrl", config) if isinstance(config, dict) else None
     if not isinstance(manifest, dict) or "format_version" not in manifest:
         raise _problem(place, "config.json is not a checkpoint's", "compile the program again")
     if manifest["format_version"] != FORMAT:
         message = f"its format version is {manifest['format_version']}, this one reads {FORMAT}"
         raise _problem(place, message, "compile the program again with this version of LSRL")
     try:
-        return _assemble(place, manifest)
+        return _assemble(place, manifest, config)
     except (KeyError, TypeError, ValueError, AttributeError) as e:
         message = f"config.json is damaged ({type(e).__name__}: {e})"
         raise _problem(place, message, "compile the program again") from None
 
 
-def _assemble(place: Path, manifest: dict[str, Any]) -> CompiledModel:
+def _assemble(place: Path, manifest: dict[str, Any], config: dict[str, Any]) -> CompiledModel:
     try:
         program = load(place / "program.lsrl", length=manifest["length"])
     except LsrlError as e:
@@ -180,39 +201,41 @@ def _assemble(place: Path, manifest: dict[str, Any]) -> CompiledModel:
     if options.conditional not in (None, *VARIANTS) or options.constants not in CONSTANTS:
         message = f"its conditional is {options.conditional!r} with {options.constants!r} constants"
         raise _problem(place, message, "compile the program again")
-    weights = _read_weights(place, manifest)
+    chosen = TARGETS[manifest["target"]]
+    shape = chosen.shape_of(config)
+    weights = _read_weights(place, manifest, chosen.shapes(shape))
     files = ("symbols", "certificate", "circuit")
     symbols, certificate, units = (_read_json(place, f"{n}.json") for n in files)
-    certificate, shape = _bounds(certificate), TARGETS[manifest["target"]].shape_of(manifest)
     model = CompiledModel(
-        program, manifest["target"], options, weights, certificate, shape, symbols, units
+        program, manifest["target"], options, weights, _bounds(certificate), shape, symbols, units
     )
     if not _belong_together(model, manifest):
         raise _problem(place, "its files do not belong together", "compile the program again")
     return model
 
 
-def _belong_together(model: CompiledModel, manifest: dict[str, Any]) -> bool:
+def _belong_together(model: CompiledModel, said: dict[str, Any]) -> bool:
     """Whether the manifest, the certificate, symbols and circuit are about the program."""
-    fresh, names = config(model), model.program.output_names
+    fresh, names = manifest(model), model.program.output_names
     certificate: Any = model.certificate
     if not all(isinstance(d, dict) for d in (certificate, model.symbols, model.units)):
         return False
     bounds = certificate.get("bound")
     return (
-        all(fresh[k] == manifest[k] for k in ("inputs", "input_size", "output_size"))
-        and [o["name"] for o in manifest["outputs"]] == names
-        and all(isinstance(manifest[k], str) for k in ("encoding", "profile"))
+        all(fresh[k] == said[k] for k in ("inputs", "input_size", "output_size"))
+        and [o["name"] for o in said["outputs"]] == names
+        and all(isinstance(said[k], str) for k in ("encoding", "profile"))
         and isinstance(bounds, dict)
         and set(bounds) == set(names)
         and all(isinstance(e, int | float) and e >= 0 for e in bounds.values())
-        and all(certificate.get(k) == manifest[k] for k in ("guard", "dtype", "length"))
+        and all(certificate.get(k) == said[k] for k in ("guard", "dtype", "length"))
     )
 
 
 def written_by(folder: str | Path) -> str:
     """The version of LSRL that wrote a folder, as its config.json says."""
-    return str(_read_json(Path(folder), "config.json").get("lsrl_version"))
+    config = _read_json(Path(folder), "config.json")
+    return str(config.get("lsrl", config).get("lsrl_version"))
 
 
 def check_emitted(model: CompiledModel, folder: str | Path) -> None:
@@ -240,19 +263,15 @@ def _read_json(place: Path, name: str) -> Any:
         raise _problem(place, f"{name} is damaged", "compile the program again") from None
 
 
-def _read_weights(place: Path, manifest: dict[str, Any]) -> dict[str, Any]:
+def _read_weights(
+    place: Path, manifest: dict[str, Any], wanted: Mapping[str, tuple[int, ...]]
+) -> dict[str, Any]:
     """Weights, each of the shape that config.json says."""
-    from safetensors import SafetensorError
-
-    chosen = TARGETS[manifest["target"]]
-    path = place / "model.safetensors"
-    if not path.is_file():
-        raise _problem(place, "model.safetensors is missing", "compile the program again")
-    try:
-        found = read(path)
-    except (SafetensorError, OSError, ValueError):
-        raise _problem(place, "model.safetensors is damaged", "compile the program again") from None
-    wanted = chosen.shapes(chosen.shape_of(manifest))
+    found = _read_tensors(place, WEIGHTS)
+    if is_hf(manifest["target"]):
+        embeds = any(k.startswith(ADAPTER) for k in wanted)
+        adapter = _read_tensors(place, ADAPTER_FILE) if embeds else {}
+        found = from_hf(manifest["target"], found, adapter)
     for name, shape in wanted.items():
         dtype, array = found.get(name, ("", None))
         if name in found and dtype != manifest["dtype"]:
@@ -267,3 +286,16 @@ def _read_weights(place: Path, manifest: dict[str, Any]) -> dict[str, Any]:
     if extra:
         raise _problem(place, f"the weight `{min(extra)}` does not belong there", "compile again")
     return {name: found[name][1] for name in wanted}
+
+
+def _read_tensors(place: Path, file: str) -> dict[str, Any]:
+    """The tensors of a file with their dtypes."""
+    from safetensors import SafetensorError
+
+    path = place / file
+    if not path.is_file():
+        raise _problem(place, f"{file} is missing", "compile the program again")
+    try:
+        return read(path)
+    except (SafetensorError, OSError, ValueError):
+        raise _problem(place, f"{file} is damaged", "compile the program again") from None

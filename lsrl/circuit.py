@@ -86,6 +86,7 @@ class Circuit:
             if entries is None:
                 continue
             values = np.asarray(entries[row])
+            values = values.reshape(-1) if values.ndim > 1 else values  # the taps of a convolution
             if values.ndim == 0 and values != 0:
                 yield Weight(name, row, None, float(values))
             for column in np.flatnonzero(values) if values.ndim else ():

@@ -2,7 +2,8 @@
 
 `number`: plain numbers, booleans 0 and 1, codes of enumerations. `onehot`: one column a value for
 booleans, enumerations and integers of at most 256 values, outputs as logits, of which the largest
-is ahead by at least 1; reals, and wider integers, stay numbers.
+is ahead by at least 1; reals, and wider integers, stay numbers. `tokens`: one id for all inputs of
+a step, and logits over the joint vocabulary of the outputs (see tokens.py).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .ir.types import Kind
+from .tokens import TOKENS
 
 if TYPE_CHECKING:
     from .analysis.ranges import Fact
@@ -69,7 +71,8 @@ def output_columns(graph: Graph, facts: Sequence[Fact], encoding: str) -> list[C
     for o in graph.outputs:
         type, values = graph.nodes[o.node].type, None
         lo, hi = output_values(graph, facts, o.node) if type.kind is not Kind.REAL else (0, 0)
-        if encoding == "onehot" and one_hot_values(type.kind, lo, hi):
+        one_hot = encoding == "onehot" and one_hot_values(type.kind, lo, hi)
+        if one_hot or (encoding == TOKENS and type.kind is not Kind.REAL):
             values = tuple(range(lo, hi + 1))
         result.append(Columns(o.name, type.size, bool(type.shape), type.kind, values))
     return result

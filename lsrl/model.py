@@ -18,6 +18,7 @@ from .errors import LengthWarning
 from .program import Program, one_or_named
 from .targets import target
 from .targets.base import CompileOptions
+from .tokens import TOKENS, output_vocabulary
 
 LONGER = (
     "the sequence has {} steps, but the certificate holds for {}: compile again with `--length N`"
@@ -74,10 +75,14 @@ class CompiledModel:
 
     @property
     def input_size(self) -> int:
+        if self.options.encoding == TOKENS:
+            return 1
         return sum(c.width for c in self.input_columns)
 
     @property
     def output_size(self) -> int:
+        if self.options.encoding == TOKENS:
+            return output_vocabulary(self.output_columns).size
         return sum(c.width for c in self.output_columns)
 
     @property

@@ -14,7 +14,8 @@ from .symbols import Element, Symbol, Term
 if TYPE_CHECKING:
     from .model import CompiledModel
 
-ORDER = {"x": 0, "p": 0, "c": 1, "y": 3}  # in which a layer's kinds come; states are between
+# In which order a layer's kinds come; its states (s, h) are between.
+ORDER = {"x": 0, "p": 0, "c": 1, "u": 3, "m": 4, "r": 5, "y": 6}
 STATE = 2
 
 

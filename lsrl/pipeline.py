@@ -57,6 +57,7 @@ def compile(
         _max_parameters(max_parameters),
     )  # fmt: skip
     graph, facts = program.graph, program.facts
+    options = chosen.settled(graph, facts, options)
     try:
         compiled = chosen.compile(graph, facts, options)
     except UnsupportedError as e:

@@ -20,6 +20,7 @@ from .ir.nodes import Field, Graph
 from .passes import optimise
 from .source import Source
 from .syntax.parse import parse_source
+from .tokens import TOKENS, encoded, marginal
 
 GUARD = 1e-3
 
@@ -119,11 +120,14 @@ class Program:
 
     def stacked(self, batch: Mapping[str, Any], encoding: str = "number") -> Any:
         """Fields side by side, as a model reads them: `[B, T, input size]`, float64."""
+        if encoding == TOKENS:
+            return encoded(self.graph, batch)
         return encode(input_columns(self.graph, encoding), batch)
 
     def split(self, y: Any, encoding: str = "number") -> dict[str, Any]:
         """A model's numbers `[..., output size]` by output name; see `encoding.split`."""
-        return split(output_columns(self.graph, self.facts, encoding), y)
+        columns = output_columns(self.graph, self.facts, encoding)
+        return split(columns, marginal(columns, y) if encoding == TOKENS else y)
 
     def rounded(self, outputs: Mapping[str, Any], encoding: str = "number") -> dict[str, Any]:
         """Integers, enumerations and booleans rounded to their nearest value."""

@@ -1,9 +1,9 @@
 """Which targets can hold a program: exactly, exactly up to a length, within a bound, or not at all.
 
 The program is compiled. What the compiler refuses is unsupported; a refusal for want of a state is
-impossible where a witness of memory without end meets a constant transition (docs/expressivity.md
-has the theorem). What it accepts holds at every length if, with no end to the length, it gives the
-same weights and the certificate still reaches the tolerance.
+impossible where a theorem speaks of the target and the program has its witness (`theorems.py`).
+What it accepts holds at every length if, with no end to the length, it gives the same weights and
+the certificate still reaches the tolerance.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from .analysis.kinds import classify
-from .analysis.memory import Runner, Witness, endless, find_witness
 from .analysis.ranges import Fact, analyse
+from .analysis.runner import Runner, endless
 from .dtypes import DTYPES
 from .errors import Diagnostic, LsrlError, OptionError, UnsupportedError, listing, suggest
 from .ir.components import components
@@ -29,16 +29,10 @@ from .program import Program
 from .source import Span
 from .targets import TARGETS
 from .targets import target as target_named
-from .targets.base import THEOREM, Compiled, CompileOptions, Support, Target, tolerances
+from .targets.base import Compiled, CompileOptions, Support, Target, tolerances
+from .theorems import Theorem, Witness, about
 
-PRECONDITIONS = (
-    "for every length: up to a length it may be possible by counting",
-    "layers and weights do not depend on the length",
-    "the recurrence is computed exactly, or its rounding does not matter",
-    "states stay bounded, whatever the input",
-    "finite precision: states that are nearer to each other than some distance are read alike",
-)
-GROWING = 64  # values this near to the length, as a factor, may come from it
+GROWING = 64  # on constant transitions, values this near to the length, as a factor, may count
 
 
 class Judge:
@@ -46,35 +40,66 @@ class Judge:
 
     def __init__(self, program: Program, options: CompileOptions) -> None:
         self.program, self.options = program, options
+        self._witnesses: dict[Theorem, Witness | None] = {}
 
-    @cached_property
-    def witness(self) -> Witness | None:
-        """That an input far back decides outputs for ever."""
-        return find_witness(self.program)
+    def _proof(self, target: Target) -> tuple[Theorem, Witness] | None:
+        """The theorem on a target, where it applies to the program."""
+        theorem = about(target.transition)
+        if theorem is None:
+            return None
+        if theorem not in self._witnesses:
+            self._witnesses[theorem] = theorem.find(self.program)
+        witness = self._witnesses[theorem]
+        return None if witness is None else (theorem, witness)
 
     def __call__(self, target: Target) -> Support:
         """The verdict for a target."""
         from .pipeline import check_precision
 
         graph, facts = self.program.graph, self.program.facts
+        options = target.settled(graph, facts, self.options)
         try:
-            compiled = target.compile(graph, facts, self.options)
-            check_precision(self.program, compiled, self.options)
+            compiled = target.compile(graph, facts, options)
+            check_precision(self.program, compiled, options)
         except (UnsupportedError, OptionError) as e:
             return self._refused(target, e)
         return self._held(target, compiled)
 
     def _refused(self, target: Target, e: LsrlError) -> Support:
-        witness = self.witness if _wants_memory(target, e) else None
         first = next((d for d in e.diagnostics if d.code == "E803"), e.diagnostics[0])
-        if witness is None:
-            reason = first.message
-            if first.code == "E803":
-                reason = f"{_subject(first)}, and there is no construction for it here"
+        stateless = first.code == "E803"
+        reason = first.message
+        if stateless:
+            reason = f"{_subject(first)}, and there is no construction for it here"
+        proof = self._proof(target) if isinstance(e, UnsupportedError) else None
+        if proof is None:
             return Support("unsupported", reason, first.span, e)
-        reason = f"{_subject(first)}, and constant transitions do not remember for ever (theorem 1)"
-        explained = explain(self.program, target, e, witness)
-        return Support("impossible", reason, first.span, explained, witness, PRECONDITIONS)
+        theorem, witness = proof
+        if stateless and witness.concerns(self.program.graph, first.span):
+            reason = f"{_subject(first)}, and {theorem.says} ({theorem.name})"
+        else:
+            reason += _for_every_length(theorem)
+        verdict = "impossible" if stateless else "unsupported"
+        return Support(verdict, reason, first.span, self._proved(e, *proof), theorem, witness)
+
+    def _proved(self, e: LsrlError, theorem: Theorem, witness: Witness) -> LsrlError:
+        """A refusal, saying that a theorem stands behind it."""
+        graph = self.program.graph
+        known = [d.code == "E803" and witness.concerns(graph, d.span) for d in e.diagnostics]
+        if not any(known):
+            return e
+        added = f"{theorem.adds} ({theorem.place})"
+        return UnsupportedError([
+            replace(d, message=d.message + added) if k else d
+            for d, k in zip(e.diagnostics, known, strict=True)
+        ])  # fmt: skip
+
+    def explained(self, target: Target, e: LsrlError) -> LsrlError:
+        """A refusal, saying where a theorem stands behind it."""
+        if not any(d.code == "E803" for d in e.diagnostics):
+            return e
+        proof = self._proof(target)
+        return e if proof is None else self._proved(e, *proof)
 
     def _held(self, target: Target, compiled: Compiled) -> Support:
         error = max((b.error for b in compiled.bounds), default=0.0)
@@ -86,16 +111,24 @@ class Judge:
             if not error:
                 what = f"exact where compared reals are {float(self.options.guard):g} apart"
             reason = f"{what}, {'at every length' if ever else steps}"
-            return Support("approximate", reason, bound=error)
+            proof = None if ever else self._proof(target)
+            if proof is None:
+                return Support("approximate", reason, bound=error)
+            reason += _for_every_length(proof[0])
+            return Support("approximate", reason, None, None, *proof, bound=error)
         if ever:
             return Support("exact", "all values are integers that stay bounded", bound=0.0)
         span, reason = self._counter(), f"counts and sums are exact {steps}"
-        if target.transition == "constant" and self.witness is not None:
-            reason += "; for every length it is impossible (theorem 1)"
-            given = self.witness, PRECONDITIONS
-            return Support("up_to_length", reason, span, None, *given, bound=0.0)
+        if (proof := self._proof(target)) is not None:
+            reason += _for_every_length(proof[0])
+            span = span or self._concerned(proof[1])
+            return Support("up_to_length", reason, span, None, *proof, bound=0.0)
         reason += "; finite precision cannot count for ever"
         return Support("up_to_length", reason, span, bound=0.0)
+
+    def _concerned(self, witness: Witness) -> Span | None:
+        graph = self.program.graph
+        return next((s.span for s in graph.states if witness.concerns(graph, s.span)), None)
 
     def _counter(self) -> Span | None:
         """A state whose range comes from the length; else one that is rewritten to a sum."""
@@ -137,9 +170,10 @@ class Judge:
         """Whether the same weights are certified for sequences without end."""
         if self._for_ever is None or self._growing:
             return False
-        if target.transition != "constant" and not real and not self._has_own_clocks:
-            return True  # the length enters by ranges and clocks alone
-        if _may_grow(compiled.atoms, self.program.length):
+        if target.transition == "non-linear" and not real and not self._has_own_clocks:
+            return True  # the length enters by ranges and clocks alone: nothing is counted
+        near = GROWING if target.transition == "constant" else 1
+        if _may_grow(compiled.atoms, self.program.length, near):
             longer = self.program.graph.replace(length=2 * self.program.length)
             if not self._is_same(target, compiled, longer, analyse(longer)):
                 return False  # quicker to see than without end
@@ -150,9 +184,10 @@ class Judge:
 
     def _is_same(self, target: Target, compiled: Compiled, graph: Any, facts: Any) -> bool:
         own = self.program
-        allowed = tolerances(own.graph, own.facts, self.options.tolerance, self.options.encoding)
+        options = target.settled(own.graph, own.facts, self.options)
+        allowed = tolerances(own.graph, own.facts, options.tolerance, options.encoding)
         try:
-            longer = target.compile(graph, facts, self.options)
+            longer = target.compile(graph, facts, options)
         except UnsupportedError:
             return False
         close = all(b.error <= most for b, most in zip(longer.bounds, allowed, strict=True))
@@ -181,24 +216,13 @@ def _judge(program: Program, dtype: str) -> Judge:
     return Judge(program, CompileOptions(dtype=dtype))
 
 
-def explain(
-    program: Program, target: Target, e: LsrlError, witness: Witness | None = None
-) -> LsrlError:
+def explain(program: Program, target: Target, e: LsrlError) -> LsrlError:
     """A refusal, saying where a theorem stands behind it."""
-    if not _wants_memory(target, e):
-        return e
-    witness = witness or find_witness(program)
-    if witness is None:
-        return e
-    return UnsupportedError([_proved(d) if d.code == "E803" else d for d in e.diagnostics])
+    return Judge(program, CompileOptions()).explained(target, e)
 
 
-def _proved(d: Diagnostic) -> Diagnostic:
-    return replace(d, message=f"{d.message} for sequences of every length ({THEOREM})")
-
-
-def _wants_memory(target: Target, e: LsrlError) -> bool:
-    return target.transition == "constant" and any(d.code == "E803" for d in e.diagnostics)
+def _for_every_length(theorem: Theorem) -> str:
+    return f"; for every length it is impossible ({theorem.name})"
 
 
 def _subject(d: Diagnostic) -> str:
@@ -235,6 +259,6 @@ def _is_alike(a: Fact, b: Fact) -> bool:
     return np.array_equal(a.lo, b.lo) and np.array_equal(a.hi, b.hi) and math.isfinite(b.high)
 
 
-def _may_grow(atoms: AtomGraph, length: int) -> bool:
-    """Whether some value is of the length's order of magnitude."""
-    return any(max(-atom.lo, atom.hi) * GROWING >= length for atom in _live(atoms))
+def _may_grow(atoms: AtomGraph, length: int, near: int) -> bool:
+    """Whether some value, as many times as `near`, comes to the length."""
+    return any(max(-atom.lo, atom.hi) * near >= length for atom in _live(atoms))

@@ -14,10 +14,12 @@ from typing import Any
 from .dtypes import DTYPES, DType
 
 
-def dump(weights: Mapping[str, Any], dtype: DType) -> bytes:
+def dump(
+    weights: Mapping[str, Any], dtype: DType, metadata: Mapping[str, str] | None = None
+) -> bytes:
     """The file's bytes. Arrays are in order of their names, so that equal weights give equal
     bytes."""
-    header: dict[str, Any] = {}
+    header: dict[str, Any] = {"__metadata__": dict(metadata)} if metadata else {}
     parts: list[bytes] = []
     at = 0
     for name in sorted(weights):

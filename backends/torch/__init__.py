@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .emit import emit_module
+from .hf import emit_hf, is_hf
 from .stock import emit_stock, is_stock
 
 
@@ -21,8 +22,13 @@ class TorchBackend:
 
     def emit(self, model: Any) -> dict[str, str]:
         """`modeling_<target>.py`."""
-        text = emit_stock(model) if is_stock(model.target) else emit_module(model)
-        return {f"modeling_{model.target.replace('-', '_')}.py": text}
+        return {f"modeling_{model.target.replace('-', '_')}.py": _text(model)}
+
+
+def _text(model: Any) -> str:
+    if is_hf(model.target):
+        return emit_hf(model)
+    return emit_stock(model) if is_stock(model.target) else emit_module(model)
 
 
 BACKEND = TorchBackend()

@@ -8,6 +8,8 @@ from typing import Any
 from lsrl.targets import target
 from lsrl.targets.cell import Cell, Concat, Sum, render
 
+from .heading import heading
+
 LINEAR = "{value} @ self.{weight}.T"
 RELU = "torch.relu({})"
 EQUATIONS = (
@@ -134,8 +136,6 @@ class $name(nn.Module):
 
 def emit_module(model: Any) -> str:
     """The module's source text. The same model gives the same text."""
-    from lsrl import __version__
-
     chosen = target(model.target)
     cell: Any = chosen.cell
     gated = isinstance(cell.out, Concat)
@@ -143,14 +143,7 @@ def emit_module(model: Any) -> str:
     names = model.program
     return MODULE.substitute(
         title=f"A {'gated ' * gated}linear RNN, compiled from program.lsrl.",
-        name=chosen.class_name,
-        doc=(names.doc or "A compiled LSRL program.").replace("\\", "\\\\").replace('"""', "'''"),
-        version=__version__,
-        module=f"modeling_{model.target.replace('-', '_')}",
-        n=model.input_size,
-        dtype=model.options.dtype,
-        length=names.length,
-        m=model.output_size,
+        **heading(model, chosen.class_name),
         inputs=", ".join(f"{f.name} ({f.type})" for f in names.inputs),
         outputs=", ".join(
             f"{o.name} ({names.graph.nodes[o.node].type})" for o in names.graph.outputs

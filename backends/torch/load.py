@@ -9,18 +9,28 @@ import torch
 from lsrl.targets import target
 
 from .emit import emit_module
+from .hf import ARCHITECTURES, emit_hf, hf_class_name, is_hf
 from .stock import class_name, emit_stock, is_stock
 
 
 def runner(model: Any) -> Any:
     """A model's emitted module, loaded."""
+    if is_hf(model.target):
+        return HFRunner(model)
     return StockRunner(model) if is_stock(model.target) else TorchRunner(model)
 
 
 class _Runner:
-    """Numbers of the model's dtype, from NumPy and back."""
+    """An emitted module on the CPU, without gradients: numbers of the model's dtype, from NumPy
+    and back."""
 
-    dtype: Any
+    def __init__(self, model: Any, source: str, name: str, sizes: Any) -> None:
+        """The class `name` of an emitted source, with the model's weights."""
+        namespace: dict[str, Any] = {"__name__": "lsrl_emitted"}
+        exec(compile(source, "<emitted>", "exec"), namespace)
+        self.dtype = getattr(torch, model.options.dtype)
+        weights = {name: self._tensor(w) for name, w in model.weights.items()}
+        self.module = namespace[name].from_weights(sizes, weights)
 
     def _tensor(self, a: Any) -> Any:
         """A NumPy array of numbers of the model's dtype."""
@@ -30,32 +40,28 @@ class _Runner:
         """The same back; NumPy has no bfloat16."""
         return (y.float() if y.dtype is torch.bfloat16 else y).numpy()
 
-
-class StockRunner(_Runner):
-    """torch's own recurrent module and a head, on the CPU, without gradients."""
-
-    def __init__(self, model: Any) -> None:
-        namespace: dict[str, Any] = {"__name__": "lsrl_emitted"}
-        exec(compile(emit_stock(model), "<emitted>", "exec"), namespace)
-        self.dtype = getattr(torch, model.options.dtype)
-        weights = {name: self._tensor(w) for name, w in model.weights.items()}
-        self.module = namespace[class_name(model.target)].from_weights(model.shape, weights)
-
     @torch.no_grad()
     def run(self, x: Any) -> Any:
         """NumPy x `[B, T, n]` to y `[B, T, m]`."""
         y, _ = self.module(self._tensor(x))
         return self._array(y)
 
-    def initial(self, batch: int) -> Any:
-        """The module's own default."""
-        return None
-
     @torch.no_grad()
     def step(self, x: Any, state: Any) -> tuple[Any, Any]:
         """x `[B, n]` and the state to y `[B, m]` and the next state."""
         y, state = self.module.step(self._tensor(x), state)
         return self._array(y), state
+
+
+class StockRunner(_Runner):
+    """torch's own recurrent module and a head."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__(model, emit_stock(model), class_name(model.target), model.shape)
+
+    def initial(self, batch: int) -> Any:
+        """The module's own default."""
+        return None
 
     @torch.no_grad()
     def activations(self, x: Any) -> list[dict[str, Any]]:
@@ -95,15 +101,44 @@ class StockRunner(_Runner):
 
 
 class TorchRunner(_Runner):
-    """A model's emitted module on the CPU, without gradients."""
+    """A linear RNN's module."""
+
+    def __init__(self, model: Any) -> None:
+        name, sizes = target(model.target).class_name, model.shape["layers"]
+        super().__init__(model, emit_module(model), name, sizes)
+
+    def initial(self, batch: int) -> Any:
+        """The states before the first step: a tensor `[B, p]` a layer."""
+        return self.module.initial_state(batch)
+
+    @torch.no_grad()
+    def activations(self, x: Any) -> list[dict[str, Any]]:
+        """x `[B, T, n]` to inputs x, states s and outputs y of each of the module's layers."""
+        found, states = [], self.module.initial_state(x.shape[0])
+        values = self._tensor(x)
+        for layer, s in zip(self.module.layers, states, strict=True):
+            steps = []
+            for t in range(values.shape[1]):
+                y, s = layer(values[:, t : t + 1], s)
+                steps.append((s, y[:, 0]))
+            after, out = (torch.stack(part, dim=1) for part in zip(*steps, strict=True))
+            kinds = {"x": values, "s": after, "y": out}
+            found.append({k: self._array(v) for k, v in kinds.items()})
+            values = out
+        return found
+
+
+class HFRunner(_Runner):
+    """The emitted code of a model of transformers, on the CPU, without gradients."""
 
     def __init__(self, model: Any) -> None:
         namespace: dict[str, Any] = {"__name__": "lsrl_emitted"}
-        exec(compile(emit_module(model), "<emitted>", "exec"), namespace)
+        exec(compile(emit_hf(model), "<emitted>", "exec"), namespace)
         self.dtype = getattr(torch, model.options.dtype)
+        self.architecture = ARCHITECTURES[model.target]
         weights = {name: self._tensor(w) for name, w in model.weights.items()}
-        name = target(model.target).class_name
-        self.module = namespace[name].from_weights(model.shape["layers"], weights)
+        chosen = namespace[hf_class_name(model.target)]
+        self.module = chosen.from_weights(model.shape, weights)
 
     @torch.no_grad()
     def run(self, x: Any) -> Any:
@@ -122,16 +157,34 @@ class TorchRunner(_Runner):
 
     @torch.no_grad()
     def activations(self, x: Any) -> list[dict[str, Any]]:
-        """x `[B, T, n]` to inputs x, states s and outputs y of each of the module's layers."""
-        found, states = [], self.module.initial_state(x.shape[0])
-        values = self._tensor(x)
-        for layer, s in zip(self.module.layers, states, strict=True):
-            steps = []
-            for t in range(values.shape[1]):
-                y, s = layer(values[:, t : t + 1], s)
-                steps.append((s, y[:, 0]))
-            after, out = (torch.stack(part, dim=1) for part in zip(*steps, strict=True))
-            kinds = {"x": values, "s": after, "y": out}
-            found.append({k: self._array(v) for k, v in kinds.items()})
-            values = out
-        return found
+        """x `[B, T, n]` to the kinds of the target's `run`, layer by layer: what modules of the
+        emitted code take and give, step by step."""
+        layers = getattr(self.module, self.architecture.base).layers
+        found: list[dict[str, list[Any]]] = [{} for _ in layers]
+        hooks = [h for i, layer in enumerate(layers) for h in self._hooks(layer, found[i])]
+        state = self.module.initial_state(len(x))
+        try:
+            for t in range(x.shape[1]):
+                y, state = self.module.step(self._tensor(x[:, t]), state)
+                found[-1].setdefault("y", []).append(y)
+        finally:
+            for hook in hooks:
+                hook.remove()
+        return [{k: self._array(torch.stack(v, 1)) for k, v in kinds.items()} for kinds in found]
+
+    def _hooks(self, layer: Any, found: dict[str, list[Any]]) -> list[Any]:
+        """Hooks on a layer that keep what it computes at a step."""
+
+        def keep(kind: str, values: Any) -> None:
+            found.setdefault(kind, []).append(values.reshape(len(values), -1))
+
+        def around(module: Any, args: Any, result: Any) -> None:
+            (x, _), (r, state) = args, result
+            for kind, values in (("x", x), ("s", state[1]), ("r", r)):
+                keep(kind, values)
+
+        hooks = [layer.register_forward_hook(around)]
+        for kind, name in self.architecture.probed:
+            before = lambda module, args, kind=kind: keep(kind, args[0])
+            hooks.append(layer.get_submodule(name).register_forward_pre_hook(before))
+        return hooks

@@ -5,6 +5,8 @@ from __future__ import annotations
 from string import Template
 from typing import Any
 
+from .heading import heading
+
 CLASSES = {"lstm": "LSTM", "gru": "GRU", "rnn": "RNN", "rnn-tanh": "RNN"}
 
 MODULE = Template('''"""torch.nn.$kind and a linear head, compiled from program.lsrl.
@@ -90,7 +92,6 @@ def is_stock(target: str) -> bool:
 
 def emit_stock(model: Any) -> str:
     """The module's source text. The same model gives the same text."""
-    from lsrl import __version__
     from lsrl.encoding import input_columns, output_columns
 
     program, shape = model.program, model.shape
@@ -101,18 +102,13 @@ def emit_stock(model: Any) -> str:
         extra = '\n            nonlinearity=config["nonlinearity"],'
     return MODULE.substitute(
         kind=kind,
-        name=class_name(model.target),
-        doc=(program.doc or "A compiled LSRL program.").replace("\\", "\\\\").replace('"""', "'''"),
-        version=__version__,
-        module=f"modeling_{model.target.replace('-', '_')}",
-        n=model.input_size,
-        m=model.output_size,
-        dtype=model.options.dtype,
-        length=program.length,
+        **heading(model, class_name(model.target)),
         layers=shape["num_layers"],
         hidden=shape["hidden_size"],
-        inputs=_columns(input_columns(program.graph, encoding), [f.type for f in program.inputs]),
-        outputs=_columns(
+        inputs=columns_text(
+            input_columns(program.graph, encoding), [f.type for f in program.inputs]
+        ),
+        outputs=columns_text(
             output_columns(program.graph, program.facts, encoding),
             [program.graph.nodes[o.node].type for o in program.graph.outputs],
         ),
@@ -121,7 +117,8 @@ def emit_stock(model: Any) -> str:
     )
 
 
-def _columns(columns: Any, types: Any) -> str:
+def columns_text(columns: Any, types: Any) -> str:
+    """The columns of a model, for people."""
     parts = []
     for c, type in zip(columns, types, strict=True):
         values = f", one column for each of {c.values[0]}..{c.values[-1]}" if c.values else ""

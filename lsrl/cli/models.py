@@ -43,13 +43,13 @@ if TYPE_CHECKING:
     "--hidden-size",
     type=click.IntRange(1),
     metavar="N",
-    help="Fill up lstm, gru and rnn to that many units a layer.",
+    help="Fill up all but the linear RNNs to that width.",
 )
 @click.option(
     "--layers",
     type=click.IntRange(1),
     metavar="N",
-    help="Fill up lstm, gru and rnn to that many layers.",
+    help="Fill up all but the linear RNNs to that many layers.",
 )
 @click.option(
     "--max-parameters",

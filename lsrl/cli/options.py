@@ -131,7 +131,9 @@ def force(what: str) -> Decorator[Any]:
     return click.option("--force", is_flag=True, help=f"Replace {what} that exists already.")
 
 
-TARGETS = ("linear-rnn", "gated-linear-rnn", "lstm", "gru", "rnn", "rnn-tanh")  # not imported
+TARGETS = (  # not imported
+    "linear-rnn", "gated-linear-rnn", "lstm", "gru", "rnn", "rnn-tanh", "mamba", "hawk",
+)  # fmt: skip
 NARROW = ("linear-rnn", "gated-linear-rnn", "rnn")  # those with narrow dtypes
 ENCODED = ("lstm", "gru", "rnn", "rnn-tanh")  # those with one-hot columns
 
@@ -150,7 +152,7 @@ def encoding(function: Function) -> Function:
     return click.option(
         "--encoding", default="number", show_default=True, metavar="NAME",
         help="Of inputs and outputs: number, or onehot: a column a value, outputs as logits "
-        f"({', '.join(ENCODED)}).",
+        f"({', '.join(ENCODED)}), or tokens (mamba, hawk: by themselves where nothing is real).",
     )(function)  # fmt: skip
 
 

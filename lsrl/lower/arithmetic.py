@@ -136,7 +136,7 @@ def modulo(lg: Legaliser, x: Form, m: int) -> Form:
             steps.append(lg.logic.exact(reached) if saturated else reached.value)
         rest = g.combine([(1, rest), *((-unit, s) for s in steps)])
         rest = g.note(tighten(rest, 0.0, float(unit - 1), rest.step))
-    return rest
+    return lg.settled(rest)
 
 
 def _subtrahend(top: int, m: int, lg: Legaliser) -> tuple[int, bool]:

@@ -71,10 +71,11 @@ class Atom:
 
     `saturating`: the unit saturates, so that (small) errors of its input do not show in its value.
     `fuzzy`: it follows a comparison of reals, and lies between its values inside the guard band.
-    `index` is the column of an input. A unit of a gated machine applies `op` to the forms `args`,
+    A unit of a gated machine applies `op` to the forms `args`,
     by role; a previous value is that of the atom `of`, one step ago.
     `index` is the column of an input; `factor` what a product multiplies `form` by. A realisation
-    that only approximates what it stands for enters its error as `approximation`.
+    that only approximates what it stands for enters its error as `approximation`. `lag` and `rate`
+    belong to the delays and states of residual machines (see lower/residual).
     """
 
     kind: AtomKind
@@ -94,6 +95,8 @@ class Atom:
     span: Span | None = field(default=None, compare=False, repr=False)
     factor: Form | None = None
     approximation: float = 0.0
+    lag: int = 0
+    rate: Fraction = Fraction(1)
 
     @property
     def operands(self) -> tuple[Form, ...]:

@@ -22,9 +22,12 @@ def circuit(compiled: Compiled, graph: Graph) -> dict[str, Any]:
     owners = Owners(compiled.atoms, graph)
     names = list(dict.fromkeys([n for n, _ in graph.names] + [o.name for o in graph.outputs]))
     units: dict[str, list[list[Any]]] = {name: [] for name in names}
-    carriers = []
+    carriers, last = [], 0
     for place in compiled.machine.places():
         at = [place.layer, place.kind, place.index]
+        if place.output and compiled.joint:
+            last = place.layer  # each logit is one of all outputs together
+            continue
         if place.output:
             found = [place.output]
         elif place.atom >= 0:
@@ -35,6 +38,8 @@ def circuit(compiled: Compiled, graph: Graph) -> dict[str, Any]:
             continue
         for name in found:
             units[name].append(at)
+    for name, elements in compiled.joint.items():
+        units[name] += [[last, "y", i] for i in range(len(elements[0]))]
     return {"units": {n: found for n, found in units.items() if found}, "carriers": carriers}
 
 

@@ -50,7 +50,12 @@ class Unsupported(Exception):
 
 
 class Legaliser:
-    """Lowers one graph. `values[n]` holds the lowered elements of node n."""
+    """Lowers one graph. `values[n]` holds the lowered elements of node n.
+
+    `limit`: how many states a group may have to be held as an automaton.
+    """
+
+    limit: float = 1024
 
     def __init__(self, graph: Graph, facts: Sequence[Fact], options: Options) -> None:
         self.graph = graph
@@ -112,6 +117,12 @@ class Legaliser:
         from .states import lower_delay
 
         lower_delay(self, n)
+
+    def accumulated(self, added: Form, init: int | Fraction, name: str, s: int) -> Form:
+        """init plus the running sum of a form, for state s."""
+        from .states import accumulated
+
+        return accumulated(self, added, init, name, s)
 
     def _inputs(self) -> None:
         """All columns of all fields, used or not, in order of declaration."""
@@ -199,6 +210,11 @@ class Legaliser:
     ) -> Form:
         """A unit of its own for a value in low..high that is only approximated, up to an error."""
         return squares.materialised(self, value, low, high, error, span)
+
+    def settled(self, form: Form) -> Form:
+        """A value of few digits of which the parts may have many: as it is, or an atom of its own
+        where the machine would read it by its parts."""
+        return form
 
     def difference(self, a: Form, b: Form) -> Form:
         return self.atoms.combine([(1, a), (-1, b)])

@@ -20,6 +20,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from typing import Protocol
 
 from ..analysis.dependence import Row
 from ..analysis.lattice import gcd
@@ -50,6 +51,22 @@ class Bound:
 
 
 ZERO = Bound(0.0)
+
+
+class Rectified(Protocol):
+    """What the analysis reads of a unit with a ReLU."""
+
+    @property
+    def affine(self) -> Affine: ...
+
+    @property
+    def atom(self) -> int: ...
+
+    @property
+    def label(self) -> str: ...
+
+    @property
+    def span(self) -> Span | None: ...
 
 
 def certify(
@@ -102,18 +119,25 @@ class Analysis:
             if unit.factor is not None:
                 result.append(self._product(unit, unit.factor, errors, forms))
                 continue
-            affine = self.opened(unit, errors, forms)
-            bound = self.affine(affine, errors, forms, unit.span, unit.label)
-            self.precision.check_range(unit.affine, errors, forms, unit.span)
-            if unit.atom >= 0 and (own := self.graph.atoms[unit.atom].approximation):
-                bound = bound.plus(own, unit.span, unit.label)
-            leak = self.leak(unit, affine, errors, forms)
-            if leak > bound.error:
-                bound = bound.plus(leak - bound.error, unit.span, unit.label)
+            bound = self.rectified(unit, errors, forms)
             if unit.atom < 0 and not last and unit.form.lo < 0:
                 bound = bound.plus(-unit.form.lo, unit.span, unit.label)  # cut off by the ReLU
             result.append(self.saturated(unit, bound, errors) if unit.saturating else bound)
         return result
+
+    def rectified(
+        self, unit: Rectified, errors: Mapping[Source, Bound], forms: Mapping[Source, Form]
+    ) -> Bound:
+        """The error of the form that a ReLU takes in, as far as it can show after the ReLU."""
+        affine = self.opened(unit, errors, forms)
+        bound = self.affine(affine, errors, forms, unit.span, unit.label)
+        self.precision.check_range(unit.affine, errors, forms, unit.span)
+        if unit.atom >= 0 and (own := self.graph.atoms[unit.atom].approximation):
+            bound = bound.plus(own, unit.span, unit.label)
+        leak = self.leak(unit, affine, errors, forms)
+        if leak > bound.error:
+            bound = bound.plus(leak - bound.error, unit.span, unit.label)
+        return bound
 
     def _product(
         self, unit: Unit, factor: Affine, errors: Mapping[Source, Bound],
@@ -146,7 +170,7 @@ class Analysis:
         most = max(-atom.lo, atom.hi)
         return not e.error and not f.error and self.precision.on_lattice(atom.step, most)
 
-    def saturated(self, unit: Unit, bound: Bound, errors: Mapping[Source, Bound]) -> Bound:
+    def saturated(self, unit: Rectified, bound: Bound, errors: Mapping[Source, Bound]) -> Bound:
         """What a saturating unit lets through. A comparison of reals has a margin on both sides.
         r(1 - falsity) has none where it is 1, but there all falsities are 0 and nothing is
         rounded: only the errors that they bring show."""
@@ -157,7 +181,7 @@ class Analysis:
         return bound if is_boolean and brought else ZERO
 
     def opened(
-        self, unit: Unit, errors: Mapping[Source, Bound], forms: Mapping[Source, Form]
+        self, unit: Rectified, errors: Mapping[Source, Bound], forms: Mapping[Source, Form]
     ) -> Affine:
         """A gate r(a - M falsity) without its falsity: while it is open that is exactly 0."""
         switch = self.graph.switches.get(unit.atom)
@@ -174,7 +198,7 @@ class Analysis:
 
     def leak(
         self,
-        unit: Unit,
+        unit: Rectified,
         opened: Affine,
         errors: Mapping[Source, Bound],
         forms: Mapping[Source, Form],
@@ -183,6 +207,11 @@ class Analysis:
 
         It is most where the falsity is 1: the error of a, less M - high, and rounding. Nothing is
         rounded there if all lies on a lattice, and at 2 or more M alone outweighs the rounding.
+
+        Where one term alone makes the falsity, -M is exact beside the terms of a, P above 0 and -N
+        below. The last addition rounds what it lets through; those before it, and the products,
+        are off by gamma max(P, N + M), gamma that of a itself. P - N - M plus that is at most
+        (1 - gamma) (high - M) + gamma P, whichever is larger.
         """
         if unit.affine.row.keys() == opened.row.keys():
             return 0.0
@@ -195,7 +224,20 @@ class Analysis:
         step = self.precision.lattice(unit.affine, forms)
         if whole and not brought and self.precision.on_lattice(step, own + most):
             return max(0.0, high - 2 * most + gamma * (own + 2 * most))
+        if self._shuts_alone(unit, opened, forms, most):
+            gamma = self.precision.gamma(opened, forms, errors)
+            open_ = brought + (1 - gamma) * (high - most) + gamma * (own + brought)
+            return open_ * (1 + self.dtype.unit_roundoff)
         return brought + high - most + gamma * (own + brought + most)
+
+    def _shuts_alone(
+        self, unit: Rectified, opened: Affine, forms: Mapping[Source, Form], most: float
+    ) -> bool:
+        """Whether a falsity of 1 is one integer of it, times a weight that is exactly -M."""
+        weights = {s: c for s, c in unit.affine.row.items() if s not in opened.row}
+        return all(forms[s].is_integral and c == -most for s, c in weights.items()) and all(
+            map(self.precision.holds, weights.values())
+        )
 
     def _states(
         self,

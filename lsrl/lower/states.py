@@ -116,7 +116,7 @@ def lower_group(lg: Legaliser, component: Component) -> None:
     if group.is_linear:
         _lower_linear(lg, component, group)
         return
-    if len(group.states) == 1 and _lower_rewritten(lg, component, group.states[0]):
+    if len(group.states) == 1 and lower_rewritten(lg, component, group.states[0]):
         return
     if lg.clocks.unroll(component.nodes):
         for n in component.nodes:
@@ -146,7 +146,7 @@ def _lower_linear(lg: Legaliser, component: Component, group: StateGroup) -> Non
     lanes = [(s, i) for s in group.states for i in range(lg.graph.states[s].type.size)]
     index = {lane: k for k, lane in enumerate(lanes)}
     rows = [dict(row or {}) for row in group.rows]
-    rest = _added(lg, component, group)
+    rest = added_from_zero(lg, component, group)
     ranges = linear_ranges(
         lanes, rows, [(float(lg.graph.states[s].init[i]),) * 2 for s, i in lanes],
         [(f.lo, f.hi) for f in rest], lg.graph.length,
@@ -171,10 +171,10 @@ def _lower_linear(lg: Legaliser, component: Component, group: StateGroup) -> Non
             step = fact.step
             forms.append(_state_atom(lg, number, k, (lo, max(lo, hi)), step, label))
         lg.values[state.next] = list(forms)
-    _rest_of_group(lg, component, group)
+    rest_of_group(lg, component, group)
 
 
-def _added(lg: Legaliser, component: Component, group: StateGroup) -> list[Form]:
+def added_from_zero(lg: Legaliser, component: Component, group: StateGroup) -> list[Form]:
     """Each lane's next value with the group's previous values at zero."""
     with _from_zero(lg, component.nodes):
         return [f for s in group.states for f in lg.forms(lg.graph.states[s].next)]
@@ -204,7 +204,7 @@ def _negated(lg: Legaliser, node: Node) -> list[Value]:
     return [lg.atoms.combine([(-1, f)], 1) for f in lg.forms(node.args[0])]
 
 
-def _rest_of_group(lg: Legaliser, component: Component, group: StateGroup) -> None:
+def rest_of_group(lg: Legaliser, component: Component, group: StateGroup) -> None:
     """The other nodes of the group, for whoever reads them: `prev` as delay lanes."""
     ends = {lg.graph.states[s].next for s in group.states}
     used = {
@@ -220,7 +220,7 @@ def _rest_of_group(lg: Legaliser, component: Component, group: StateGroup) -> No
         if n in ends or n not in needed:
             continue
         if lg.graph.nodes[n].op == "prev":
-            lower_delay(lg, n)
+            lg.delay(n)
         else:
             lg.node(n)
 
@@ -230,7 +230,7 @@ def _rest_of_group(lg: Legaliser, component: Component, group: StateGroup) -> No
 Shape = Callable[["Legaliser", Node, int, set[int]], "list[Value] | None"]
 
 
-def _lower_rewritten(lg: Legaliser, component: Component, s: int) -> bool:
+def lower_rewritten(lg: Legaliser, component: Component, s: int) -> bool:
     """`s or c`, `s and c`, `s != c`, `(s + x) mod m`, element by element. False if it is none."""
     state = lg.graph.states[s]
     n = state.next
@@ -244,7 +244,7 @@ def _lower_rewritten(lg: Legaliser, component: Component, s: int) -> bool:
         return False
     lg.values[state.next] = list(values)
     group = StateGroup((s,), (), (), True)
-    _rest_of_group(lg, component, group)
+    rest_of_group(lg, component, group)
     return True
 
 
@@ -292,7 +292,7 @@ def _gathered(always: bool) -> Shape:
         for init, parts in zip(state.init, columns, strict=True):
             logic = lg.logic
             event = logic.conjunction(parts).negated() if always else logic.disjunction(parts)
-            total = accumulated(lg, event.value, int(bool(init) != always), state.name, s)
+            total = lg.accumulated(event.value, int(bool(init) != always), state.name, s)
             reached = lg.logic.at_least(total, 1)
             result.append(reached.negated() if always else reached)
         return result
@@ -310,7 +310,7 @@ def _parity(negate: bool) -> Shape:
         result: list[Value] = []
         for init, c in zip(state.init, lg.bools(rest[0]), strict=True):
             flips = (c.negated() if negate else c).value
-            total = accumulated(lg, flips, int(init), state.name, s)
+            total = lg.accumulated(flips, int(init), state.name, s)
             odd = arithmetic.modulo(lg, total, 2)
             result.append(lg.logic.from_value(odd))
         return result
@@ -328,7 +328,7 @@ def _modular(lg: Legaliser, node: Node, s: int, inside: set[int]) -> list[Value]
     result: list[Value] = []
     for init, added in zip(state.init, group, strict=True):
         small = arithmetic.modulo(lg, added, m) if added.hi - added.lo >= 4 * m else added
-        total = accumulated(lg, small, int(init) % m, state.name, s)
+        total = lg.accumulated(small, int(init) % m, state.name, s)
         result.append(arithmetic.modulo(lg, total, m))
     return result
 

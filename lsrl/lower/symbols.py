@@ -45,7 +45,8 @@ def symbols(
         if name in outputs:
             result[name] = _output(compiled, name, outputs, sharing, entry, one_hot)
         else:
-            result[name] = entry | _patchable(sharing, name, nodes[name], atoms.names[name])
+            can = _patchable(sharing, name, nodes[name], atoms.names[name])
+            result[name] = entry | can | _patch(compiled, name, can)
     for name in outputs.keys() - result.keys():
         result[name] = _output(compiled, name, outputs, sharing, None, one_hot)
     order = [n for n, _ in sorted(nodes.items(), key=lambda item: item[1]) if n in result]
@@ -91,7 +92,9 @@ def _output(
     boolean = sharing.graph.nodes[node].type.kind is Kind.BOOL
     says = {"const": 0.0, "encoding": "boolean" if boolean else "linear"}
     elements: list[Entry] = [{"terms": [[HEAD, i, 1.0]], **says} for i in columns]
-    if name in one_hot:
+    if name in compiled.joint:
+        elements = [_joint(values) for values in compiled.joint[name]]
+    elif name in one_hot:
         elements = _logits(columns, one_hot[name])
     for element, own in zip(elements, home["elements"] if home else (), strict=False):
         element.update({"range": own["range"]} if "range" in own else {})
@@ -105,7 +108,22 @@ def _output(
     if home is None:
         return entry | {"patchable": False, "reason": NO_HOME}
     can = _patchable(sharing, name, node, compiled.atoms.names[name])
-    return entry | can | ({"patch": home} if can["patchable"] else {})
+    patch = {"patch": home} if can["patchable"] else {}
+    return entry | can | patch | _patch(compiled, name, can)
+
+
+def _patch(compiled: Compiled, name: str, can: Entry) -> Entry:
+    """Where a value is to be overwritten, if that is not where it is read."""
+    patches = getattr(compiled.machine, "patches", {})
+    if name not in patches or not can["patchable"]:
+        return {}
+    return {"patch": _entry(compiled, name, *patches[name])}
+
+
+def _joint(values: Sequence[int]) -> Entry:
+    """An element whose value belongs to the largest of all logits."""
+    terms = [[HEAD, i, 1.0] for i in range(len(values))]
+    return {"terms": terms, "const": 0.0, "encoding": "logits", "values": list(values)}
 
 
 def _logits(columns: list[int], values: tuple[int, ...]) -> list[Entry]:

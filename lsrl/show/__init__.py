@@ -14,11 +14,12 @@ from typing import Any
 
 from ..dtypes import dtype
 from ..errors import OptionError, suggest
+from ..lower.residual.layout import ResidualLayout
 from ..lower.units.layout import UnitMachine
 from ..program import Program
 from ..targets import target as find_target
 from ..targets.base import Compiled, CompileOptions
-from . import atoms, graphs, layers, trees, units, weights
+from . import atoms, graphs, layers, residual, trees, units, weights
 
 FORMATS = ("text", "dot", "json")
 STAGES = ("ast", "ir", "optimised", "atoms", "layers", "weights")
@@ -34,7 +35,10 @@ _VIEWS: dict[str, dict[str, View]] = {
     "weights": {"text": weights.text, "json": weights.data},
 }
 
-_UNITS: dict[str, View] = {"text": units.text, "dot": units.dot, "json": units.data}
+_LAYERS: dict[type, dict[str, View]] = {
+    UnitMachine: {"text": units.text, "dot": units.dot, "json": units.data},
+    ResidualLayout: {"text": residual.text, "dot": residual.dot, "json": residual.data},
+}
 
 
 def show(
@@ -58,8 +62,9 @@ def show(
         message = f"the stage `{stage}` has no {format} form"
         raise OptionError.at("E027", None, message, f"it has {' and '.join(views)}")
     value = _value(program, stage, target, options or CompileOptions())
-    gated = isinstance(value, Compiled) and isinstance(value.machine, UnitMachine)
-    return (_UNITS if gated else views)[format](value)
+    if isinstance(value, Compiled):
+        views = _LAYERS.get(type(value.machine), views)
+    return views[format](value)
 
 
 def _value(program: Program, stage: str, target: str, options: CompileOptions) -> Any:
@@ -69,7 +74,9 @@ def _value(program: Program, stage: str, target: str, options: CompileOptions) -
         return program.elaborated.graph
     if stage == "optimised":
         return program.graph
-    compiled: Compiled = find_target(target).compile(program.graph, program.facts, options)
+    chosen = find_target(target)
+    options = chosen.settled(program.graph, program.facts, options)
+    compiled: Compiled = chosen.compile(program.graph, program.facts, options)
     if stage == "weights":
         return dtype(options.dtype), compiled.weights
     return compiled if stage == "layers" else getattr(compiled, stage)

@@ -6,12 +6,15 @@ from typing import Any
 
 from ..ir.view import quote
 from ..lower.atoms import Atom, AtomGraph, AtomKind, Form, Group
+from ..lower.homes import live_atoms
+from ..lower.residual.graph import FACTOR, STATES, VALUE, ResidualGraph
 from ..lower.schedule import live
 from ..lower.units.graph import UnitGraph
 from ..lower.units.schedule import live as live_units
 from .words import (
     affine,
     applied,
+    channel,
     columns,
     exact,
     extent,
@@ -19,6 +22,7 @@ from .words import (
     form_data,
     in_order,
     number,
+    operand,
     place,
     place_data,
 )
@@ -63,6 +67,8 @@ def _used(graph: AtomGraph) -> set[int]:
     if isinstance(graph, UnitGraph):
         units = live_units(graph)
         return inputs | set(units) | {b for a in units for b in _read(graph.atoms[a])}
+    if isinstance(graph, ResidualGraph):
+        return live_atoms(graph)
     relus, lanes = live(graph)
     states = {graph.groups[g].lanes[i].atom for g, kept in lanes.items() for i in kept}
     return relus | states | inputs
@@ -140,6 +146,10 @@ def _atom(a: int, atom: Atom, used: bool) -> dict[str, Any]:
     if atom.kind is AtomKind.UNIT:
         args = dict(atom.args)
         record |= {"op": atom.op, "args": {role: form_data(args[role]) for role in in_order(args)}}
+    if atom.lag:
+        record["lag"] = atom.lag
+    if atom.rate != 1:
+        record["rate"] = exact(atom.rate)
     if atom.of >= 0:
         record["of"] = f"a{atom.of}"
     if atom.approximation:
@@ -163,7 +173,10 @@ def dot(graph: AtomGraph) -> str:
         lines.append(f"  a{a} [label={quote(label)}, shape={shape}];")
         for b in _read(atom):
             of = graph.atoms[b].of
-            lines.append(f"  a{of} -> a{a} [style=dashed];" if of >= 0 else f"  a{b} -> a{a};")
+            dashed = of >= 0 or atom.lag > 0
+            lines.append(f"  a{of if of >= 0 else b} -> a{a}{' [style=dashed]' * dashed};")
+        if isinstance(graph, ResidualGraph) and atom.op in STATES:
+            lines.append(f"  a{a} -> a{a} [style=dashed];")
     for group in graph.groups:
         for lane in group.lanes:
             if lane.atom in used:
@@ -181,9 +194,21 @@ def dot(graph: AtomGraph) -> str:
 
 
 def _meaning(graph: AtomGraph, atom: Atom) -> str:
+    if isinstance(graph, ResidualGraph) and atom.kind is AtomKind.UNIT:
+        return _channel(graph, atom)
     if atom.kind is AtomKind.UNIT:
         args = {role: _form(graph, f) for role, f in atom.args}
         return applied(atom.op, args, {role: f.const for role, f in atom.args if f.is_const})
     if atom.factor is not None:
         return " * ".join(f"({form(f)})" for f in atom.operands)
     return f"relu({form(atom.form)})" if atom.form is not None else ""
+
+
+def _channel(graph: ResidualGraph, atom: Atom) -> str:
+    """An atom of a residual machine."""
+    args = {role: _form(graph, f) for role, f in atom.args}
+    product = FACTOR in args
+    for role, f in atom.args:
+        rectified = {VALUE: graph.takes_relu(atom.op), FACTOR: graph.machine.rectifies}
+        args[role] = operand(args[role], rectified.get(role, False), f.lo, product)
+    return channel(atom.op, args, atom.lag, atom.rate, graph.machine.margins)

@@ -24,6 +24,7 @@ def text(stage: tuple[DType, Mapping[str, Any]]) -> str:
         lines.append(f"{name}  {shape}  {dtype.name}  {np.count_nonzero(array)} not 0")
         if array.size <= SMALL:
             rows = np.atleast_2d(array)
+            rows = rows.reshape(-1, rows.shape[-1]) if rows.ndim > 2 else rows
             lines += columns([[number(float(v)) for v in row] for row in rows], "    ")
     return "\n".join(lines) + "\n"
 

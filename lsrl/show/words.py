@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import Any
 
 from ..lower.atoms import Coefficient, Form
+from ..lower.residual import graph as residual
 from ..lower.units.ops import OPS
 from ..source import Span
 
@@ -37,7 +38,8 @@ def form(f: Form, name: Callable[[int], str] = "a{}".format) -> str:
     return affine([(name(a), c) for a, c in sorted(f.terms.items())], f.const)
 
 
-ROLES = ("z", "f", "i", "g", "n", "r", "l", "a", "o", "m", "s", "closed")  # as in ops.py's formulas
+ROLES = ("z", "f", "i", "g", "n", "r", "l", "a", "o", "m", "s", "closed",  # as in ops.py's formulas
+         residual.VALUE, residual.FACTOR, residual.WHEN)  # fmt: skip
 
 
 def in_order(args: Iterable[str]) -> list[str]:
@@ -54,6 +56,35 @@ def applied(op: str, args: Mapping[str, str], constants: Mapping[str, Coefficien
         state = "open" if is_gate and constants[role] > 0 else "shut"
         words.append(f"{role}: {state if is_gate else args[role]}")
     return f"{op}({', '.join(words)})"
+
+
+def channel(op: str, args: Mapping[str, str], lag: int, rate: Fraction, margins: bool) -> str:
+    """An operation of a residual machine: `decay(r0, 0.9)`, `latch(r0 when u1 > 0)`.
+
+    `margins`: a condition is the sign of a number, else a number that is 0 or 1.
+    """
+    value, factor, when = (args.get(r) for r in (residual.VALUE, residual.FACTOR, residual.WHEN))
+    if op == residual.PASS:
+        return str(value)
+    if factor is not None:
+        return f"{value} * {factor}"
+    words = str(value)
+    if op == residual.DELAY:
+        words += f", {lag}"
+    if rate != 1:
+        words += f", {number(float(rate))}"
+    if when is not None:
+        words += f" when {when}{' > 0' if margins else ''}"
+    if op == residual.SIGNED:
+        op = "signed sum" if rate == 1 else "signed decay"
+    return f"{op}({words})"
+
+
+def operand(text: str, rectified: bool, low: float, product: bool = False) -> str:
+    """What a channel takes in; as a ReLU of it where that is not the same."""
+    if rectified and low < 0:
+        return f"relu({text})"
+    return f"({text})" if product else text
 
 
 def form_data(f: Form) -> dict[str, Any]:

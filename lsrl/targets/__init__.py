@@ -6,12 +6,15 @@ from ..errors import OptionError, suggest
 from .base import Target
 from .gated_linear_rnn import GatedLinearRNN
 from .gru import GRU
+from .hawk.target import HAWK
 from .linear_rnn import LinearRNN
 from .lstm import LSTM
+from .mamba.target import MAMBA
 from .rnn import RNN
 
 TARGETS: dict[str, Target] = {
-    t.name: t for t in (LinearRNN(), GatedLinearRNN(), LSTM(), GRU(), RNN("relu"), RNN("tanh"))
+    t.name: t
+    for t in (LinearRNN(), GatedLinearRNN(), LSTM(), GRU(), RNN("relu"), RNN("tanh"), MAMBA, HAWK)
 }
 
 

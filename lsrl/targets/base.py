@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, Protocol
 
-from ..analysis.memory import Witness
 from ..analysis.ranges import Fact
 from ..dtypes import DTYPES
 from ..encoding import output_columns
@@ -18,9 +17,9 @@ from ..ir.types import Kind
 from ..lower.atoms import AtomGraph
 from ..lower.rounding import Bound
 from ..source import Span
+from ..theorems import Theorem, Witness
 from .cell import Cell
 
-THEOREM = "theorem 1 of docs/expressivity.md"
 INTEGER_TOLERANCE = 0.25
 REAL_TOLERANCE = 1e-3
 # Called as probe(layer, t, {kind: array [B, n]}) with the numbers of a layer (from 0) at a step,
@@ -48,13 +47,17 @@ class CompileOptions:
 
 @dataclass(frozen=True)
 class Compiled:
-    """What a target makes of a program: its stages, its weights, its certificate."""
+    """What a target makes of a program: its stages, its weights, its certificate.
+
+    `joint`: by output, for each element the value that each logit of a joint vocabulary stands for.
+    """
 
     atoms: AtomGraph
     machine: Any  # Layered, or a UnitMachine
     weights: dict[str, Any]
     bounds: list[Bound]
     shape: dict[str, Any]
+    joint: Mapping[str, Sequence[Sequence[int]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -62,18 +65,23 @@ class Support:
     """Whether a target can hold a program. `verdict`: "exact", "up_to_length", "approximate",
     "unsupported" or "impossible".
 
-    `span` is the state that stands in the way, `error` what `compile` raises. Where the theorem of
-    docs/expressivity.md speaks, for ever or at all, `witness` is what makes it apply, and
-    `preconditions` are its own. `bound` is the certified error of the outputs, where there is one.
+    `span` is the state that stands in the way, `error` what `compile` raises. Where a theorem of
+    docs/expressivity.md says that no weights do for every length, it is `theorem`, and `witness` is
+    what makes it apply. `bound` is the certified error of the outputs, where there is one.
     """
 
     verdict: str
     reason: str
     span: Span | None = None
     error: LsrlError | None = None
+    theorem: Theorem | None = None
     witness: Witness | None = None
-    preconditions: tuple[str, ...] = ()
     bound: float | None = None
+
+    @property
+    def preconditions(self) -> tuple[str, ...]:
+        """Those of the theorem."""
+        return () if self.theorem is None else self.theorem.preconditions
 
     @property
     def words(self) -> str:
@@ -87,8 +95,10 @@ class Support:
             data["bound"] = self.bound
         if self.error is not None:
             data["explanation"] = [d.as_json() for d in self.error.diagnostics]
-        if self.witness is not None:
-            data["theorem"] = {"name": THEOREM, "preconditions": list(self.preconditions)}
+        if self.theorem is not None and self.witness is not None:
+            data["theorem"] = {
+                "name": self.theorem.place, "preconditions": list(self.preconditions)
+            }  # fmt: skip
             data["witness"] = self.witness.as_json()
         return data
 
@@ -176,6 +186,13 @@ class Target(Protocol):
     @property
     def cell(self) -> Cell | None:
         """The equations of a layer, of the targets whose code is emitted from them."""
+        ...
+
+    def settled(
+        self, graph: Graph, facts: Sequence[Fact], options: CompileOptions
+    ) -> CompileOptions:
+        """The options as this target takes them for a program: its own encoding in place of the
+        default."""
         ...
 
     def compile(self, graph: Graph, facts: Sequence[Fact], options: CompileOptions) -> Compiled: ...
@@ -284,4 +301,4 @@ def check_unpadded(target: str, options: CompileOptions) -> None:
     """Raises `OptionError` E029 for a target whose sizes follow from the program."""
     if options.hidden_size is not None or options.layers is not None:
         message = f"`{target}` has no hidden size or number of layers to choose"
-        raise OptionError.at("E029", None, message, "they are for lstm, gru and rnn")
+        raise OptionError.at("E029", None, message, "they are for lstm, gru, rnn, mamba and hawk")

@@ -10,35 +10,38 @@ they are shut: a = (high + low) / 2.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
+from ..analysis.lattice import gcd
 from ..ir.components import Component
-from ..lower.atoms import AtomKind, Form, constant
-from ..lower.units.cases import Case, Cases, NoCases, cases_of
+from ..lower.atoms import Form, constant, fits
+from ..lower.units.cases import Cases
 from ..lower.units.certify import Reach
 from ..lower.units.conditions import Condition
+from ..lower.units.graph import is_previous
 from ..lower.units.layout import LayerUnit
 from ..lower.units.legalise import UnitLegaliser
 from ..lower.units.machine import Machine, Pattern
-from ..lower.units.modular import modular_sum
-from ..lower.units.pairs import pair, pair_error, shut_scale
+from ..lower.units.modular import bit_counter
+from ..lower.units.pairs import pair, pair_error, relu_error, shut_scale
 from ..lower.units.patterns import (
     AUTOMATON,
     BAND,
     CLOSING,
     HOLD,
+    addition,
+    adds_nothing_while_kept,
     integer_relu,
-    reads_before,
+    lane_by_lane,
+    reads_back,
     select_ends,
 )
 from ..lower.units.scale import Regime
 from ..lower.units.states import (
     Lane,
-    initial,
-    lanes_of,
     previous_of,
     reserve,
     set_previous,
@@ -62,7 +65,7 @@ def indicator(lg: UnitLegaliser, margins: tuple[Form, ...]) -> Form | None:
 
 def select_before(lg: UnitLegaliser, c: Condition, a: Form, span: Span | None) -> Form | None:
     """What is read one step back, switched by r."""
-    if not reads_before(lg, a):
+    if not is_previous(lg.graph_of_units, a):
         return None
     margin = c.logic.margin(c)
     args = {"r": margin, "l": a}
@@ -85,9 +88,7 @@ def real_relu(lg: UnitLegaliser, form: Form, span: Span | None) -> Form | None:
 
 def now(lg: UnitLegaliser, form: Form) -> Form:
     """A form of this step alone: r would switch what is read one step back."""
-    if any(lg.atoms.atoms[a].kind is AtomKind.PREV for a in form.terms):
-        return lg.readable(form)
-    return form
+    return lg.readable(form) if reads_back(lg, form) else form
 
 
 # States
@@ -95,79 +96,62 @@ def now(lg: UnitLegaliser, form: Form) -> Form:
 
 def update_gate(lg: UnitLegaliser, component: Component) -> dict[int, list[Any]] | None:
     """z where a lane keeps its value, n (and what r switches) where it takes another."""
-    return _units(lg, component, _update)
+    return lane_by_lane(lg, component, "update", _update)
 
 
 def reset_gate(lg: UnitLegaliser, component: Component) -> dict[int, list[Any]] | None:
     """r where a lane keeps its value, n what is added; exact for reals too."""
-    return _units(lg, component, _reset)
+    return lane_by_lane(lg, component, "update", _reset)
 
 
-def _units(lg: UnitLegaliser, component: Component, make: Any) -> dict[int, list[Any]] | None:
-    inside = set(component.nodes)
-    units = {lane: reserve(lg, "update", lane) for lane in lanes_of(lg, component)}
-    previous = {lane: previous_of(lg, a, lane) for lane, a in units.items()}
-    set_previous(lg, component, previous)
-    try:
-        for lane, a in units.items():
-            cases = cases_of(lg, inside, lane)
-            args = make(lg, lane, lg.graph_of_units.previous(a), cases)
-            if args is None:
-                return None
-            lg.graph_of_units.define(a, args)
-            if "z" not in args and _replaces(lg, args["n"], cases):
-                lg.graph_of_units.replacing[a] = True
-    except NoCases:
-        return None
-    return unit_values(lg, component, units)
-
-
-def _values(lg: UnitLegaliser, lane: Lane, own: Form, case: Case) -> Form:
-    """A case's next value, less the initial one."""
-    g = lg.graph_of_units
-    if case.keeps:
-        return g.combine([(1, own), (1, case.added)])
-    return g.shifted(case.added, -initial(lg, lane))
-
-
-def _update(lg: UnitLegaliser, lane: Lane, own: Form, cases: Cases) -> dict[str, Form] | None:
-    stays = [c for c in cases if c.keeps and c.added.is_const and c.added.const == 0]
-    others = [c for c in cases if c not in stays]
-    if own.step is None or not others or len(others) > 2 or not any(c.keeps for c in cases):
-        return None  # a kept real would drift by a rounding at each step
+def _update(lg: UnitLegaliser, lane: Lane, a: int, cases: Cases) -> dict[str, Form] | None:
+    g, own = lg.graph_of_units, lg.graph_of_units.previous(a)
     logic: Any = lg.logic
+    stays = [c for c in cases if c.stays]
+    others = [c for c in cases if not c.stays]
+    if not others or len(others) > 2 or not any(c.keeps for c in cases):
+        return None
+    if len(others) == 1 and not stays:
+        return None  # linear
+    values = [g.combine([(int(c.keeps), own), (1, addition(lg, lane, c))]) for c in others]
+    if not _held_exactly(lg, own, values):
+        return None
     args: dict[str, Form] = {}
     if stays:
         args["z"] = logic.margin(logic.disjunction([c.when for c in stays]))
-    values = [_values(lg, lane, own, c) for c in others]
-    if len(others) == 1 and not stays:
-        return None  # linear
     if len(others) == 1:
         return args | {"n": values[0]}
     for i in (0, 1):
         rest, base = values[i], values[1 - i]
-        switched = lg.graph_of_units.combine([(1, rest), (-1, base)])
-        if reads_before(lg, switched) and not _back(lg, base):
+        switched = g.combine([(1, rest), (-1, base)])
+        if is_previous(g, switched) and not reads_back(lg, base):
             return args | {"n": base, "l": switched, "r": logic.margin(others[i].when)}
     return None
 
 
-def _back(lg: UnitLegaliser, form: Form) -> bool:
-    return any(lg.atoms.atoms[a].kind is AtomKind.PREV for a in form.terms)
+def _held_exactly(lg: UnitLegaliser, own: Form, values: Sequence[Form]) -> bool:
+    """Whether (h - n) + n is h; a kept value would else drift by a rounding at each step. Where
+    tanh bends that is the lesser evil: n + [r] h would be bent again at each step."""
+    if not lg.regime.is_exact:
+        return True
+    step = gcd([form.step for form in (own, *values)])
+    most = [max(-form.lo, form.hi) for form in (own, *values)]
+    return fits(step, sum(most), lg.options.digits)
 
 
-def _reset(lg: UnitLegaliser, lane: Lane, own: Form, cases: Cases) -> dict[str, Form] | None:
-    g, init = lg.graph_of_units, initial(lg, lane)
+def _reset(lg: UnitLegaliser, lane: Lane, a: int, cases: Cases) -> dict[str, Form] | None:
+    g, own = lg.graph_of_units, lg.graph_of_units.previous(a)
     logic: Any = lg.logic
     keep = logic.disjunction([c.when for c in cases if c.keeps])
     if keep.is_constant:
         return None  # linear, or no state
-    added = [(c.when, g.shifted(c.added, 0 if c.keeps else -init)) for c in cases]
-    parts = [(1, logic.gate(when, _beside(own, form))) for when, form in added]
-    total_added = g.combine(parts)
-    if _back(lg, total_added):
+    added = [(c, logic.gate(c.when, _beside(own, addition(lg, lane, c)))) for c in cases]
+    total = g.combine([(1, form) for _, form in added])
+    if reads_back(lg, total):
         return None
-    return {"n": total_added, "l": own, "r": logic.margin(keep)}
+    if adds_nothing_while_kept(lg, added, _is_switched):
+        g.resets[a] = True
+    return {"n": total, "l": own, "r": logic.margin(keep)}
 
 
 def _beside(own: Form, form: Form) -> Form:
@@ -177,35 +161,25 @@ def _beside(own: Form, form: Form) -> Form:
     return Form(form.terms, form.const, form.lo, form.hi, None)
 
 
-def _replaces(lg: UnitLegaliser, n: Form, cases: Cases) -> bool:
-    """Whether exactly 0 is added while a unit is kept: switched values, and sure 0s or 1s."""
-    kept = [c.added for c in cases if c.keeps]
-    return (
-        n.const == 0
-        and all(_is_switched(lg, a) for a in n.terms)
-        and all(f.is_const and f.const == 0 for f in kept)
-    )
-
-
-def _is_switched(lg: UnitLegaliser, a: int) -> bool:
-    """A pair held by a unit of its own, what r switches, or a sure 0 or 1."""
-    atom, twins = lg.atoms.atoms[a], lg.graph_of_units.twins
-    args = dict(atom.args)
-    if atom.op == "pass":
-        return args["a"].const == 0 and frozenset(args["a"].terms) in twins
-    is_gate = atom.op == "update" and args.keys() == {"r", "l"}
-    return is_gate or (atom.step == 1 and not atom.fuzzy)
+def _is_switched(lg: UnitLegaliser, form: Form, alone: bool) -> bool:
+    """What r switches; a pair that a unit of its own holds, or whose halves are `alone` in n."""
+    atoms, twins = [lg.atoms.atoms[a] for a in form.terms], lg.graph_of_units.twins
+    if len(atoms) > 1:
+        halves = {atom.op for atom in atoms} == {"high", "low"} and frozenset(form.terms) in twins
+        return alone and halves and len(set(form.terms.values())) == 1
+    args = dict(atoms[0].args)
+    if atoms[0].op == "pass":
+        return not args["a"].const and frozenset(args["a"].terms) in twins
+    return atoms[0].op == "update" and args.keys() == {"r", "l"}
 
 
 def counter(lg: UnitLegaliser, component: Component) -> dict[int, list[Any]] | None:
     """(n + x) mod m, x 0 or 1, in one unit from 0: z holds n while x is 0; else r (n + 1), r shut
     where n + 1 is m."""
-    found = modular_sum(lg, component)
+    found = bit_counter(lg, component)
     if found is None:
         return None
     lane, m, x = found
-    if not x.is_boolean or initial(lg, lane) != 0 or m < 2:
-        return None
     a = reserve(lg, "update", lane)
     n, g = previous_of(lg, a, lane), lg.graph_of_units
     wraps = g.combine([(-1, n)], Fraction(2 * m - 3, 2))
@@ -264,7 +238,11 @@ class GRU(Stacked):
     machine = MACHINE
 
     def scale(self, unit: LayerUnit, regime: Regime) -> float:
-        """eps, by the range of the value; of a pair that of what it lets through."""
+        """eps, by the range of the value; of a pair that of what it lets through. Beside a value
+        that z holds, what is not taken must be in the linear regime, too: v' - n is exact there."""
+        if "z" in unit.args:
+            reach = max(-unit.form.lo, unit.form.hi, sum(unit.most.get(k, 0.0) for k in "nl"))
+            return regime.scale(replace(unit.form, lo=-reach, hi=reach))
         return shut_scale(unit) or regime.scale(unit.form)
 
     def write(self, unit: LayerUnit, rows: Rows, scale: float, regime: Regime) -> None:
@@ -295,20 +273,14 @@ class GRU(Stacked):
         rows.constant("n", shut, recurrent=True)
 
     def approximation(self, unit: LayerUnit, regime: Regime, reach: Reach) -> float:
-        """tanh bends; z leaks n and the kept value, r what it switches. Of max(a, 0) as a pair:
-        while r = sigma(-K a) shuts it, m = 64 r in the argument of tanh hides eps a: that is lost
-        until a rounding of m is smaller, at K a = log(256 u K / eps), or until m is below 1, at
-        5/K."""
+        """tanh bends; z leaks n and the kept value, r what it switches."""
         scale = self.scale(unit, regime)
         if unit.op in ("high", "low"):
-            steep = 0.0
-            if "s" in unit.args:
-                hidden = 4 * regime.shut * regime.unit_roundoff * regime.steep / scale
-                steep = max(5.0, math.log(hidden)) / regime.steep
+            steep = relu_error(regime, scale, regime.steep) if "s" in unit.args else 0.0
             kept = 2 * reach.most("a") * regime.leak()  # z is not quite shut
             return pair_error(regime, reach, scale, reach.leak("m")) + kept + steep
         value = reach.most("n") + reach.most("a") + reach.most("l")
         most = max(value, reach.own)
-        leaks = reach.leak("z") * 2 * most + reach.leak("r") * most
+        leaks = reach.leak("z") * 2 * most + reach.leak("r") * reach.most("l")
         off = regime.curve(reach.own, scale) + leaks  # what passes while z is shut is the value
         return off + regime.rounding(most, off)

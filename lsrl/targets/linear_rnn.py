@@ -61,6 +61,12 @@ class LinearRNN:
     cell = CELL
     multiplies = False  # whether the output map has products
 
+    def settled(
+        self, graph: Graph, facts: Sequence[Fact], options: CompileOptions
+    ) -> CompileOptions:
+        """The options as they are."""
+        return options
+
     def compile(self, graph: Graph, facts: Sequence[Fact], options: CompileOptions) -> Compiled:
         """Legalise, schedule, assemble; of several ways that reach the tolerance the smallest.
 

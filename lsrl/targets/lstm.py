@@ -10,26 +10,33 @@ its value by a third (f).
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
 from ..ir.components import Component
 from ..lower.atoms import Form, constant
-from ..lower.units.cases import Cases, NoCases, cases_of
+from ..lower.units.cases import Cases
 from ..lower.units.certify import Reach
 from ..lower.units.conditions import Condition
 from ..lower.units.layout import LayerUnit
 from ..lower.units.legalise import UnitLegaliser
 from ..lower.units.machine import Machine, Pattern
-from ..lower.units.modular import modular_sum
-from ..lower.units.patterns import AUTOMATON, CLOSING, HOLD, select_ends
+from ..lower.units.modular import bit_counter
+from ..lower.units.patterns import (
+    AUTOMATON,
+    CLOSING,
+    HOLD,
+    addition,
+    adds_nothing_while_kept,
+    lane_by_lane,
+    select_ends,
+)
 from ..lower.units.patterns import RELU as INTEGER_RELU
 from ..lower.units.scale import Regime
 from ..lower.units.soft import product as soft_product
 from ..lower.units.states import (
     Lane,
-    initial,
-    lanes_of,
     previous_of,
     reserve,
     set_previous,
@@ -70,60 +77,43 @@ def real_relu(lg: UnitLegaliser, form: Form, span: Span | None) -> Form | None:
 
 def cells(lg: UnitLegaliser, component: Component) -> dict[int, list[Any]] | None:
     """One unit a lane: f where it keeps its value, i and g what is added."""
-    inside = set(component.nodes)
-    units = {lane: reserve(lg, "cell", lane) for lane in lanes_of(lg, component)}
-    previous = {lane: previous_of(lg, a, lane) for lane, a in units.items()}
-    set_previous(lg, component, previous)
-    try:
-        for lane, a in units.items():
-            cases = cases_of(lg, inside, lane)
-            args = _cell(lg, lane, cases)
-            if args is None:
-                return None
-            lg.graph_of_units.define(a, args)
-            if "i" not in args and _replaces(lg, args["g"], cases):
-                lg.graph_of_units.replacing[a] = True
-    except NoCases:
-        return None
-    return unit_values(lg, component, units)
+    return lane_by_lane(lg, component, "cell", _cell)
 
 
-def _cell(lg: UnitLegaliser, lane: Lane, cases: Cases) -> dict[str, Form] | None:
-    g, init = lg.graph_of_units, initial(lg, lane)
+def _cell(lg: UnitLegaliser, lane: Lane, a: int, cases: Cases) -> dict[str, Form] | None:
+    g = lg.graph_of_units
     logic: Any = lg.logic
     keep = logic.disjunction([c.when for c in cases if c.keeps])
     if keep.is_constant and keep.negative:
         return None
-    added = [(c.when, g.shifted(c.added, 0 if c.keeps else -init)) for c in cases]
-    written = [(when, form) for when, form in added if not (form.is_const and form.const == 0)]
     args = {"f": ONE if keep.is_constant else logic.margin(keep)}
+    added = [(c, addition(lg, lane, c)) for c in cases]
+    written = [(c, form) for c, form in added if not (form.is_const and form.const == 0)]
     if not written:
         return {**args, "g": constant(0)}
-    if len(written) == 1:
-        ((when, form),) = written
-        return {**args, "g": form} if when.is_constant else {
-            **args, "g": form, "i": logic.margin(when)
-        }  # fmt: skip
-    return {**args, "g": g.combine([(1, logic.gate(when, form)) for when, form in written])}
+    if len(written) > 1:
+        gated = [(c, logic.gate(c.when, form)) for c, form in written]
+        if adds_nothing_while_kept(lg, gated, _is_switched):
+            g.resets[a] = True
+        return {**args, "g": g.combine([(1, form) for _, form in gated])}
+    ((case, form),) = written
+    when = case.when
+    switch = {} if when.is_constant else {"i": logic.margin(when)}
+    return {**args, **switch, "g": form}
 
 
-def _replaces(lg: UnitLegaliser, g: Form, cases: Cases) -> bool:
-    """Whether exactly 0 is added while a cell is kept: gated values, and sure 0s or 1s."""
-    atoms = [lg.atoms.atoms[a] for a in g.terms]
-    gated = all(("o" in dict(a.args)) or (a.step == 1 and not a.fuzzy) for a in atoms)
-    kept = [c.added for c in cases if c.keeps]
-    return gated and g.const == 0 and all(f.is_const and f.const == 0 for f in kept)
+def _is_switched(lg: UnitLegaliser, form: Form, alone: bool) -> bool:
+    """One unit that o shuts."""
+    return len(form.terms) == 1 and all("o" in dict(lg.atoms.atoms[a].args) for a in form.terms)
 
 
 def counter(lg: UnitLegaliser, component: Component) -> dict[int, list[Any]] | None:
     """(n + x) mod m, x 0 or 1, in one unit from 0: f is open but where n wraps around, i where n
     grows: m x + n <= 2m - 2, and m x - n >= 2."""
-    found = modular_sum(lg, component)
+    found = bit_counter(lg, component)
     if found is None:
         return None
     lane, m, x = found
-    if not x.is_boolean or initial(lg, lane) != 0 or m < 2:
-        return None
     a = reserve(lg, "cell", lane)
     n, g = previous_of(lg, a, lane), lg.graph_of_units
     grows = g.combine([(m, x), (-1, n)], Fraction(-3, 2))
@@ -171,7 +161,9 @@ class LSTM(Stacked):
     machine = MACHINE
 
     def scale(self, unit: LayerUnit, regime: Regime) -> float:
-        """eps, by the range of the value."""
+        """eps, by the range of the value; of sigma(s) y by that of y, which the cell holds."""
+        if unit.op == "soft":
+            return regime.scale(replace(unit.form, lo=-unit.most["g"], hi=unit.most["g"]))
         return regime.scale(unit.form)
 
     def write(self, unit: LayerUnit, rows: Rows, scale: float, regime: Regime) -> None:

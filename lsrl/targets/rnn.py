@@ -27,7 +27,7 @@ from ..lower.units.extremum import running_extremum
 from ..lower.units.layout import LayerUnit
 from ..lower.units.legalise import UnitLegaliser
 from ..lower.units.machine import Machine, Pattern
-from ..lower.units.pairs import pair, pair_error, shut_scale
+from ..lower.units.pairs import pair, pair_error, relu_error, shut_scale
 from ..lower.units.patterns import AUTOMATON, BAND, CASES, CLOSING, HOLD, RELU
 from ..lower.units.scale import Regime
 from ..lower.units.states import Register, close_registers, finish, initial, label_of, set_previous
@@ -198,16 +198,17 @@ class RNN(Stacked):
             rows.add("h", unit.args["closed"], regime.shut if unit.op == "high" else -regime.shut)
 
     def approximation(self, unit: LayerUnit, regime: Regime, reach: Reach) -> float:
-        """tanh bends, and saturates not fully. Of max(a, 0): a itself where the sign is not
-        saturated, up to 20/K."""
+        """tanh bends, and saturates not fully. Of max(a, 0) a pair is shut by
+        (1 - tanh(K a)) / 2 = sigma(-2 K a)."""
         if self.nonlinearity == "relu":
             return 0.0
         if unit.op == "sign":
             return 0.0 if "s" in unit.args else regime.slack(reach.error("m"))
         scale = self.scale(unit, regime)
         if unit.op in ("high", "low"):
-            if "s" in unit.args:  # shut by a sign that is saturated beyond 20/K
-                return pair_error(regime, reach, scale, 0.0) + 20 / regime.steep
+            if "s" in unit.args:
+                steep = relu_error(regime, scale, 2 * regime.steep)
+                return pair_error(regime, reach, scale, 0.0) + steep
             return pair_error(regime, reach, scale, reach.error("closed"))
         off = regime.curve(reach.most("a"), scale)
         return off + regime.rounding(reach.most("a"), off)

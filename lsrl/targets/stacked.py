@@ -105,6 +105,12 @@ class Stacked(ABC):
 
     # Compiling
 
+    def settled(
+        self, graph: Graph, facts: Sequence[Fact], options: CompileOptions
+    ) -> CompileOptions:
+        """The options as they are."""
+        return options
+
     def lower(
         self,
         graph: Graph,

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import lsrl
-from lsrl.analysis.memory import Witness, find_witness
+from lsrl.analysis.memory import Memory, find_memory
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 BIT = "input bit: int in 0..1\n"
@@ -44,14 +44,14 @@ FORGETS = {
 @pytest.mark.parametrize("name", REMEMBERS)
 def test_what_remembers_has_a_witness_that_is_true(name: str) -> None:
     program = lsrl.parse(REMEMBERS[name])
-    witness = find_witness(program)
+    witness = find_memory(program)
     assert witness is not None
     check(program, witness)
 
 
 @pytest.mark.parametrize("name", FORGETS)
 def test_what_forgets_or_happens_once_has_none(name: str) -> None:
-    assert find_witness(lsrl.parse(FORGETS[name])) is None
+    assert find_memory(lsrl.parse(FORGETS[name])) is None
 
 
 def test_the_examples() -> None:
@@ -63,14 +63,14 @@ def test_the_examples() -> None:
     found = set()
     for path in sorted(EXAMPLES.glob("*.lsrl")):
         program = lsrl.load(path)
-        witness = find_witness(program)
+        witness = find_memory(program)
         if witness is not None:
             found.add(path.stem)
             check(program, witness)
     assert found == known
 
 
-def check(program: lsrl.Program, witness: Witness) -> None:
+def check(program: lsrl.Program, witness: Memory) -> None:
     """The outputs differ at the end, p as early and w as late as one likes; the runs may be of any
     order of p and q."""
     for waits, more in ((0, 0), (0, 7), (5, 0), (11, 23)):
@@ -86,7 +86,7 @@ def check(program: lsrl.Program, witness: Witness) -> None:
         program.run(one({k: witness.before[k] + middle[k] for k in middle}))  # meets all promises
 
 
-def padded(witness: Witness, waits: int, more: int) -> Any:
+def padded(witness: Memory, waits: int, more: int) -> Any:
     """Both inputs with p later, and w later."""
     early = {k: waits * word for k, word in witness.rest.items()}
     return [
@@ -107,7 +107,7 @@ def last(program: lsrl.Program, fields: dict[str, list[Any]], output: str) -> An
 
 def test_a_witness_as_data() -> None:
     words = [{"bit": word} for word in ([0], [1], [0], [0])]
-    witness = Witness(*words, settle=1, output="odd", outputs=(0, 1))
+    witness = Memory(*words, settle=1, output="odd", outputs=(0, 1))
     assert witness.as_json() == {
         "before": {"bit": [0]}, "event": {"bit": [1]}, "rest": {"bit": [0]}, "after": {"bit": [0]},
         "settle": 1, "step": 1, "period": 1, "output": "odd", "outputs": [0, 1],
@@ -118,18 +118,18 @@ def test_a_witness_as_data() -> None:
 
 def test_the_same_witness_each_time() -> None:
     program = lsrl.load(EXAMPLES / "induction.lsrl")
-    assert find_witness(program) == find_witness(program)
+    assert find_memory(program) == find_memory(program)
 
 
 def test_inputs_that_meet_no_assume_have_no_witness() -> None:
     text = BIT + "assume bit > 1\noutput ever(bit == 1)"
-    assert find_witness(lsrl.parse(text)) is None
+    assert find_memory(lsrl.parse(text)) is None
 
 
 def test_an_irrational_constant_has_no_exact_run() -> None:
     text = BIT + "state s: real[2] in -2..2 = [1, 0] then rotation(1) @ s\n"
     text += "output latch(bit == 1, s[0] > 0)"
-    assert find_witness(lsrl.parse(text)) is None
+    assert find_memory(lsrl.parse(text)) is None
 
 
 def test_rounding_alone_can_remember() -> None:

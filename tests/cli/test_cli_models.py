@@ -113,7 +113,7 @@ def test_targets(lsrl: Any, program: Path) -> None:
 
 def test_help_offers_only_what_there_is(lsrl: Any) -> None:
     shown = lsrl("compile", "--help").stdout + lsrl("run", "--help").stdout
-    assert not [w for w in ("jax", "triton", "mamba") if w in shown]
+    assert not [w for w in ("jax", "triton") if w in shown]
 
 
 def test_options_name_the_targets_that_have_what_they_say() -> None:

@@ -112,6 +112,33 @@ def test_stock_modules_in_torch(target: str) -> None:
         _agrees(case(seed), "float32", "torch", target=target)
 
 
+# Programs, of 40, that mamba and hawk compile at least; they hold no rotations and permutations.
+RESIDUAL = {"mamba": 26, "hawk": 26}
+
+
+@pytest.mark.parametrize("target", RESIDUAL)
+def test_residual_blocks(target: str) -> None:
+    """Programs of all kinds, over tokens and over numbers: refused with a reason, or right."""
+    encodings: list[str] = []
+    for seed in range(40):
+        model = compiled(case(seed), "float32", target=target)
+        if isinstance(model, LsrlError):
+            assert isinstance(model, lsrl.UnsupportedError), (seed, model)
+            assert all(d.code.startswith("E80") and d.span for d in model.diagnostics), seed
+        else:
+            assert _agrees(case(seed), "float32", target=target)
+            encodings.append(model.options.encoding)
+    assert len(encodings) >= RESIDUAL[target]
+    assert {"tokens", "number"} == set(encodings)
+
+
+@pytest.mark.parametrize("target", RESIDUAL)
+def test_residual_blocks_in_torch(target: str) -> None:
+    pytest.importorskip("torch")
+    for seed in range(120, 130):
+        _agrees(case(seed), "float32", "torch", target=target)
+
+
 def held_out() -> int:
     """The first of the seeds of this run: 1,000,000 on a desk; in CI, new ones for each commit.
     HELD_OUT=n asks for those of another run."""
@@ -126,7 +153,7 @@ def held_out() -> int:
     return 2_000_000 + int(hashlib.sha256(name.encode()).hexdigest(), 16) % 10**9
 
 
-@pytest.mark.parametrize("target", ["linear-rnn", "gated-linear-rnn", *STACKED])
+@pytest.mark.parametrize("target", ["linear-rnn", "gated-linear-rnn", *STACKED, *RESIDUAL])
 def test_held_out(target: str) -> None:
     """Programs that nobody has seen before; see `held_out`."""
     first = held_out()

@@ -81,3 +81,12 @@ def test_a_state_that_stays_zero() -> None:
 def test_a_promise_of_a_real_in_exact_mode() -> None:
     text = "input x: bool\nv = 1 / length\noutput store(first(), latch(true, v, -1))"
     assert cases.exact_problem(_case(text, 24)) is None
+
+
+@pytest.mark.parametrize("target", ["lstm", "gru", "mamba", "hawk"])
+def test_an_automaton_over_values_whose_ends_are_rounded(target: str) -> None:
+    """1 / 12 in floats is less than the end of its lattice: the value was left out."""
+    c = _case("input x: bool\noutput running_max(x / 12)")
+    model = cases.compiled(c, target=target)
+    assert isinstance(model, lsrl.CompiledModel), model
+    assert cases.model_problem(c, model) is None

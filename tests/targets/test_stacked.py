@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,7 @@ from table import CASES
 
 import lsrl
 from lsrl.sampling import Sampler
+from lsrl.support import verdict
 
 TARGETS = ["lstm", "gru", "rnn", "rnn-tanh"]
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.lsrl"))
@@ -79,15 +79,10 @@ def test_what_is_refused_is_refused_with_its_line_and_reason(
 def test_support_says_the_same(target: str) -> None:
     """`unsupported` for what no layer of a target holds; what only spoils the tolerance is not."""
     for name in [*TEXTS, *(p.stem for p in EXAMPLES)]:
-        verdict = support(name)[target]
+        found = verdict(program_of(name), target)
         encodings, code = REFUSED[target].get(name, ((), ""))
         refused = "number" in encodings and code != "E804"
-        assert (verdict.verdict == "unsupported") == refused, name
-
-
-@lru_cache
-def support(name: str) -> dict[str, lsrl.Support]:
-    return lsrl.support(program_of(name))
+        assert (found.verdict == "unsupported") == refused, name
 
 
 @pytest.mark.parametrize("encoding", BOTH)

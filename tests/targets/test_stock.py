@@ -30,7 +30,7 @@ RUNS = [
     ("float64", "number", LONG),
 ]
 # At T = 10,000 drawing inputs that meet their promises takes minutes.
-SLOW = {"dictionary", "scattered_copy", "vector"}
+SLOW = {"capitals", "dictionary", "scattered_copy", "vector"}
 # How many of the examples a target holds at least, at their length and at T = 10,000.
 FLOORS = {"lstm": (35, 32), "gru": (35, 32), "rnn": (35, 32), "rnn-tanh": (34, 30)}
 

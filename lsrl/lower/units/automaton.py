@@ -31,11 +31,13 @@ from .states import (
 )
 
 if TYPE_CHECKING:
+    from ..legalise import Legaliser
     from .legalise import UnitLegaliser
 
 MOST_STATES = 4096
 MOST_PAIRS = 10**6
 MOST_UNITS = 1024
+SLACK = Fraction(1, 1 << 20)  # of a step: the ends of ranges are rounded
 Element = tuple[int, int]  # a node outside of the group, and an element of it
 
 
@@ -53,7 +55,7 @@ class Automaton:
 
 def automaton(lg: UnitLegaliser, component: Component) -> dict[int, list[Any]] | None:
     """A group with few reachable states."""
-    found = _enumerate(lg, component)
+    found = enumerated(lg, component)
     if found is None or found.table.size > MOST_UNITS:
         return None
     lanes = lanes_of(lg, component)
@@ -143,7 +145,7 @@ def _indicators(lg: UnitLegaliser, found: Automaton, k: int) -> list[Form]:
         true = by_value[Fraction(1)]
         forms = {true: value.value, 1 - true: value.negated().value}
         return [forms[0], forms[1]]
-    return [_of_class(lg, found, k, c) for c in range(count)]
+    return [of_class(lg, found, k, c) for c in range(count)]
 
 
 def _one() -> Form:
@@ -152,7 +154,7 @@ def _one() -> Form:
     return constant(1)
 
 
-def _of_class(lg: UnitLegaliser, found: Automaton, k: int, c: int) -> Form:
+def of_class(lg: Legaliser, found: Automaton, k: int, c: int) -> Form:
     n, i = found.elements[k]
     members = {v for v, d in zip(found.values[k], found.classes[k], strict=True) if d == c}
     if len(members) == len(found.values[k]):
@@ -185,7 +187,7 @@ def _runs(values: list[Fraction], members: set[Fraction]) -> list[tuple[Fraction
 # Enumeration
 
 
-def _enumerate(lg: UnitLegaliser, component: Component) -> Automaton | None:
+def enumerated(lg: Legaliser, component: Component) -> Automaton | None:
     """All reachable states, by trying every value of what the group reads."""
     elements = _elements(lg, component)
     values = [] if elements is None else [_values(lg, e) for e in elements]
@@ -200,7 +202,10 @@ def _enumerate(lg: UnitLegaliser, component: Component) -> Automaton | None:
     combinations = np.array(list(itertools.product(*known)), dtype=object if exact else float)
     combinations = combinations.reshape(count, len(known))
     start = tuple(Fraction(initial(lg, lane)) for lane in lanes)
-    ranges = [ends_of(lg, lane)[:2] for lane in lanes]
+    ranges = []
+    for lo, hi, step in (ends_of(lg, lane) for lane in lanes):
+        slack = float(SLACK * (step or 0))
+        ranges.append((lo - slack, hi + slack))
     states = [start]
     rows: list[Any] = []
     index = {start: 0}
@@ -229,7 +234,7 @@ def _enumerate(lg: UnitLegaliser, component: Component) -> Automaton | None:
     return Automaton(states, elements, known, classes, table)
 
 
-def _is_small(lg: UnitLegaliser, lanes: list[Lane]) -> bool:
+def _is_small(lg: Legaliser, lanes: list[Lane]) -> bool:
     """Whether the ranges of the lanes leave few states."""
     count = 1.0
     for lane in lanes:
@@ -240,7 +245,7 @@ def _is_small(lg: UnitLegaliser, lanes: list[Lane]) -> bool:
     return count <= MOST_STATES
 
 
-def _elements(lg: UnitLegaliser, component: Component) -> list[Element] | None:
+def _elements(lg: Legaliser, component: Component) -> list[Element] | None:
     """What the group reads from outside; None if some of it is real."""
     inside = set(component.nodes)
     result: list[Element] = []
@@ -260,7 +265,7 @@ def _elements(lg: UnitLegaliser, component: Component) -> list[Element] | None:
     return result
 
 
-def source_of(lg: UnitLegaliser, n: int, i: int) -> Element:
+def source_of(lg: Legaliser, n: int, i: int) -> Element:
     """Where an element comes from, through what only moves elements."""
     node = lg.graph.nodes[n]
     if node.op == "broadcast":
@@ -277,7 +282,7 @@ def source_of(lg: UnitLegaliser, n: int, i: int) -> Element:
     return n, i
 
 
-def _values(lg: UnitLegaliser, element: Element) -> list[Fraction] | None:
+def _values(lg: Legaliser, element: Element) -> list[Fraction] | None:
     """The values of an element, by its range and lattice."""
     fact = lg.facts[element[0]]
     lo, hi = (Fraction(float(e.reshape(-1)[element[1]])) for e in (fact.lo, fact.hi))
@@ -286,11 +291,11 @@ def _values(lg: UnitLegaliser, element: Element) -> list[Fraction] | None:
         return [lo]
     if (hi - lo) / step > MOST_STATES:
         return None
-    first, last = -(-lo // step), hi // step
+    first, last = -((SLACK - lo / step) // 1), (hi / step + SLACK) // 1
     return [k * step for k in range(int(first), int(last) + 1)]
 
 
-def _needs_fractions(lg: UnitLegaliser, component: Component, elements: list[Element]) -> bool:
+def _needs_fractions(lg: Legaliser, component: Component, elements: list[Element]) -> bool:
     """Whether some value lies on a lattice that floats do not hold."""
     nodes = {*component.nodes, *(n for n, _ in elements)}
     steps = [lg.facts[n].step for n in nodes]
@@ -308,7 +313,7 @@ def _distinct(rows: Any) -> tuple[list[tuple[Fraction, ...]], Any]:
 
 
 def _step(
-    lg: UnitLegaliser, component: Component, lanes: list[Lane], state: tuple[Fraction, ...],
+    lg: Legaliser, component: Component, lanes: list[Lane], state: tuple[Fraction, ...],
     elements: list[Element], combinations: Any,
 ) -> Any:  # fmt: skip
     """The states `[combinations, lanes]` that follow one state, for all that can be read."""
@@ -343,7 +348,7 @@ def _step(
     return np.stack(ends, axis=1)
 
 
-def _shaped(lg: UnitLegaliser, n: int, flat: Any) -> Any:
+def _shaped(lg: Legaliser, n: int, flat: Any) -> Any:
     """An array of a node's elements in the node's own shape; booleans as such."""
     type = lg.graph.nodes[n].type
     if type.kind is Kind.BOOL:

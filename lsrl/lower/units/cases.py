@@ -14,7 +14,7 @@ from ..atoms import Form, constant
 from .states import Lane, evaluate
 
 if TYPE_CHECKING:
-    from .legalise import UnitLegaliser
+    from ..legalise import Legaliser
 
 MOST_CASES = 8
 
@@ -27,6 +27,11 @@ class Case:
     keeps: bool
     added: Form
 
+    @property
+    def stays(self) -> bool:
+        """Whether the next value is the previous one."""
+        return self.keeps and self.added.is_const and self.added.const == 0
+
 
 Cases = list[Case]
 
@@ -35,19 +40,19 @@ class NoCases(Exception):
     """The next value is not of this shape."""
 
 
-def cases_of(lg: UnitLegaliser, inside: set[int], lane: Lane) -> Cases:
+def cases_of(lg: Legaliser, inside: set[int], lane: Lane) -> Cases:
     """The cases of a lane whose `prev` node has a value. Raises `NoCases`."""
     state = lg.graph.states[lane[0]]
     found = _Analysis(lg, inside, lane).cases(state.next, lane[1])
     return [c for c in merged(lg, found) if not _never(c.when)]
 
 
-def node_cases(lg: UnitLegaliser, inside: set[int], lane: Lane, n: int) -> Cases:
+def node_cases(lg: Legaliser, inside: set[int], lane: Lane, n: int) -> Cases:
     """The cases of a scalar node of a group, in terms of a lane."""
     return merged(lg, _Analysis(lg, inside, lane).cases(n, 0))
 
 
-def merged(lg: UnitLegaliser, cases: Sequence[Case]) -> Cases:
+def merged(lg: Legaliser, cases: Sequence[Case]) -> Cases:
     """Cases of the same value as one."""
     groups: dict[Any, list[Case]] = {}
     for case in cases:
@@ -63,7 +68,7 @@ def _never(when: Any) -> bool:
 
 
 class _Analysis:
-    def __init__(self, lg: UnitLegaliser, inside: set[int], lane: Lane) -> None:
+    def __init__(self, lg: Legaliser, inside: set[int], lane: Lane) -> None:
         self.lg, self.inside, self.lane = lg, inside, lane
         self.always = lg.logic.from_value(constant(1))
         self.reads = _readers(lg, inside, lane[0])
@@ -92,7 +97,7 @@ class _Analysis:
         return self.lg.logic.conjunction([a.when, b.when])
 
 
-def _readers(lg: UnitLegaliser, inside: set[int], state: int) -> set[int]:
+def _readers(lg: Legaliser, inside: set[int], state: int) -> set[int]:
     """The nodes of a group that depend on the previous values of one of its states."""
     reads: set[int] = set()
     for n in sorted(inside):

@@ -32,7 +32,7 @@ from .scale import Regime
 QUARTER = 0.25
 OUTER = 6  # rounds in which gates are looked at again
 HOPELESS = 1e3  # an error of a group in which nothing is sure any more
-SOFT = 8  # roundings of a gate that is not saturated, and of its product
+SOFT = 5  # sigma(s) y: two units in the last place of sigma, and a rounding of the product
 T = TypeVar("T")
 Scale = Callable[[LayerUnit, Regime], float]
 
@@ -100,6 +100,15 @@ class _UnitPrecision(Precision):
         return is_power_of_two(c) and frozenset(atoms) in self.twins
 
 
+@dataclass(frozen=True)
+class _Brought:
+    """Errors of a soft unit's gate and factor; and what rounding the gate's argument adds to it."""
+
+    gate: Bound
+    factor: Bound
+    rounding: float
+
+
 class _UnitAnalysis(Analysis):
     def __init__(
         self, graph: UnitGraph, regime: Regime, length: int, approximation: Approximation
@@ -108,8 +117,8 @@ class _UnitAnalysis(Analysis):
         self.regime = regime
         self.approximation = approximation
         self.precision = _UnitPrecision(graph, self.dtype)
-        self.products, self.replacing = graph.products, graph.replacing
-        self.brought: dict[int, tuple[Bound, ...]] = {}  # by soft unit: of its gate, of its factor
+        self.products, self.resets = graph.products, graph.resets
+        self.brought: dict[int, _Brought] = {}  # by soft unit
         self.own_pairs: dict[Source, Source] = {}  # units that hold a value's two signs
         self.pairs: dict[Source, Source] = {}
         self.parts = Parts(graph, self.dtype.unit_roundoff)
@@ -222,8 +231,9 @@ class _UnitAnalysis(Analysis):
                 total = _joined(total, self._value(unit, unit.args[role], known))
         if op.saturates:
             return self._saturating(unit, total, known)
-        own = self.approximation(unit, self.regime, self._reach(unit))
-        own += self._sum_rounding(unit)
+        reach = self._reach(unit)
+        own = self.approximation(unit, self.regime, reach)
+        own += self._kept_rounding(k, unit, reach, exact=not own)
         own += self.graph.atoms[unit.atom].approximation if unit.atom >= 0 else 0.0
         if unit.atom in self.products:
             total = self._of_factors(unit, total)
@@ -240,21 +250,30 @@ class _UnitAnalysis(Analysis):
         return Reach(self.regime, max(abs(f.lo), abs(f.hi)), magnitudes, errors)
 
     def _soft(self, unit: LayerUnit, known: Mapping[Source, Bound]) -> Bound:
-        """The rounding alone of sigma(s) y: what the factors bring is that of the product."""
-        own = (
+        """The rounding alone of sigma(s) y: what the factors bring is that of the product, and so
+        is how far y is bent and leaks, the same in all its parts."""
+        gate, factor = (
             self.affine(unit.args[role], known, self.forms, unit.span, unit.label)
             for role in ("s", "g")
         )
-        self.brought[unit.atom] = tuple(own)
+        shared = sum(abs(float(c)) * known[s].error for s, c in unit.args["s"].row.items())
+        off = self.approximation(unit, self.regime, self._reach(unit))
+        more = factor.plus(off, unit.span, unit.label)
+        self.brought[unit.atom] = _Brought(gate, more, max(0.0, gate.error - shared))
         most = max(-unit.form.lo, unit.form.hi)
-        return Bound(SOFT * self.dtype.unit_roundoff * most, span=unit.span)
+        own = SOFT * self.dtype.unit_roundoff * most
+        return Bound(own + self.regime.rounding(most, off), span=unit.span)
 
     def _of_factors(self, unit: LayerUnit, total: Bound) -> Bound:
-        """|x| f + |y| e + e f of factors that are off by e and f."""
-        soft, w, most_x, most_y = self.products[unit.atom]
-        gate, factor = self.brought[soft]
-        e, f = gate.error / w, factor.error
-        worse = gate if e * most_y >= f * most_x else factor
+        """|x| f + |y| e + e f of factors that are off by e and f. What x itself is off by is the
+        same in all parts; each rounds its own argument, by r, which sigma, of slope 1/4, and the
+        weight 2 a / w make |a| r / 2w."""
+        parts, w, most_x, most_y = self.products[unit.atom]
+        first = self.brought[parts[0][0]]
+        rounded = sum(float(half) * self.brought[soft].rounding for soft, half in parts)
+        e = (first.gate.error - first.rounding + rounded) / w
+        f = first.factor.error
+        worse = first.gate if e * most_y >= f * most_x else first.factor
         own = e * most_y + f * most_x + e * f
         return total.plus(own, worse.span or unit.span, worse.label) if own else total
 
@@ -272,35 +291,36 @@ class _UnitAnalysis(Analysis):
         plain = Unit(unit.args["a"], unit.form, unit.label, True, unit.span, unit.atom)
         return self.saturated(plain, bound, known)
 
-    def _sum_rounding(self, unit: LayerUnit) -> float:
-        """Rounding where a kept value and an added one are summed, or n and what r switches."""
-        switched = unit.op == "update" and {"n", "l"} <= unit.args.keys()
-        if (not _is_kept(unit) and not switched) or unit.atom in self.replacing:
+    def _kept_rounding(self, k: int, unit: LayerUnit, reach: Reach, exact: bool) -> float:
+        """Rounding where a kept value and a new one are summed: once in f c' + i g of a cell and in
+        n + r l of an update, if both terms can differ from 0; in (v' - n) z + n of an update
+        wherever v' - n is no number of the dtype, also while v' is held."""
+        roles = [role for role in OPS[unit.op].values if role in unit.args]
+        apart = unit.op == "update" and _is_kept(unit)  # v' - n comes first
+        summed = {"n", "l"} <= unit.args.keys() and unit.atom not in self.resets
+        if unit.op == "cell":
+            summed = _is_kept(unit) and not self._excludes(unit)
+        if not apart and not summed:
             return 0.0
-        most = max(abs(unit.form.lo), abs(unit.form.hi))
-        exact = self.precision.on_lattice(unit.form.step, 2 * most)
-        if exact or (self._excludes(unit) and not switched):
+        own = self.errors["h", k].error
+        held, read = reach.own + own, sum(reach.most(role) for role in roles)
+        largest = held + read if unit.op == "update" else 2 * reach.own
+        exact &= not own and not any(reach.errors[role] for role in roles)
+        if exact and self.precision.on_lattice(unit.form.step, largest):
             return 0.0
-        return float(2 * self.dtype.unit_roundoff * most)
+        roundings = (held + largest) * apart + held * summed
+        return float(self.dtype.unit_roundoff * roundings)
 
     def _excludes(self, unit: LayerUnit) -> bool:
         """Whether a unit either keeps its value or takes a new one, never a sum of both."""
+        if unit.atom in self.resets:
+            return True
         if unit.op == "update":
             return _is_kept(unit)
-        if unit.op != "cell" or "f" not in unit.args:
+        if unit.op != "cell" or "f" not in unit.args or "i" not in unit.args:
             return False
-        if unit.atom in self.replacing or "i" not in unit.args:
-            return unit.atom in self.replacing
         f, i = unit.args["f"], unit.args["i"]
         return f.const == -i.const and f.row == {s: -c for s, c in i.row.items()}
-
-    def _keeps(self, k: int, group: Mapping[int, LayerUnit]) -> bool:
-        """Whether a unit has the error that it was written with, for as long as it is kept."""
-        read = self._values_read(k, group)
-        if group[k].op == "update" and group[k].atom in self.replacing:
-            kept = group[k].args.get("l")
-            return read == {k: 1} and kept is not None and kept.row == {("h", k): 1}
-        return self._excludes(group[k]) and not read
 
     def _check_gates(self, group: Mapping[int, LayerUnit]) -> None:
         """A gate whose margin may be off by a quarter promises nothing."""
@@ -366,13 +386,28 @@ class _UnitAnalysis(Analysis):
         result = {}
         for k, error in zip(keys, grown, strict=True):
             b = added[k]
-            leaks = self._reach(group[k]).leak(OPS[group[k].op].keeps)
-            if not leaks and (self._keeps(k, group) or self._is_copy(k, partners, group)):
-                result[k] = b  # what is kept has the error that it was written with
+            if self._keeps_or_takes(k, group) or self._is_copy(k, partners, group):
+                result[k] = self._kept(k, group[k], b)
                 continue
             ratio = error / b.error if b.error else 1.0
             result[k] = Bound(error, b.worst * ratio, b.span, b.label)
         return result | {n: result[p] for n, p in partners.items()}
+
+    def _keeps_or_takes(self, k: int, group: Mapping[int, LayerUnit]) -> bool:
+        """Whether a unit's next value is what it held or one that the group does not enter."""
+        unit, read = group[k], self._values_read(k, group)
+        reach = self._reach(unit)
+        if unit.op == "update" and unit.atom in self.resets:
+            exact = not self.approximation(unit, self.regime, reach)  # tanh and r hand it on
+            return exact and set(read) == {k} and unit.args["l"] == Affine({("h", k): 1}, 0)
+        return self._excludes(unit) and not reach.leak(OPS[unit.op].keeps) and not read
+
+    def _kept(self, k: int, unit: LayerUnit, written: Bound) -> Bound:
+        """What is kept has the error that it was written with, and a rounding for each step."""
+        if not written.error:
+            return written
+        drift = self._kept_rounding(k, unit, self._reach(unit), exact=False)
+        return written.plus((self.length - 1) * drift, unit.span, unit.label) if drift else written
 
     def _settled(
         self,

@@ -32,13 +32,15 @@ class UnitGraph(AtomGraph):
         self.openings = Undo()
         self.margins = Undo()
         self.shutters = Undo()
-        self.replacing = Undo()  # units to which exactly 0 is added while they are kept
         self.parts = Undo()  # by family: units of which at most one is not 0, and by what the
         # argument of the others is below 0
         self.cache = Undo()  # what is made once from other things, by what it is made from
         self.level = Undo()  # layers that a unit stands on, itself included
         self.twins = Undo()  # pairs of units whose sum is exact in a row of their own
-        self.products = Undo()  # of a unit that holds a product: its first part, w, |x|, |y|
+        self.products = (
+            Undo()
+        )  # of a unit that holds a product: its parts and |a_k| / 2, w, |x|, |y|
+        self.resets = Undo()  # of a unit to which exactly 0 is added while it is kept: True
         self._units = Undo()
 
     # Atoms
@@ -175,23 +177,7 @@ class UnitGraph(AtomGraph):
             store.rollback(n)
 
     def _stores(self) -> list[Undo]:
-        stores = (
-            self._known,
-            self.positions,
-            self.families,
-            self.switches,
-            self.openings,
-            self.margins,
-            self.shutters,
-            self.parts,
-            self.replacing,
-            self.cache,
-            self.level,
-            self.twins,
-            self.products,
-            self._units,
-        )
-        return [store for store in stores if isinstance(store, Undo)]
+        return [store for store in vars(self).values() if isinstance(store, Undo)]
 
     def stage(self) -> tuple[list[Atom], dict[str, list[Form]], dict[str, list[Form]]]:
         """What the rewrites change, for `restore`."""

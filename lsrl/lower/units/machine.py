@@ -15,7 +15,7 @@ keeps the realisation that costs least; adding a pattern to a machine changes no
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -59,6 +59,3 @@ def saturated(machine: Machine) -> Machine:
     which gates that leak need."""
     kept = tuple(p for p in machine.patterns if p.request != "group" or p.name == "automaton")
     return replace(machine, patterns=kept)
-
-
-Values = Mapping[int, list[Any]]

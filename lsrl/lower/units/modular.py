@@ -8,7 +8,7 @@ from ...ir.components import Component
 from ...ir.types import Kind
 from ..atoms import Form
 from .cases import NoCases, node_cases
-from .states import Lane, previous_of, reserve, set_previous, states_of
+from .states import Lane, initial, previous_of, reserve, set_previous, states_of
 
 if TYPE_CHECKING:
     from .legalise import UnitLegaliser
@@ -23,6 +23,15 @@ def modular_sum(lg: UnitLegaliser, component: Component) -> tuple[Lane, int, For
         return None
     found = addend(lg, component, states[0])
     return None if found is None else ((states[0], 0), *found)
+
+
+def bit_counter(lg: UnitLegaliser, component: Component) -> tuple[Lane, int, Form] | None:
+    """The same where x is 0 or 1 and the state starts from 0."""
+    found = modular_sum(lg, component)
+    if found is None:
+        return None
+    lane, m, x = found
+    return found if x.is_boolean and initial(lg, lane) == 0 and m >= 2 else None
 
 
 def addend(lg: UnitLegaliser, component: Component, s: int) -> tuple[int, Form] | None:

@@ -60,3 +60,12 @@ def pair_error(regime: Regime, reach: Reach, scale: float, leak: float) -> float
     closed = 4 * math.exp(-2 * regime.shut * (1 - leak)) if regime.shut < FLAT else 0.0
     off = regime.curve(most, scale) + most * (shift * shift + closed)
     return off + regime.rounding(1 / scale, off)
+
+
+def relu_error(regime: Regime, scale: float, slope: float) -> float:
+    """How far a pair that m = S sigma(-slope a) shuts is below max(a, 0), S = `regime.shut`: by
+    a tanh(m)^2. That is at most a, and from m = 1 on at most a m^2, which falls there; m is 1 at
+    a = log(S - 1) / slope. And a hides behind m in the argument of a tanh until a rounding of
+    m is below 1 / slope, at a = log(4 S u slope / scale) / slope."""
+    hidden = 4 * regime.shut * regime.unit_roundoff * slope / scale
+    return math.log(max(regime.shut - 1, hidden)) / slope

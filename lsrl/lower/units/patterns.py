@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +12,22 @@ from ...source import Span
 from ..atoms import AtomKind, Form, tighten
 from ..legalise import Unsupported
 from .automaton import automaton
-from .cases import Cases, NoCases, cases_of
+from .cases import Case, Cases, NoCases, cases_of
 from .machine import Pattern
-from .states import Lane, close, closed_by, ends_of, lanes_of, set_previous
+from .states import (
+    Lane,
+    close,
+    closed_by,
+    ends_of,
+    initial,
+    lanes_of,
+    previous_of,
+    reserve,
+    set_previous,
+    unit_values,
+)
 
 if TYPE_CHECKING:
-    from .conditions import Condition
     from .legalise import UnitLegaliser
 
 Switch = Callable[["UnitLegaliser", Lane, Form, Cases], Form]
@@ -97,24 +107,60 @@ def close_others(lg: UnitLegaliser, component: Component) -> dict[int, list[Any]
     return close(lg, component)
 
 
-def reads_now(lg: UnitLegaliser, form: Form) -> bool:
-    """Whether a form reads only values of this step."""
-    return all(lg.atoms.atoms[a].kind is not AtomKind.PREV for a in form.terms)
+# Whether a unit, or units alone in a row, switch a form: it is exactly 0 while they are shut.
+IsSwitched = Callable[["UnitLegaliser", Form, bool], bool]
+MakeUnit = Callable[["UnitLegaliser", Lane, int, Cases], dict[str, Form] | None]
 
 
-def reads_before(lg: UnitLegaliser, form: Form) -> bool:
-    """Whether a form reads only previous values."""
-    return all(lg.atoms.atoms[a].kind is AtomKind.PREV for a in form.terms)
+def lane_by_lane(
+    lg: UnitLegaliser, component: Component, op: str, make: MakeUnit
+) -> dict[int, list[Any]] | None:
+    """One unit a lane: `make` gives its arguments, by role, from the cases of its next value."""
+    inside = set(component.nodes)
+    units = {lane: reserve(lg, op, lane) for lane in lanes_of(lg, component)}
+    set_previous(lg, component, {lane: previous_of(lg, a, lane) for lane, a in units.items()})
+    try:
+        for lane, a in units.items():
+            args = make(lg, lane, a, cases_of(lg, inside, lane))
+            if args is None:
+                return None
+            lg.graph_of_units.define(a, args)
+    except NoCases:
+        return None
+    return unit_values(lg, component, units)
+
+
+def addition(lg: UnitLegaliser, lane: Lane, case: Case) -> Form:
+    """What a case adds to a lane's unit, which holds the lane less its initial value."""
+    return lg.graph_of_units.shifted(case.added, 0 if case.keeps else -initial(lg, lane))
+
+
+def adds_nothing_while_kept(
+    lg: UnitLegaliser, added: Sequence[tuple[Case, Form]], is_switched: IsSwitched
+) -> bool:
+    """Whether all that is added to a unit while it is kept is exactly 0: each case adds what is
+    switched off with it, without a constant or terms that would have to cancel among others."""
+    forms = [form for _, form in added if form.terms or form.const]
+    alone = len(forms) == 1
+    return all(c.stays for c, _ in added if c.keeps) and all(
+        not form.const and (_is_sure(lg, form) or is_switched(lg, form, alone)) for form in forms
+    )
+
+
+def _is_sure(lg: UnitLegaliser, form: Form) -> bool:
+    """Whether a form is one integer that no error makes another one."""
+    atoms = [lg.atoms.atoms[a] for a in form.terms]
+    return len(atoms) == 1 and atoms[0].step == 1 and not atoms[0].fuzzy
+
+
+def reads_back(lg: UnitLegaliser, form: Form) -> bool:
+    """Whether a form reads a previous value."""
+    return any(lg.atoms.atoms[a].kind is AtomKind.PREV for a in form.terms)
 
 
 def select_ends(a: Form) -> tuple[float, float]:
     """The range of a value that may be switched off."""
     return min(a.lo, 0.0), max(a.hi, 0.0)
-
-
-def fuzzy(c: Condition) -> bool:
-    """Whether a condition is undetermined where a comparison of reals is."""
-    return c.is_fuzzy
 
 
 HOLD = Pattern("hold", "hold", hold_linear, "v = a")

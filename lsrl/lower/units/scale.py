@@ -34,6 +34,11 @@ class Regime:
     shut: float = SHUT
     steep: float = STEEP
 
+    @property
+    def is_exact(self) -> bool:
+        """Whether tanh is exactly the identity for the values held."""
+        return self.linear >= LINEAR.get(self.digits, 0)
+
     def exponent(self, most: float) -> int:
         """The largest e with 2^e times `most` within the linear regime."""
         return -self.linear - (math.ceil(math.log2(most) - 1e-12) if most else 0)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .legalise import UnitLegaliser
 
 SERIES = (1.0, 1 / 3, 2 / 15, 17 / 315, 62 / 2835)  # |coefficients| of z, z^3, ... of tanh
-ROUNDINGS = 16  # of the units and their sum, for each pair, in units of the roundoff
+ROUNDINGS = 8  # of the units and their sum, for each pair, in units of the roundoff
 
 
 @dataclass(frozen=True)
@@ -48,19 +48,20 @@ def product(lg: UnitLegaliser, a: Form, b: Form, span: Span | None) -> Form:
     allowed = lg.options.error or lg.options.precision * (max(ends) - min(ends))
     plan = _plan(most_x, most_y, 2.0**-lg.options.digits, allowed)
     parts: list[tuple[Fraction, Form]] = [(Fraction(middle), y)]
-    softs = []
+    gates: list[tuple[int, Fraction]] = []
     for k, weight in enumerate(plan.weights, 1):
         for sign in (1, -1):
             gate = g.combine([(sign * k * plan.w, x)])
-            lo, hi = min(y.lo, 0.0), max(y.hi, 0.0)
-            unit = g.unit("soft", {"s": gate, "g": y}, (lo, hi), None, span=span)
-            softs += list(unit.terms)
+            most = 1 / (1 + math.exp(-gate.hi))  # sigma(s) at most
+            ends_of = most * min(y.lo, 0.0), most * max(y.hi, 0.0)
+            unit = g.unit("soft", {"s": gate, "g": y}, ends_of, None, span=span)
+            gates += [(atom, abs(weight) / 2) for atom in unit.terms]
             parts.append((2 * sign * weight / plan.w, unit))
     value = tighten(g.combine(parts), min(ends) - plan.left, max(ends) + plan.left, None)
     held = lg.hold_alone(value)
     (atom,) = held.terms
     g.atoms[atom] = replace(g.atoms[atom], approximation=plan.left, span=span)
-    g.products[atom] = softs[0], float(plan.w), most_x, most_y
+    g.products[atom] = tuple(gates), float(plan.w), most_x, most_y
     return tighten(held, min(ends), max(ends), None)
 
 

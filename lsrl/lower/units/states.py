@@ -17,6 +17,7 @@ from ..atoms import Atom, AtomKind, Coefficient, Form, tighten
 from ..legalise import Unsupported
 
 if TYPE_CHECKING:
+    from ..legalise import Legaliser
     from .legalise import UnitLegaliser
 
 Lane = tuple[int, int]  # a state and an element
@@ -62,7 +63,7 @@ def _refusal(lg: UnitLegaliser, component: Component, why: Diagnostic | None) ->
 # Evaluation within a group
 
 
-def evaluate(lg: UnitLegaliser, n: int, inside: set[int]) -> None:
+def evaluate(lg: Legaliser, n: int, inside: set[int]) -> None:
     """Lower a node of a group, and those of the group that it needs."""
     stack = [n]
     while stack:
@@ -78,30 +79,30 @@ def evaluate(lg: UnitLegaliser, n: int, inside: set[int]) -> None:
             stack.pop()
 
 
-def states_of(lg: UnitLegaliser, component: Component) -> list[int]:
+def states_of(lg: Legaliser, component: Component) -> list[int]:
     """The states of a group, in order."""
     nodes = (lg.graph.nodes[n] for n in component.nodes)
     return list(dict.fromkeys(node.attrs[0] for node in nodes if node.op == "prev"))
 
 
-def lanes_of(lg: UnitLegaliser, component: Component) -> list[Lane]:
+def lanes_of(lg: Legaliser, component: Component) -> list[Lane]:
     return [(s, i) for s in states_of(lg, component) for i in range(lg.graph.states[s].type.size)]
 
 
-def initial(lg: UnitLegaliser, lane: Lane) -> Coefficient:
+def initial(lg: Legaliser, lane: Lane) -> Coefficient:
     from .legalise import exact
 
     return exact(lg.graph.states[lane[0]].init[lane[1]])
 
 
-def ends_of(lg: UnitLegaliser, lane: Lane) -> tuple[float, float, Fraction | None]:
+def ends_of(lg: Legaliser, lane: Lane) -> tuple[float, float, Fraction | None]:
     """Range and lattice of a lane's values after the start."""
     fact = lg.facts[lg.graph.states[lane[0]].next]
     lo, hi = float(fact.lo.reshape(-1)[lane[1]]), float(fact.hi.reshape(-1)[lane[1]])
     return lo, hi, fact.step
 
 
-def label_of(lg: UnitLegaliser, lane: Lane) -> str:
+def label_of(lg: Legaliser, lane: Lane) -> str:
     state = lg.graph.states[lane[0]]
     return state.name if not state.type.shape else f"{state.name}[{lane[1]}]"
 
@@ -115,7 +116,7 @@ def set_previous(lg: UnitLegaliser, component: Component, previous: Lanes) -> No
             lg.values[n] = [previous[s, i] for i in range(node.type.size)]
 
 
-def finish(lg: UnitLegaliser, component: Component, now: Lanes) -> dict[int, list[Any]]:
+def finish(lg: Legaliser, component: Component, now: Lanes) -> dict[int, list[Any]]:
     """The values of the nodes that the states end in, from those of their lanes."""
     values: dict[int, list[Any]] = {}
     for s in states_of(lg, component):

@@ -1,0 +1,1 @@
+"""Lowering to stacks of residual blocks: gated diagonal states, short convolutions, gates."""

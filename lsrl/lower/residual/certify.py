@@ -1,0 +1,266 @@
+"""The certificate of a residual model: how far its outputs can be from the program's meaning.
+
+As in lower/rounding.py: every form is bounded with its rounding, for any order of summation. What
+is added here: an activation that stands for a ReLU is off by `bend`, unless what it takes in is
+exact; a state keeps its error, a sum adds up the errors of its steps, a decay those that it still
+remembers, and its own rate is off by what the dtype and `exp` make of it. The stream adds up what
+the blocks write to it. Norms are exact: see `exact_norm`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+
+from ..atoms import Form, constant
+from ..layers import Affine, Source
+from ..rounding import ZERO, Analysis, Bound
+from .graph import (
+    DECAY,
+    DELAY,
+    LANE,
+    LATCH,
+    OWN,
+    PASS,
+    PRODUCT,
+    RELU,
+    SIGNED,
+    SUM,
+    VALUE,
+)
+from .layout import Block, ResidualLayout, Unit
+
+CONDITION = 0.1  # the error of a condition that still leaves a state's gates where they belong
+
+
+@dataclass(frozen=True)
+class Errors:
+    """What a target's own functions are off by.
+
+    `bend`: by how much an activation differs from a ReLU, at most. `rate` takes a decay to how far
+    the realised factor is from it. `condition` is the relative error of what is written to a state
+    for an error of 1 in its condition; `written` takes a decay to the relative error of what it is
+    given.
+    """
+
+    bend: float
+    rate: Callable[[Fraction], float]
+    condition: float
+    written: Callable[[Fraction], float]
+
+
+def certify(
+    layout: ResidualLayout, errors: Errors, digits: int, length: int, tokens: bool
+) -> list[Bound]:
+    """Error bounds of the head's outputs. Raises `UnsupportedError` E805 where the dtype's range is
+    too small."""
+    return _Certificate(layout, errors, digits, length).run(tokens)
+
+
+def lane_errors(
+    layout: ResidualLayout, errors: Errors, digits: int, length: int, tokens: bool
+) -> list[float]:
+    """The largest error that each lane has at any time."""
+    found = _Certificate(layout, errors, digits, length)
+    found.run(tokens)
+    return found.most
+
+
+class _Certificate(Analysis):
+    def __init__(self, layout: ResidualLayout, errors: Errors, digits: int, length: int) -> None:
+        super().__init__(layout.graph, digits, length)
+        self.layout, self.own = layout, errors
+        self.residual = layout.graph
+        self.most = [0.0] * len(layout.lanes)
+
+    def run(self, tokens: bool) -> list[Bound]:
+        lanes = self._started(tokens)
+        self.most = [b.error for _, b in lanes]
+        for block in self.layout.blocks:
+            lanes = self._block(block, lanes)
+            self.most = [max(e, b.error) for e, (_, b) in zip(self.most, lanes, strict=True)]
+        errors: dict[Source, Bound] = {(LANE, i): b for i, (_, b) in enumerate(lanes)}
+        forms: dict[Source, Form] = {(LANE, i): f for i, (f, _) in enumerate(lanes)}
+        for affine in self.layout.head:
+            self.precision.check_range(affine, errors, forms, None)
+        return [self.affine(a, errors, forms, None, "the output") for a in self.layout.head]
+
+    def _started(self, tokens: bool) -> list[tuple[Form, Bound]]:
+        """The lanes as the embedding, or the map of the inputs, gives them."""
+        inputs = {a: self.input(self.graph.atom_form(a)) for a in self.residual.inputs}
+        result = []
+        for lane in self.layout.lanes:
+            form = self.residual.form(lane.start, 0)
+            if len(lane.start) == 1:
+                ((a, c),) = lane.start.items()
+                form = self.graph.combine([(c, self.graph.atom_form(a))])
+            if not lane.start:
+                result.append((constant(0), ZERO))
+            elif tokens:  # its number for each token, rounded once
+                most = max(abs(form.lo), abs(form.hi))
+                exact = self.precision.on_lattice(form.step, most)
+                own = 0.0 if exact else self.dtype.unit_roundoff * most + self.dtype.underflow
+                result.append((form, ZERO.plus(own, None, "the embedding") if own else ZERO))
+            else:
+                errors: dict[Source, Bound] = {("i", a): b for a, b in inputs.items()}
+                forms: dict[Source, Form] = {("i", a): self.graph.atom_form(a) for a in inputs}
+                affine = Affine({("i", a): c for a, c in lane.start.items()}, 0)
+                self.precision.check_range(affine, errors, forms, None)
+                result.append((form, self.affine(affine, errors, forms, None, "the input")))
+        return result
+
+    def _block(self, block: Block, lanes: list[tuple[Form, Bound]]) -> list[tuple[Form, Bound]]:
+        errors: dict[Source, Bound] = {(LANE, i): b for i, (_, b) in enumerate(lanes)}
+        forms: dict[Source, Form] = {(LANE, i): f for i, (f, _) in enumerate(lanes)}
+        late = []
+        for i, unit in enumerate(block.units):  # conditions read units that come before or after
+            forms["u", i] = forms[OWN, i] = unit.form
+            if unit.when is None:
+                errors["u", i] = errors[OWN, i] = self._unit(unit, errors, forms)
+            else:
+                late.append(i)
+        for i in late:
+            errors["u", i] = self._unit(block.units[i], errors, forms)
+        result = list(lanes)
+        for lane, row in block.writes.items():
+            result[lane] = self._written(lane, row, lanes[lane], errors, forms)
+        return result
+
+    def _written(
+        self, lane: int, row: Mapping[int, int | Fraction], before: tuple[Form, Bound],
+        errors: Mapping[Source, Bound], forms: Mapping[Source, Form],
+    ) -> tuple[Form, Bound]:  # fmt: skip
+        """A lane after a block has added to it."""
+        sources: dict[Source, int | Fraction] = {("u", i): c for i, c in row.items()}
+        if before[0].terms or before[1].error:
+            sources[LANE, lane] = 1
+        affine = Affine(sources, 0)
+        bound = self.affine(affine, errors, forms, None, "the residual stream")
+        self.precision.check_range(affine, errors, forms, None)
+        form = self.graph.combine([(1, before[0]), *((c, forms["u", i]) for i, c in row.items())])
+        return form, bound
+
+    # Units
+
+    def _unit(
+        self, unit: Unit, errors: Mapping[Source, Bound], forms: Mapping[Source, Form]
+    ) -> Bound:
+        taken = self._taken_in(unit, errors, forms)
+        if unit.op == RELU and unit.saturating:
+            return self.saturated(unit, taken, errors)
+        if unit.op in (RELU, PASS, DELAY):
+            return taken
+        if unit.op == PRODUCT:
+            return self._multiplied(unit, taken, errors, forms)
+        assert unit.op in (LATCH, SUM, SIGNED, DECAY), unit.op
+        most = max(abs(unit.form.lo), abs(unit.form.hi))
+        if unit.when is not None:
+            taken = self._under(unit, taken, errors, forms)
+        if unit.op == LATCH:
+            return taken
+        if not math.isfinite(taken.error):
+            return taken
+        return self._grown_state(unit, taken, most)
+
+    def _taken_in(
+        self, unit: Unit, errors: Mapping[Source, Bound], forms: Mapping[Source, Form]
+    ) -> Bound:
+        """What a unit takes in, after its activation where it has one."""
+        bound = self.rectified(unit, errors, forms)
+        has_bend = unit.op in (RELU, PRODUCT) or self.residual.machine.rectifies
+        exact = not bound.error and self.precision.is_exact(unit.affine, forms)
+        if has_bend and not exact:
+            bound = bound.plus(self.own.bend, unit.span, unit.label)
+        return bound
+
+    def _under(
+        self, unit: Unit, taken: Bound, errors: Mapping[Source, Bound],
+        forms: Mapping[Source, Form],
+    ) -> Bound:  # fmt: skip
+        """What is written to a state under a condition that may be off."""
+        assert unit.when is not None
+        condition = self.affine(unit.when, errors, forms, unit.span, unit.label)
+        if not condition.error <= CONDITION:
+            return taken.plus(math.inf, unit.span, unit.label)
+        if not condition.error:
+            return taken
+        most = max(abs(unit.form.lo), abs(unit.form.hi)) + taken.error
+        return taken.plus(self.own.condition * condition.error * most, unit.span, unit.label)
+
+    def _grown_state(self, unit: Unit, taken: Bound, most: float) -> Bound:
+        """A sum, or a decay: the errors of the steps, their rounding, and that of the rate."""
+        if not taken.error and unit.rate == 1 and self.precision.on_lattice(unit.form.step, most):
+            return ZERO
+        u = self.dtype.unit_roundoff
+        args = dict(self.graph.atoms[unit.atom].args)
+        rate, off = float(unit.rate), 0.0
+        roundings = 1
+        if unit.rate < 1:
+            off, roundings = self.own.rate(unit.rate), 3
+            high = max(abs(e) for e in self.residual.rectified(unit.op, args[VALUE]))
+            taken = taken.plus(self.own.written(unit.rate) * high, unit.span, unit.label)
+        # e_t <= keep * e_{t-1} + own, where keep >= rate + off + rounding of what is kept
+        own = taken.error + (off + roundings * u) * most * (1 + u) + self.dtype.underflow
+        keep = (rate + off) * (1 + roundings * u)
+        steps = self.length
+        if keep < 1:
+            total = own * min(steps, 1 / (1 - keep))
+        else:
+            grown = (keep - 1) * steps
+            if grown > 0.5:
+                return taken.plus(math.inf, unit.span, unit.label)
+            total = own * steps * (1 + grown)  # (keep^T - 1) / (keep - 1), for small excesses
+        return Bound(total, total, unit.span or taken.span, unit.label or taken.label)
+
+    def _gated(
+        self, unit: Unit, taken: Bound, errors: Mapping[Source, Bound],
+        forms: Mapping[Source, Form],
+    ) -> Bound:  # fmt: skip
+        """A product with relu(1 - falsity). Where that is 1 all falsities are 0, where it is 0 they
+        are 1 or more: nothing is rounded, and only the errors that they bring show."""
+        assert unit.factor is not None
+        gate, chosen = unit.factor, unit.affine
+        if not self.residual.machine.rectifies:
+            gate, chosen = chosen, gate
+        own = self.affine(chosen, errors, forms, unit.span, unit.label)
+        self.precision.check_range(chosen, errors, forms, unit.span)
+        self.precision.check_range(gate, errors, forms, unit.span)
+        if self.residual.machine.rectifies:
+            own = taken
+        brought = [errors[source] for source in gate.row if errors[source].error]
+        if not brought:
+            return own
+        off = self.affine(gate, errors, forms, unit.span, unit.label)
+        high = max(abs(unit.form.lo), abs(unit.form.hi)) + own.error
+        most = off.error + self.own.bend
+        if not most < 1:
+            return off.plus(math.inf, unit.span, unit.label)
+        rounding = self.dtype.unit_roundoff * high * (1 + most)
+        return own.plus(most * high + rounding, unit.span, unit.label)
+
+    def _multiplied(
+        self, unit: Unit, taken: Bound, errors: Mapping[Source, Bound],
+        forms: Mapping[Source, Form],
+    ) -> Bound:  # fmt: skip
+        """|a| f + |b| e + e f, and a rounding, for factors that are off by e and f."""
+        assert unit.factor is not None
+        if unit.saturating:
+            return self._gated(unit, taken, errors, forms)
+        other = self.affine(unit.factor, errors, forms, unit.span, unit.label)
+        self.precision.check_range(unit.factor, errors, forms, unit.span)
+        args = dict(self.graph.atoms[unit.atom].args)
+        a, b = args["value"], args["factor"]
+        if self.residual.machine.rectifies and (
+            other.error or not self.precision.is_exact(unit.factor, forms)
+        ):
+            other = other.plus(self.own.bend, unit.span, unit.label)
+        high_a, high_b = max(a.hi, 0.0), max(abs(b.lo), abs(b.hi))
+        error = high_b * taken.error + high_a * other.error + taken.error * other.error
+        worse = taken if high_b * taken.worst >= high_a * other.worst else other
+        result = Bound(error, error, worse.span, worse.label) if error else ZERO
+        if not error and self.precision.on_lattice(unit.form.step, unit.form.hi):
+            return result
+        own = self.dtype.unit_roundoff * (high_a + taken.error) * (high_b + other.error)
+        return result.plus(2 * own + self.dtype.underflow, unit.span, unit.label)
