@@ -77,7 +77,13 @@ def _powers(A: Any, init: Any, added: Any, length: int) -> tuple[Any, Any]:
             power = following
             norm = np.abs(power).sum(axis=1).max()
             if norm < 2.0**-60:
-                return low - _tail(norm, low, high), high + _tail(norm, low, high)
+                tail = _tail(norm, low, high)
+                low, high = low - tail, high + tail
+                if (A >= 0).all() and min(added.min(), init.min()) >= 0:
+                    low = np.maximum(low, 0.0)
+                if (A >= 0).all() and max(added.max(), init.max()) <= 0:
+                    high = np.minimum(high, 0.0)
+                return low, high
     if length > MAX_POWERS:
         most = _beyond(power, freest, fullest, length)
         return np.full(len(init), -most), np.full(len(init), most)

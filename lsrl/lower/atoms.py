@@ -149,6 +149,7 @@ class AtomGraph:
         ] = {}  # of a gate: atoms that are 0 while it is open
         # of a gate r(a - M f): M, the most of a, and whether f is an integer
         self.margins: dict[int, tuple[float, float, bool]] = {}
+        self.shutters: dict[int, float] = {}  # of a gate, never half open: M less the most of a
         self.families: dict[int, int] = {}  # units of which at most one is not 0 at a time
         self.cache: dict[Any, Any] = {}  # what booleans have been made into
         self._relus: dict[tuple[Any, ...], int] = {}

@@ -336,6 +336,8 @@ class ReluLogic:
             AtomKind.UNIT,
         ):
             (atom,) = result.terms
+            if falsity.is_integral and not g.is_fuzzy(falsity):
+                g.shutters[atom] = float(factor) - a.hi
             times = self._openings(falsity)
             if times is not None and not binary:  # without the eighth, errors of a could leak
                 g.openings[atom] = times

@@ -33,6 +33,7 @@ from ..lower.units.patterns import (
     CLOSING,
     HOLD,
     addition,
+    adds_nothing_while_kept,
     integer_relu,
     lane_by_lane,
     reads_back,
@@ -139,17 +140,37 @@ def _held_exactly(lg: UnitLegaliser, own: Form, values: Sequence[Form]) -> bool:
 
 
 def _reset(lg: UnitLegaliser, lane: Lane, a: int, cases: Cases) -> dict[str, Form] | None:
-    g = lg.graph_of_units
+    g, own = lg.graph_of_units, lg.graph_of_units.previous(a)
     logic: Any = lg.logic
     keep = logic.disjunction([c.when for c in cases if c.keeps])
     if keep.is_constant:
         return None  # linear, or no state
-    added = g.combine([(1, logic.gate(c.when, addition(lg, lane, c))) for c in cases])
-    if reads_back(lg, added):
+    added = [(c, logic.gate(c.when, _beside(own, addition(lg, lane, c)))) for c in cases]
+    total = g.combine([(1, form) for _, form in added])
+    if reads_back(lg, total):
         return None
-    if all(c.stays for c in cases if c.keeps):
+    if adds_nothing_while_kept(lg, added, _is_switched):
         g.resets[a] = True
-    return {"n": added, "l": g.previous(a), "r": logic.margin(keep)}
+    return {"n": total, "l": own, "r": logic.margin(keep)}
+
+
+def _beside(own: Form, form: Form) -> Form:
+    """What is switched beside a real, as a real: a saturated pair would take its digits."""
+    if own.step is not None or form.is_const:
+        return form
+    return Form(form.terms, form.const, form.lo, form.hi, None)
+
+
+def _is_switched(lg: UnitLegaliser, form: Form, alone: bool) -> bool:
+    """What r switches; a pair that a unit of its own holds, or whose halves are `alone` in n."""
+    atoms, twins = [lg.atoms.atoms[a] for a in form.terms], lg.graph_of_units.twins
+    if len(atoms) > 1:
+        halves = {atom.op for atom in atoms} == {"high", "low"} and frozenset(form.terms) in twins
+        return alone and halves and len(set(form.terms.values())) == 1
+    args = dict(atoms[0].args)
+    if atoms[0].op == "pass":
+        return not args["a"].const and frozenset(args["a"].terms) in twins
+    return atoms[0].op == "update" and args.keys() == {"r", "l"}
 
 
 def counter(lg: UnitLegaliser, component: Component) -> dict[int, list[Any]] | None:

@@ -23,7 +23,15 @@ from ..lower.units.layout import LayerUnit
 from ..lower.units.legalise import UnitLegaliser
 from ..lower.units.machine import Machine, Pattern
 from ..lower.units.modular import bit_counter
-from ..lower.units.patterns import AUTOMATON, CLOSING, HOLD, addition, lane_by_lane, select_ends
+from ..lower.units.patterns import (
+    AUTOMATON,
+    CLOSING,
+    HOLD,
+    addition,
+    adds_nothing_while_kept,
+    lane_by_lane,
+    select_ends,
+)
 from ..lower.units.patterns import RELU as INTEGER_RELU
 from ..lower.units.scale import Regime
 from ..lower.units.soft import product as soft_product
@@ -79,15 +87,24 @@ def _cell(lg: UnitLegaliser, lane: Lane, a: int, cases: Cases) -> dict[str, Form
     if keep.is_constant and keep.negative:
         return None
     args = {"f": ONE if keep.is_constant else logic.margin(keep)}
-    added = [(c.when, addition(lg, lane, c)) for c in cases]
-    written = [(when, form) for when, form in added if not (form.is_const and form.const == 0)]
+    added = [(c, addition(lg, lane, c)) for c in cases]
+    written = [(c, form) for c, form in added if not (form.is_const and form.const == 0)]
     if not written:
         return {**args, "g": constant(0)}
     if len(written) > 1:
-        return {**args, "g": g.combine([(1, logic.gate(when, form)) for when, form in written])}
-    ((when, form),) = written
+        gated = [(c, logic.gate(c.when, form)) for c, form in written]
+        if adds_nothing_while_kept(lg, gated, _is_switched):
+            g.resets[a] = True
+        return {**args, "g": g.combine([(1, form) for _, form in gated])}
+    ((case, form),) = written
+    when = case.when
     switch = {} if when.is_constant else {"i": logic.margin(when)}
     return {**args, **switch, "g": form}
+
+
+def _is_switched(lg: UnitLegaliser, form: Form, alone: bool) -> bool:
+    """One unit that o shuts."""
+    return len(form.terms) == 1 and all("o" in dict(lg.atoms.atoms[a].args) for a in form.terms)
 
 
 def counter(lg: UnitLegaliser, component: Component) -> dict[int, list[Any]] | None:

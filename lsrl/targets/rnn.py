@@ -22,6 +22,7 @@ from ..lower.conditional import VARIANTS, Conditionals
 from ..lower.logic import ReluLogic
 from ..lower.units.certify import Reach
 from ..lower.units.conditions import Condition
+from ..lower.units.exclusive import exclusive_cases
 from ..lower.units.extremum import running_extremum
 from ..lower.units.layout import LayerUnit
 from ..lower.units.legalise import UnitLegaliser
@@ -90,7 +91,7 @@ RELU_MACHINE = Machine(
     patterns=(
         Pattern("hold", "hold", hold_pair, "relu(a) - relu(-a)"),
         Pattern("extremum", "group", extremum, "s + relu(x - s)"),
-        CASES,
+        Pattern("cases", "group", exclusive_cases, "a switched value for each case"),
         CLOSING,
         AUTOMATON,
     ),

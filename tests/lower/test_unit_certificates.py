@@ -27,15 +27,14 @@ PROGRAMS = {
     "window": REALS + "output max(window(r, 4)) - min(window(r, 4))",
     "decay": REALS + "state s = 0 then 0.75 * s + r\noutput s",
     "latch": "input b: bool\n" + REALS + "output latch(b, r)",
+    "register": "input b: bool\ninput k: int in -3..5\n" + REALS + "state s = 0.3 then "
+    "if k == 2 then r else if b then 2 * r - 1 else if k == 4 then 0.7 else s\noutput s",
     "product": REALS + "input q: real in 0..1\noutput r * q",
     "square": REALS + "output r * r",
     "small integer": "input k: int in 0..8\n" + REALS + "output k * r",
 }
 MANY = ["exponential_smoothing", "fir_filter", "macd", "moving_average", "oscillator"]
-# Bounds that are more than 100 times what was seen, and which are to be lowered.
-LOOSE = {(t, "macd") for t in TARGETS}
-# rnn: nothing bounds the error of a latch of a real; rnn-tanh has no construction for one.
-LATCHES = {"lstm", "gru"}
+LATCHES = {"lstm", "gru", "rnn"}  # rnn-tanh has no construction for one of a real
 
 
 @lru_cache
@@ -58,6 +57,7 @@ def adversarial(program: lsrl.Program, steps: int) -> dict[str, np.ndarray]:
         x[3:8] = rng.choice([low, high, np.nextafter(high, low), high / 3], x[3:8].shape)
         small = rng.choice([-1, 1], x[8:20].shape) * 2.0 ** -rng.uniform(0, 60, x[8:20].shape)
         x[8:20] = np.clip(small, low, high)
+        x[20:32] = rng.uniform(low, high, (12, 1))  # what stays is rounded the same way each step
     return Sampler(program).mend(data) if program.graph.assumes else data
 
 
@@ -81,20 +81,55 @@ def largest(model: lsrl.CompiledModel, data: dict[str, Any]) -> dict[str, float]
     return found
 
 
+def climbed(model: lsrl.CompiledModel, data: dict[str, Any], output: str, enough: float) -> float:
+    """The largest error of runs in which blocks are replaced or nudged where errors are largest."""
+    rng = np.random.default_rng(7)
+    sampler, worst = Sampler(model.program), 0.0
+    for _ in range(60):
+        meant = model.program.interpreter.run(data)
+        raw = model.split(model.runner("numpy").run(model.stacked(data)).astype(np.float64))
+        off = np.abs(raw[output] - meant.outputs[output])
+        errors = np.where(meant.mattered, 0, off.reshape(len(off), -1).max(-1))
+        worst = max(worst, float(errors.max()))
+        if worst >= enough:
+            break
+        best = np.argsort(-errors)[:24]
+        data = {
+            name: np.concatenate([x[best], np.repeat(x[best], 8, 0)]) for name, x in data.items()
+        }
+        for field in model.program.inputs:
+            if field.type.kind.value == "real" and not field.type.shape:
+                changed(data[field.name][24:], float(field.lo), float(field.hi), rng)
+        data = sampler.mend(data) if model.program.graph.assumes else data
+    return worst
+
+
+def changed(x: np.ndarray, low: float, high: float, rng: np.random.Generator) -> None:
+    """Replace a block of each run by a constant or by noise, or nudge it."""
+    for run in x:
+        start, stop = np.sort(rng.integers(0, len(run) + 1, 2))
+        size, kind = stop - start, rng.integers(3)
+        nudge = rng.normal() * 10.0 ** rng.uniform(-6, 0)
+        new = [run[start:stop] + nudge, rng.uniform(low, high), rng.uniform(low, high, size)]
+        run[start:stop] = np.clip(new[kind], low, high)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", [*PROGRAMS, *MANY])
 @pytest.mark.parametrize("target", TARGETS)
 def test_a_bound_holds_and_is_at_most_100_times_what_is_seen(
     target: str, name: str, dtype: str
 ) -> None:
-    if name == "latch" and target not in LATCHES:
+    if name in ("latch", "register") and target not in LATCHES:
         pytest.skip("refused")
     model = lsrl.compile(program_of(name), target, dtype=dtype, verify=False)
     found = largest(model, drawn(name))
     for output, error in found.items():
         bound = model.certificate["bound"][output]
         assert error <= bound, (output, error, bound)
-        if dtype == "float32" and (target, name) not in LOOSE:  # the meaning is in float64
+        if dtype == "float32":  # the meaning is in float64
+            if bound > 100 * error:
+                error = climbed(model, drawn(name), output, bound / 100)
             assert bound <= 100 * error, (output, error, bound)
 
 
@@ -108,6 +143,16 @@ def test_an_accumulator_is_within_4_times_the_bound_of_theory(target: str, steps
     (bound,) = model.certificate["bound"].values()
     (seen,) = largest(model, adversarial(model.program, steps)).values()
     assert seen <= bound <= 4 * a_priori
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_what_a_gate_adds_to_a_sum_is_rounded(target: str) -> None:
+    text = "length <= 60\ninput c: bool\ninput d: bool\n" + REALS
+    text += "state s = 2 then if c and d then s else if c then s else s + r\n"
+    program = lsrl.parse(text + "output a = s\noutput b = if c then 0.7 else s + r")
+    model = lsrl.compile(program, target, verify=False)
+    for output, seen in largest(model, adversarial(program, 60)).items():
+        assert seen <= model.certificate["bound"][output]
 
 
 # Values that (h - n) z + n cannot hold exactly: once, their drift was in no bound

@@ -42,11 +42,13 @@ def program_of(name: str, **params: int) -> lsrl.Program:
 
 
 def size(target: Any, program: lsrl.Program, encoding: str) -> float:
-    """Parameters, infinite if the program is refused."""
+    """Parameters, infinite if the program is refused or nothing bounds its error."""
     options = CompileOptions(encoding=encoding, tolerance=math.inf, max_parameters=200_000)
     try:
         compiled = target.compile(program.graph, program.facts, options)
     except lsrl.UnsupportedError:
+        return math.inf
+    if not all(math.isfinite(b.error) for b in compiled.bounds):
         return math.inf
     return int(target.parameters(compiled.machine))
 
@@ -106,7 +108,7 @@ NEEDED: dict[str, dict[str, tuple[str, str]]] = {
     "rnn": {
         "hold": ("start at one", "number"),
         "extremum": ("running maximum", "number"),
-        "cases": ("selective_copy", "number"),
+        "cases": ("latch of a real", "number"),
         "closing": ("general", "number"),
         "automaton": ("automaton", "onehot"),
     },

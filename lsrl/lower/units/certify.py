@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from typing import Any, TypeVar
 
 from ...analysis.dependence import Row as LinearRow
 from ...analysis.linear import linear_ranges
@@ -25,12 +26,14 @@ from ..rounding import ROUNDS, SLACK, ZERO, Analysis, Bound
 from .graph import UnitGraph
 from .layout import LayerUnit, UnitLayer, UnitMachine
 from .ops import OPS
+from .parts import Parts
 from .scale import Regime
 
 QUARTER = 0.25
 OUTER = 6  # rounds in which gates are looked at again
 HOPELESS = 1e3  # an error of a group in which nothing is sure any more
 SOFT = 5  # sigma(s) y: two units in the last place of sigma, and a rounding of the product
+T = TypeVar("T")
 Scale = Callable[[LayerUnit, Regime], float]
 
 
@@ -118,6 +121,7 @@ class _UnitAnalysis(Analysis):
         self.brought: dict[int, _Brought] = {}  # by soft unit
         self.own_pairs: dict[Source, Source] = {}  # units that hold a value's two signs
         self.pairs: dict[Source, Source] = {}
+        self.parts = Parts(graph, self.dtype.unit_roundoff)
 
     def affine(
         self,
@@ -127,18 +131,26 @@ class _UnitAnalysis(Analysis):
         span: Span | None,
         label: str,
     ) -> Bound:
-        """As for any form, where relu(a) - relu(-a) is the one value a."""
+        """As for any form, where relu(a - f) - relu(-a - f), f >= 0, is one value, off by no more
+        than the arguments are, and parts that exclude each other are one."""
         row = dict(affine.row)
         errors, forms = dict(errors), dict(forms)
+        self.parts.merge(row, errors, forms)
         for p, n in self.pairs.items():
             c = row.get(p, 0)
             if c and row.get(n) == -c:
                 del row[p], row[n]
                 whole = p[0] + "+-", p[1]
                 row[whole] = c
-                errors[whole] = errors[p]
+                errors[whole] = self._either(errors[p], errors[n])
                 forms[whole] = Form({}, 0, -forms[n].hi, forms[p].hi, forms[p].step)
         return super().affine(Affine(row, affine.const), errors, forms, span, label)
+
+    def _either(self, p: Bound, n: Bound) -> Bound:
+        """The larger one, and what it may be rounded by where neither side is 0."""
+        worst = max(p, n, key=lambda b: b.error)
+        once = 4 * self.dtype.unit_roundoff * worst.error
+        return worst.plus(once, worst.span, worst.label) if once else worst
 
     def read_out(self) -> None:
         """From now on the last layer is what is read."""
@@ -149,7 +161,9 @@ class _UnitAnalysis(Analysis):
         self.errors: dict[Source, Bound] = {("x", i): b for i, b in enumerate(inputs)}
         self.forms: dict[Source, Form] = {("x", i): f for i, f in enumerate(layer.inputs)}
         self.pairs = {("x", p): ("x", n) for (_, p), (_, n) in self.own_pairs.items()}
-        self.own_pairs = _pairs(layer.units)
+        self.plain_pairs = _pairs(layer.units)
+        carried = _carried(layer.units, self.own_pairs)
+        self.own_pairs = self._shut_pairs(layer.units) | carried | self.plain_pairs
         self.pairs |= self.own_pairs
         for k, unit in enumerate(layer.units):
             f = unit.form
@@ -163,7 +177,39 @@ class _UnitAnalysis(Analysis):
             else:
                 self.errors["h", k] = self._local(k, group, {})
                 self._check_gates(group)
+                self.parts.sharp |= self._sharp(group)
         return [self.errors["h", k] for k in range(len(layer.units))]
+
+    def _shut_pairs(self, units: Sequence[LayerUnit]) -> dict[Source, Source]:
+        """relu(a - f) and relu(-a - f), f >= 0, which `ReluLogic.gate` notes; or their copies."""
+        found: dict[int, list[int]] = {}
+        for k, unit in enumerate(units):
+            family = self.precision.family(unit.form)
+            if family is not None and family < 0 and unit.op in ("relu", "pass"):
+                found.setdefault(family, []).append(k)
+        pairs = (ks for ks in found.values() if len(ks) == 2)
+        return {("h", p): ("h", n) for p, n in pairs}
+
+    def _sharp(self, group: Mapping[int, LayerUnit]) -> set[int]:
+        """The parts that are exactly 0 where they are meant to be: what shuts them outweighs the
+        error of their argument, or all that they read is exactly 0 then."""
+        found = set()
+        for unit in group.values():
+            below = self.parts.shut.get(unit.atom)
+            if below is None or unit.op not in ("relu", "pass"):
+                continue
+            affine = unit.args["a"]
+            if below:
+                bound = self.affine(affine, self.errors, self.forms, unit.span, unit.label)
+                sharp = bound.error < below
+            else:
+                sharp = affine.const == 0 and all(
+                    not self.errors[s].error or self.forms[s].terms.keys() <= self.parts.sharp
+                    for s in affine.row
+                )
+            if sharp:
+                found.add(unit.atom)
+        return found
 
     # One unit
 
@@ -256,20 +302,35 @@ class _UnitAnalysis(Analysis):
         return self.saturated(plain, bound, known)
 
     def _kept_rounding(self, k: int, unit: LayerUnit, reach: Reach, exact: bool) -> float:
-        """Rounding where a kept value and a new one are summed: once in f c' + i g of a cell, in
-        which one term is 0 where it either keeps or takes; in (v' - n) z + n of an update wherever
-        v' - n is no number of the dtype, also while v' is held."""
-        if not _is_kept(unit) or (unit.op == "cell" and _excludes(unit)):
-            return 0.0
+        """Rounding where a kept value and a new one are summed: once in f c' + i g of a cell and in
+        n + r l of an update, if both terms can differ from 0; in (v' - n) z + n of an update
+        wherever v' - n is no number of the dtype, also while v' is held."""
         roles = [role for role in OPS[unit.op].values if role in unit.args]
+        apart = unit.op == "update" and _is_kept(unit)  # v' - n comes first
+        summed = {"n", "l"} <= unit.args.keys() and unit.atom not in self.resets
+        if unit.op == "cell":
+            summed = _is_kept(unit) and not self._excludes(unit)
+        if not apart and not summed:
+            return 0.0
         own = self.errors["h", k].error
         held, read = reach.own + own, sum(reach.most(role) for role in roles)
-        apart = unit.op == "update"  # v' - n comes first
-        largest = held + read if apart else 2 * reach.own
+        largest = held + read if unit.op == "update" else 2 * reach.own
         exact &= not own and not any(reach.errors[role] for role in roles)
         if exact and self.precision.on_lattice(unit.form.step, largest):
             return 0.0
-        return float(self.dtype.unit_roundoff * (held + largest if apart else held))
+        roundings = (held + largest) * apart + held * summed
+        return float(self.dtype.unit_roundoff * roundings)
+
+    def _excludes(self, unit: LayerUnit) -> bool:
+        """Whether a unit either keeps its value or takes a new one, never a sum of both."""
+        if unit.atom in self.resets:
+            return True
+        if unit.op == "update":
+            return _is_kept(unit)
+        if unit.op != "cell" or "f" not in unit.args or "i" not in unit.args:
+            return False
+        f, i = unit.args["f"], unit.args["i"]
+        return f.const == -i.const and f.row == {s: -c for s, c in i.row.items()}
 
     def _check_gates(self, group: Mapping[int, LayerUnit]) -> None:
         """A gate whose margin may be off by a quarter promises nothing."""
@@ -287,7 +348,16 @@ class _UnitAnalysis(Analysis):
     # Groups
 
     def _group(self, group: Mapping[int, LayerUnit]) -> None:
-        """Units that read their own previous values."""
+        """Units that read their own previous values. Parts are taken to be sharp, and again not to
+        be if the errors that follow are too large for that."""
+        assumed = self.parts.of(group)
+        self.parts.sharp |= assumed
+        self._grown_group(group)
+        if not assumed <= self._sharp(group):
+            self.parts.sharp -= assumed
+            self._grown_group(group)
+
+    def _grown_group(self, group: Mapping[int, LayerUnit]) -> None:
         zero: dict[Source, Bound] = {("h", k): ZERO for k in group}
         self.errors |= zero
         for _ in range(OUTER):
@@ -315,14 +385,18 @@ class _UnitAnalysis(Analysis):
         if any(not math.isfinite(b.error) for b in added.values()):
             return dict(added)
         partners = {n: p for (_, p), (_, n) in self.own_pairs.items() if p in group}
+        leaders = self.parts.leaders(group)
+        partners |= leaders
         keys = [k for k in group if k not in partners]
+        added = {k: max(_with(k, partners, added), key=lambda b: b.error) for k in group}
         linear = all(self._is_linear(k, group) for k in group)
-        rows = [self._gains(k, group, signed=linear) for k in keys]
+        gains = {k: self._gains(k, group, signed=linear) for k in group}
+        rows = [_largest(_with(k, leaders, gains)) for k in keys]
         grown = self._settled(keys, rows, group, added)
         result = {}
         for k, error in zip(keys, grown, strict=True):
             b = added[k]
-            if self._keeps_or_takes(k, group):
+            if self._keeps_or_takes(k, group) or self._is_copy(k, partners, group):
                 result[k] = self._kept(k, group[k], b)
                 continue
             ratio = error / b.error if b.error else 1.0
@@ -333,10 +407,10 @@ class _UnitAnalysis(Analysis):
         """Whether a unit's next value is what it held or one that the group does not enter."""
         unit, read = group[k], self._values_read(k, group)
         reach = self._reach(unit)
-        if unit.atom in self.resets:
+        if unit.op == "update" and unit.atom in self.resets:
             exact = not self.approximation(unit, self.regime, reach)  # tanh and r hand it on
             return exact and set(read) == {k} and unit.args["l"] == Affine({("h", k): 1}, 0)
-        return _excludes(unit) and not reach.leak(OPS[unit.op].keeps) and not read
+        return self._excludes(unit) and not reach.leak(OPS[unit.op].keeps) and not read
 
     def _kept(self, k: int, unit: LayerUnit, written: Bound) -> Bound:
         """What is kept has the error that it was written with, and a rounding for each step."""
@@ -383,7 +457,7 @@ class _UnitAnalysis(Analysis):
     def _is_linear(self, k: int, group: Mapping[int, LayerUnit]) -> bool:
         """Whether a unit, or its pair, is a linear function of what the group was."""
         unit = group[k]
-        paired = {j for (_, p), (_, n) in self.own_pairs.items() for j in (p, n)}
+        paired = {j for (_, p), (_, n) in self.plain_pairs.items() for j in (p, n)}
         if unit.op != "pass" and k not in paired:
             return False
         row = unit.args["a"].row
@@ -403,7 +477,21 @@ class _UnitAnalysis(Analysis):
             negative = found.pop(n, Fraction(0))
             if negative + found.get(p, Fraction(0)) != 0:
                 found[p] = abs(found.get(p, Fraction(0))) + abs(negative)
+        for j, leader in self.parts.leaders(group).items():
+            found[leader] = max(abs(found.get(leader, Fraction(0))), abs(found.pop(j, Fraction(0))))
         return {j: c for j, c in found.items() if c}
+
+    def _is_copy(self, k: int, partners: Mapping[int, int], group: Mapping[int, LayerUnit]) -> bool:
+        """Whether a unit and its partners keep what they are while they are open."""
+        own = {k, *(j for j, leader in partners.items() if leader == k)}
+        if any(group[j].op != "relu" or group[j].args["a"].const for j in own):
+            return False
+        rows = []
+        for j in own:
+            u = group[j]
+            plain = Unit(u.args["a"], u.form, u.label, False, u.span, u.atom)
+            rows.append(self.opened(plain, self.errors, self.forms).row)
+        return self.parts.is_kept(rows, own, group, self.forms)
 
     def _gains(self, k: int, group: Mapping[int, LayerUnit], signed: bool) -> LinearRow:
         """How much of each unit's error enters a unit's next value."""
@@ -412,7 +500,7 @@ class _UnitAnalysis(Analysis):
             read = {j: abs(c) for j, c in read.items()}
         if _is_kept(group[k]):
             own = read.get(k, Fraction(0))
-            read[k] = max(own, Fraction(1)) if _excludes(group[k]) else own + 1
+            read[k] = max(own, Fraction(1)) if self._excludes(group[k]) else own + 1
         return {(0, j): c for j, c in read.items()}
 
 
@@ -420,6 +508,22 @@ def _sum_of(row: LinearRow, errors: Mapping[int, float]) -> float:
     """The errors that a row reads, weighted."""
     weights = {j: abs(float(c)) for (_, j), c in (row or {}).items()}  # type: ignore[arg-type]
     return sum(weight * errors[j] for j, weight in weights.items())
+
+
+def _with(k: int, partners: Mapping[int, int], values: Mapping[int, T]) -> list[T]:
+    """What a unit and its partners have."""
+    return [v for j, v in values.items() if k in (j, partners.get(j))]
+
+
+def _largest(rows: Sequence[LinearRow]) -> LinearRow:
+    """Gains of several units, of each the largest."""
+    if len(rows) == 1:
+        return rows[0]
+    found: dict[tuple[int, int], Any] = {}
+    for row in rows:
+        for lane, c in (row or {}).items():
+            found[lane] = max(found.get(lane, 0), abs(c))  # type: ignore[arg-type,call-overload]
+    return found
 
 
 def _pairs(units: Sequence[LayerUnit]) -> dict[Source, Source]:
@@ -437,6 +541,22 @@ def _pairs(units: Sequence[LayerUnit]) -> dict[Source, Source]:
     return found
 
 
+def _carried(units: Sequence[LayerUnit], below: Mapping[Source, Source]) -> dict[Source, Source]:
+    """Copies of the pairs of the layer below."""
+    copies: dict[int, int] = {}
+    for k, unit in enumerate(units):
+        a = unit.args.get("a")
+        if a is not None and a.const == 0 and unit.op == "pass" and list(a.row.values()) == [1]:
+            ((kind, j),) = a.row
+            if kind == "x":
+                copies[j] = k
+    return {
+        ("h", copies[p]): ("h", copies[n])
+        for (_, p), (_, n) in below.items()
+        if p in copies and n in copies
+    }
+
+
 def _before(unit: LayerUnit) -> set[int]:
     """The units that a unit reads one step back."""
     return {j for affine in unit.args.values() for kind, j in affine.row if kind == "h"}
@@ -445,16 +565,6 @@ def _before(unit: LayerUnit) -> set[int]:
 def _is_kept(unit: LayerUnit) -> bool:
     keeps = OPS[unit.op].keeps
     return keeps in unit.args
-
-
-def _excludes(unit: LayerUnit) -> bool:
-    """Whether a unit either keeps its value or takes a new one, never a sum of both."""
-    if unit.op == "update":
-        return _is_kept(unit)
-    if unit.op != "cell" or "f" not in unit.args or "i" not in unit.args:
-        return False
-    f, i = unit.args["f"], unit.args["i"]
-    return f.const == -i.const and f.row == {s: -c for s, c in i.row.items()}
 
 
 def _joined(a: Bound, b: Bound) -> Bound:

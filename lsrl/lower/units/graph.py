@@ -31,13 +31,16 @@ class UnitGraph(AtomGraph):
         self.switches = Undo()
         self.openings = Undo()
         self.margins = Undo()
+        self.shutters = Undo()
+        self.parts = Undo()  # by family: units of which at most one is not 0, and by what the
+        # argument of the others is below 0
         self.cache = Undo()  # what is made once from other things, by what it is made from
         self.level = Undo()  # layers that a unit stands on, itself included
         self.twins = Undo()  # pairs of units whose sum is exact in a row of their own
         self.products = (
             Undo()
         )  # of a unit that holds a product: its parts and |a_k| / 2, w, |x|, |y|
-        self.resets = Undo()  # of a unit whose n is 0 where r lets its own value through: True
+        self.resets = Undo()  # of a unit to which exactly 0 is added while it is kept: True
         self._units = Undo()
 
     # Atoms

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
+from ...analysis.kinds import StateKind, classify
 from ...ir.components import Component
 from ...source import Span
 from ..atoms import AtomKind, Form, tighten
+from ..legalise import Unsupported
 from .automaton import automaton
 from .cases import Case, Cases, NoCases, cases_of
 from .machine import Pattern
@@ -16,6 +18,7 @@ from .states import (
     Lane,
     close,
     closed_by,
+    ends_of,
     initial,
     lanes_of,
     previous_of,
@@ -26,6 +29,8 @@ from .states import (
 
 if TYPE_CHECKING:
     from .legalise import UnitLegaliser
+
+Switch = Callable[["UnitLegaliser", Lane, Form, Cases], Form]
 
 
 def hold_linear(lg: UnitLegaliser, form: Form) -> Form:
@@ -54,20 +59,28 @@ def integer_relu(lg: UnitLegaliser, form: Form, span: Span | None) -> Form | Non
     return lg.logic.gate(lg.logic.at_least(form, form.step), form, span)
 
 
-def by_cases(lg: UnitLegaliser, component: Component) -> dict[int, list[Any]] | None:
+def switched(lg: UnitLegaliser, lane: Lane, before: Form, cases: Cases) -> Form:
+    """The sum of [c] (s or 0, plus x)."""
+    g = lg.atoms
+    parts = []
+    for case in cases:
+        value = g.combine([(int(case.keeps), before), (1, case.added)])
+        parts.append((1, lg.logic.gate(case.when, value)))
+    return g.combine(parts)
+
+
+def by_cases(
+    lg: UnitLegaliser, component: Component, switch: Switch = switched
+) -> dict[int, list[Any]] | None:
     """Each case as a value of its own that is switched on: s' = sum of [c] (s or 0, plus x)."""
     lanes = lanes_of(lg, component)
-    g, inside = lg.atoms, set(component.nodes)
+    inside = set(component.nodes)
 
     def update(previous: list[Form]) -> list[Form]:
         set_previous(lg, component, dict(zip(lanes, previous, strict=True)))
         result = []
         for lane, before in zip(lanes, previous, strict=True):
-            parts = []
-            for case in cases_of(lg, inside, lane):
-                value = g.combine([(int(case.keeps), before), (1, case.added)])
-                parts.append((1, lg.logic.gate(case.when, value)))
-            result.append(g.combine(parts))
+            result.append(switch(lg, lane, before, cases_of(lg, inside, lane)))
         return result
 
     try:
@@ -76,6 +89,26 @@ def by_cases(lg: UnitLegaliser, component: Component) -> dict[int, list[Any]] | 
         return None
 
 
+def close_others(lg: UnitLegaliser, component: Component) -> dict[int, list[Any]] | None:
+    """`close`, but of no switched reals that another pattern holds: it rounds them each step."""
+    kinds = classify(lg.graph, lg.facts, component).kinds
+    reals = any(ends_of(lg, lane)[2] is None for lane in lanes_of(lg, component))
+    if not reals or set(kinds) == {StateKind.LINEAR}:
+        return close(lg, component)
+    for pattern in lg.machine.of("group"):
+        mark = lg.mark()
+        try:
+            held = pattern.build is not close_others and pattern.build(lg, component)
+        except Unsupported:
+            held = None
+        lg.rollback(mark)
+        if held:
+            return None
+    return close(lg, component)
+
+
+# Whether a unit, or units alone in a row, switch a form: it is exactly 0 while they are shut.
+IsSwitched = Callable[["UnitLegaliser", Form, bool], bool]
 MakeUnit = Callable[["UnitLegaliser", Lane, int, Cases], dict[str, Form] | None]
 
 
@@ -102,6 +135,24 @@ def addition(lg: UnitLegaliser, lane: Lane, case: Case) -> Form:
     return lg.graph_of_units.shifted(case.added, 0 if case.keeps else -initial(lg, lane))
 
 
+def adds_nothing_while_kept(
+    lg: UnitLegaliser, added: Sequence[tuple[Case, Form]], is_switched: IsSwitched
+) -> bool:
+    """Whether all that is added to a unit while it is kept is exactly 0: each case adds what is
+    switched off with it, without a constant or terms that would have to cancel among others."""
+    forms = [form for _, form in added if form.terms or form.const]
+    alone = len(forms) == 1
+    return all(c.stays for c, _ in added if c.keeps) and all(
+        not form.const and (_is_sure(lg, form) or is_switched(lg, form, alone)) for form in forms
+    )
+
+
+def _is_sure(lg: UnitLegaliser, form: Form) -> bool:
+    """Whether a form is one integer that no error makes another one."""
+    atoms = [lg.atoms.atoms[a] for a in form.terms]
+    return len(atoms) == 1 and atoms[0].step == 1 and not atoms[0].fuzzy
+
+
 def reads_back(lg: UnitLegaliser, form: Form) -> bool:
     """Whether a form reads a previous value."""
     return any(lg.atoms.atoms[a].kind is AtomKind.PREV for a in form.terms)
@@ -115,6 +166,6 @@ def select_ends(a: Form) -> tuple[float, float]:
 HOLD = Pattern("hold", "hold", hold_linear, "v = a")
 BAND = Pattern("band", "indicator", band, "[p] + [q] - 1")
 RELU = Pattern("integer relu", "relu", integer_relu, "[n >= 1] n")
-CLOSING = Pattern("closing", "group", close, "the update as it stands, each lane a unit")
+CLOSING = Pattern("closing", "group", close_others, "the update as it stands, each lane a unit")
 CASES = Pattern("cases", "group", by_cases, "a switched value for each case")
 AUTOMATON = Pattern("automaton", "group", automaton, "a unit for each state and class of input")
