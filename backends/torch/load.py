@@ -22,8 +22,9 @@ def runner(model: Any) -> Any:
 
 
 class _Runner:
-    """An emitted module on the CPU, without gradients: numbers of the model's dtype, from NumPy
-    and back."""
+    """An emitted module, without gradients: numbers of the model's dtype, from NumPy and back."""
+
+    device = "cpu"
 
     def __init__(self, model: Any, source: str, name: str, sizes: Any) -> None:
         """The class `name` of an emitted source, with the model's weights."""
@@ -35,11 +36,11 @@ class _Runner:
 
     def _tensor(self, a: Any) -> Any:
         """A NumPy array of numbers of the model's dtype."""
-        return torch.from_numpy(a).to(self.dtype)
+        return torch.from_numpy(a).to(self.device, self.dtype)
 
     def _array(self, y: Any) -> Any:
         """The same back; NumPy has no bfloat16."""
-        return (y.float() if y.dtype is torch.bfloat16 else y).numpy()
+        return (y.float() if y.dtype is torch.bfloat16 else y).cpu().numpy()
 
     def _saved(self, a: Any) -> Any:
         """A part of a state as a NumPy array of its own."""
@@ -47,7 +48,7 @@ class _Runner:
 
     def _restored(self, a: Any) -> Any:
         """A part of a state again."""
-        tensor = torch.from_numpy(np.array(a))
+        tensor = torch.from_numpy(np.array(a)).to(self.device)
         return tensor if tensor.dtype is torch.bool else tensor.to(self.dtype)
 
     @torch.no_grad()
@@ -160,7 +161,7 @@ class TorchRunner(_Runner):
 
 
 class HFRunner(_Runner):
-    """The emitted code of a model of transformers, on the CPU, without gradients."""
+    """The emitted code of a model of transformers."""
 
     def __init__(self, model: Any) -> None:
         namespace: dict[str, Any] = {"__name__": "lsrl_emitted"}
