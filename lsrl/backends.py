@@ -26,8 +26,9 @@ class Runner(Protocol):
         """The state before the first step."""
         ...
 
-    def step(self, x: Any, state: Any) -> tuple[Any, Any]:
-        """x `[B, n]` and the state to y `[B, m]` and the next state."""
+    def advance(self, x: Any, state: Any) -> tuple[Any, Any]:
+        """x `[B, T, n]` and the state before to y `[B, T, m]` and the state after the last step.
+        The state given stays as it was."""
         ...
 
     def save_state(self, state: Any) -> list[dict[str, Any]]:

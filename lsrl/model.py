@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .backends import Runner, backend, default_backend
+from .chunks import run as run_in_chunks
 from .dtypes import DType
 from .dtypes import dtype as dtype_named
 from .encoding import Columns, errors, input_columns, output_columns
@@ -112,17 +113,19 @@ class CompiledModel:
         """Outputs of one sequence, `[T]` or `[T, d]`, by name if there are several.
 
         Integers, enumerations and booleans are rounded, unless `raw` asks for the model's numbers.
-        A sequence longer than the program's length is run all the same, with a `LengthWarning`.
+        A sequence longer than the program's length is run all the same, with a `LengthWarning`;
+        one whose activations would take much memory is run part by part (`lsrl.chunks`).
         """
         batch = self.batch(data, batched=False)
         self._check_length(batch)
-        return one_or_named({n: y[0] for n, y in self._run(batch, raw, backend).items()})
+        outputs = run_in_chunks(self, self.runner(backend), batch, raw=raw)
+        return one_or_named({n: y[0] for n, y in outputs.items()})
 
     def run_batch(self, data: Any, *, raw: bool = False, backend: str | None = None) -> Any:
         """Outputs of a batch, `[B, T]` or `[B, T, d]`, by name if there are several."""
         batch = self.batch(data, batched=True)
         self._check_length(batch)
-        return one_or_named(self._run(batch, raw, backend))
+        return one_or_named(run_in_chunks(self, self.runner(backend), batch, raw=raw))
 
     def batch(self, data: Any, *, batched: bool) -> dict[str, Any]:
         """As `Program.batch`, but of any length."""
@@ -132,10 +135,6 @@ class CompiledModel:
         steps = next(iter(batch.values())).shape[1]
         if steps > self.program.length:
             warn_of_length(steps, self.program.length, 2)
-
-    def _run(self, batch: Mapping[str, Any], raw: bool, backend: str | None) -> dict[str, Any]:
-        outputs = self.split(self.runner(backend).run(self.stacked(batch)))
-        return outputs if raw else self.rounded(outputs)
 
     def stacked(self, batch: Mapping[str, Any]) -> Any:
         """Fields as the model reads them: `[B, T, input size]`, in its dtype."""
@@ -259,15 +258,15 @@ class NumpyRunner:
 
     def run(self, x: Any) -> Any:
         """x `[B, T, n]` to y `[B, T, m]`."""
-        return self.dtype.plain(self.target.run(self.weights, self.dtype.working(x))[0])
+        return self.advance(x, None)[0]
 
     def initial(self, batch: int) -> Any:
         return self.target.initial(self.weights, batch)
 
-    def step(self, x: Any, state: Any) -> tuple[Any, Any]:
-        """x `[B, n]` and the state to y `[B, m]` and the next state."""
-        y, state = self.target.run(self.weights, self.dtype.working(x[:, None]), state)
-        return self.dtype.plain(y[:, 0]), state
+    def advance(self, x: Any, state: Any) -> tuple[Any, Any]:
+        """x `[B, T, n]` and the state before to y `[B, T, m]` and the state after."""
+        y, state = self.target.run(self.weights, self.dtype.working(x), state)
+        return self.dtype.plain(y), state
 
     def save_state(self, state: Any) -> list[dict[str, Any]]:
         """The state of each layer by name, arrays `[B, ...]`."""

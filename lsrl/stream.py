@@ -44,13 +44,10 @@ class Stream:
         arrays = program.batch(data, batched=False)
         if self.steps == program.length:
             warn_of_length(self.steps + 1, program.length, 1)
-        x = self.model.stacked(arrays)[:, 0]
-        y, self.state = self.runner.step(x, self.state)
+        y, self.state = self.runner.advance(self.model.stacked(arrays), self.state)
         self.steps += 1
-        outputs = self.model.split(y)
-        if not self.raw:
-            outputs = self.model.rounded(outputs)
-        return one_or_named({n: v[0] for n, v in outputs.items()})
+        outputs = self.model.split(y[0, 0])
+        return one_or_named(outputs if self.raw else self.model.rounded(outputs))
 
     def state_dict(self) -> dict[str, Any]:
         """The state after the last step, as NumPy arrays that are no longer the stream's own:

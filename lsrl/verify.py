@@ -1,7 +1,7 @@
 """Comparing a compiled model with the meaning of its program, on inputs chosen to find differences.
 
 The model runs twice: the target's equations in NumPy and, where a framework is installed, the
-default backend. Integers, enumerations and booleans must be equal once rounded, and of every output
+backend that is asked for or the default one. Integers, enumerations and booleans must be equal once rounded, and of every output
 the model's own numbers must lie within the certificate's bound, except in sequences where an
 undetermined comparison of reals can change something, for which nothing is promised.
 """
@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -91,13 +92,17 @@ def _finite(value: Any) -> Any:
 
 
 def verify(
-    model: CompiledModel, samples: int = 1000, seed: int = 0, length: int | None = None
+    model: CompiledModel,
+    samples: int = 1000,
+    seed: int = 0,
+    length: int | None = None,
+    backend: str | None = None,
 ) -> Report:
     """Run a model against the interpreter on `samples` sequences of up to `length` steps (default
     512, or what the program promises), and on those that a search for coverage finds.
 
-    Raises `OptionError` E012 for sizes that cannot be, `ProgramError` E721 if no inputs meet the
-    assumes. A model that is wrong is a report that has not passed.
+    Raises `OptionError` E012 for sizes that cannot be, E025 and E026 for a backend that is not
+    there, `ProgramError` E721 if no inputs meet the assumes. A model that is wrong is a report that has not passed.
     """
     if not hasattr(model, "weights"):
         message = f"`verify` takes a model, not {type(model).__name__}"
@@ -105,8 +110,10 @@ def verify(
         raise OptionError.at("E013", None, message, help)
     longest = _longest(model.program, samples, length)
     checker = _Checker(model, [("equations", _equations)])
-    if default_backend() != "numpy":
-        checker.runners.append((default_backend(), _backend))
+    chosen = backend or default_backend()
+    if chosen != "numpy":
+        model.runner(chosen)  # refused before the work, not after it
+        checker.runners.append((chosen, partial(_backend, chosen)))
     sampler = Sampler(model.program, seed, checker.guard)
     search = Search(checker.interpreter, sampler, SEARCH * samples, longest)
     sizes = {min(steps, longest): 0 for steps, _ in SHARES}
@@ -167,8 +174,8 @@ def _equations(model: CompiledModel, fields: Batch) -> dict[str, Array]:
     return model.split(model.equations(model.stacked(fields)))
 
 
-def _backend(model: CompiledModel, fields: Batch) -> dict[str, Array]:
-    outputs = model.run_batch(fields, raw=True)
+def _backend(name: str, model: CompiledModel, fields: Batch) -> dict[str, Array]:
+    outputs = model.run_batch(fields, raw=True, backend=name)
     if isinstance(outputs, dict):
         return outputs
     return {model.program.output_names[0]: outputs}

@@ -86,7 +86,7 @@ def run_in_chunks(weights, x, state=None, *, steps, **options):
 
 def sharded(weights, x, devices=None):
     """The weights on all devices, and the batch x [B, ...] split among them, where B is a multiple
-    of their number: `run(*sharded(weights, x))` runs on all of them."""
+    of their number: `run(*sharded(weights, x))` runs on all of them. x may be (x, state) too."""
     mesh = Mesh(np.array(jax.devices() if devices is None else devices), ("batch",))
     everywhere = jax.device_put(weights, NamedSharding(mesh, PartitionSpec()))
     return everywhere, jax.device_put(x, NamedSharding(mesh, PartitionSpec("batch")))

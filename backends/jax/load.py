@@ -17,17 +17,16 @@ from lsrl.errors import OptionError
 from .emit import body_of, emit_module
 from .residual import ARCHITECTURES, is_residual
 
-MEMORY = 2**28  # bytes that the activations of one run may take, about
-
 
 class JaxRunner:
     """A model's emitted functions on JAX's default device, or on several devices with the batch
-    split among them. A sequence that is too long for memory is run part by part."""
+    split among them. Raises `OptionError` E021 for a dtype that the device lacks."""
 
     def __init__(self, model: Any) -> None:
         self.model, self.dtype = model, model.options.dtype
         self.functions = _emitted(model)
         with digits(self.dtype):
+            _check_device(self.dtype)
             weights = {k: jnp.asarray(w, self.dtype) for k, w in model.weights.items()}
             self.weights = self.functions["checked"](weights, config(model))
         self.module = self.function()
@@ -53,32 +52,30 @@ class JaxRunner:
 
     def run(self, x: Any) -> Any:
         """NumPy x `[B, T, n]` to y `[B, T, m]`."""
-        devices, batch = jax.local_devices(), len(x)
-        with digits(self.dtype):
-            weights, sharded = self.weights, self.functions["sharded"]
-            if len(devices) > 1 and batch > 1:
-                devices = devices[:batch]
-                x = np.concatenate([x, np.repeat(x[:1], -batch % len(devices), axis=0)])
-                weights, x = sharded(weights, x, devices)
-            y, _ = self.functions["run_in_chunks"](weights, x, steps=self.chunk(len(x)))
-        return self._array(y)[:batch]
-
-    def chunk(self, batch: int) -> int:
-        """How many steps of so many sequences are run at a time: their activations, an array for
-        each matrix, take up about `MEMORY`."""
-        width = sum(w.shape[0] for w in self.weights.values() if w.ndim > 1)
-        size = self.model.dtype.digits // 8 + 1
-        return max(1, int(MEMORY // max(1, size * width * batch)))
+        return self.advance(x, self.initial(len(x)))[0]
 
     def initial(self, batch: int) -> Any:
         """The state before the first step."""
         with digits(self.dtype):
             return self.functions["initial_states"](self.weights, batch)
 
-    def step(self, x: Any, state: Any) -> tuple[Any, Any]:
-        """x `[B, n]` and the state to y `[B, m]` and the next state."""
-        y, state = self.module(x[:, None], state)
-        return self._array(y)[:, 0], state
+    def advance(self, x: Any, state: Any) -> tuple[Any, Any]:
+        """x `[B, T, n]` and the state before to y `[B, T, m]` and the state after."""
+        devices = jax.local_devices()[: len(x)]
+        if len(devices) > 1:
+            return self._spread(x, state, devices)
+        y, state = self.module(x, state)
+        return self._array(y), state
+
+    def _spread(self, x: Any, state: Any, devices: Any) -> tuple[Any, Any]:
+        """The same on several devices; the first sequence fills the batch up."""
+        batch, each = len(x), jax.tree_util.tree_map
+        fill = lambda a: jnp.concatenate([a, jnp.repeat(a[:1], -batch % len(devices), axis=0)])
+        with digits(self.dtype):
+            rows = each(fill, (x, state))
+            weights, rows = self.functions["sharded"](self.weights, rows, devices)
+            y, state = self.functions["run"](weights, *rows)
+            return self._array(y)[:batch], each(lambda a: a[:batch], state)
 
     def save_state(self, state: Any) -> list[dict[str, Any]]:
         """The state of each layer by name, NumPy arrays `[B, ...]`."""
@@ -121,6 +118,16 @@ def digits(dtype: str) -> AbstractContextManager[Any]:
     place: Any = jax if hasattr(jax, "enable_x64") else experimental  # before 0.8
     context: AbstractContextManager[Any] = place.enable_x64(True)
     return context
+
+
+def _check_device(dtype: str) -> None:
+    """Raises `OptionError` E021 if JAX's default device lacks a dtype, as Metal lacks float64."""
+    try:
+        jax.block_until_ready(jnp.ones(1, dtype) + 1)
+    except (RuntimeError, NotImplementedError):
+        message = f"the device of JAX, {jax.default_backend()}, has no {dtype}"
+        help = f"set JAX_PLATFORMS=cpu, or compile with another dtype than {dtype}"
+        raise OptionError.at("E021", None, message, help) from None
 
 
 def _emitted(model: Any) -> dict[str, Any]:

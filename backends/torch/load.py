@@ -58,9 +58,9 @@ class _Runner:
         return self._array(y)
 
     @torch.no_grad()
-    def step(self, x: Any, state: Any) -> tuple[Any, Any]:
-        """x `[B, n]` and the state to y `[B, m]` and the next state."""
-        y, state = self.module.step(self._tensor(x), state)
+    def advance(self, x: Any, state: Any) -> tuple[Any, Any]:
+        """x `[B, T, n]` and the state before to y `[B, T, m]` and the state after."""
+        y, state = self.module(self._tensor(x), state)
         return self._array(y), state
 
 
@@ -193,9 +193,9 @@ class HFRunner(_Runner):
         return [tuple((s | {"window": s["window"].transpose(1, 2)}).values()) for s in named]
 
     @torch.no_grad()
-    def step(self, x: Any, state: Any) -> tuple[Any, Any]:
-        """x `[B, n]` and the state to y `[B, m]` and the next state."""
-        y, state = self.module.step(self._tensor(x), state)
+    def advance(self, x: Any, state: Any) -> tuple[Any, Any]:
+        """x `[B, T, n]` and the state before to y `[B, T, m]` and the state after."""
+        y, state = self.module(self._tensor(x), state)
         return self._array(y), state
 
     @torch.no_grad()

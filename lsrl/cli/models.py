@@ -110,8 +110,9 @@ def _summary(model: CompiledModel, file: str, folder: str) -> str:
     show_default=True,
     help="How many sequences to run.",
 )
-@options.seed  # fmt: skip
-def verify_command(folder: str, samples: int, seed: int) -> Reply:
+@options.seed
+@click.option("--backend", metavar="NAME", help="The running model: numpy, torch or jax.")
+def verify_command(folder: str, samples: int, seed: int, backend: str | None) -> Reply:
     """Compare a checkpoint with its program.
 
     Inputs are random ones, mutated examples, extremes, and what a search finds that makes every
@@ -130,7 +131,7 @@ def verify_command(folder: str, samples: int, seed: int) -> Reply:
         if version == __version__:
             check_emitted(model, folder)
         compared = compare(model, version)
-        report = verify(model, samples, seed)
+        report = verify(model, samples, seed, backend=backend)
     passed = report.passed and not compared.differs
     data = {**report.as_json(), "passed": passed, "weights": compared.as_json()}
     return Reply(data, [_verdict(folder, report, compared)], failed=not passed)

@@ -242,7 +242,7 @@ def stream_problem(c: Case, model: lsrl.CompiledModel, backend: str = "numpy") -
     x = model.stacked(c.inputs)
     state, rows = runner.initial(len(x)), []
     for t in range(x.shape[1]):
-        y, state = runner.step(x[:, t], state)
+        y, state = runner.advance(x[:, t : t + 1], state)
         rows.append(y)
-    streamed = values(model, np.stack(rows, axis=1))
+    streamed = values(model, np.concatenate(rows, axis=1))
     return difference(c.optimised, streamed, model.certificate["bound"], c.program.graph)
