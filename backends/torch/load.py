@@ -51,11 +51,9 @@ class _Runner:
         tensor = torch.from_numpy(np.array(a)).to(self.device)
         return tensor if tensor.dtype is torch.bool else tensor.to(self.dtype)
 
-    @torch.no_grad()
     def run(self, x: Any) -> Any:
         """NumPy x `[B, T, n]` to y `[B, T, m]`."""
-        y, _ = self.module(self._tensor(x))
-        return self._array(y)
+        return self.advance(x, None)[0]
 
     @torch.no_grad()
     def advance(self, x: Any, state: Any) -> tuple[Any, Any]:
@@ -164,19 +162,9 @@ class HFRunner(_Runner):
     """The emitted code of a model of transformers."""
 
     def __init__(self, model: Any) -> None:
-        namespace: dict[str, Any] = {"__name__": "lsrl_emitted"}
-        exec(compile(emit_hf(model), "<emitted>", "exec"), namespace)
-        self.dtype = getattr(torch, model.options.dtype)
+        name = hf_class_name(model.target)
+        super().__init__(model, emit_hf(model), name, model.shape)
         self.architecture = ARCHITECTURES[model.target]
-        weights = {name: self._tensor(w) for name, w in model.weights.items()}
-        chosen = namespace[hf_class_name(model.target)]
-        self.module = chosen.from_weights(model.shape, weights)
-
-    @torch.no_grad()
-    def run(self, x: Any) -> Any:
-        """NumPy x `[B, T, n]` to y `[B, T, m]`."""
-        y, _ = self.module(self._tensor(x))
-        return self._array(y)
 
     def initial(self, batch: int) -> Any:
         return self.module.initial_state(batch)
@@ -191,12 +179,6 @@ class HFRunner(_Runner):
         """The state again."""
         named = [{k: self._restored(a) for k, a in s.items()} for s in layers]
         return [tuple((s | {"window": s["window"].transpose(1, 2)}).values()) for s in named]
-
-    @torch.no_grad()
-    def advance(self, x: Any, state: Any) -> tuple[Any, Any]:
-        """x `[B, T, n]` and the state before to y `[B, T, m]` and the state after."""
-        y, state = self.module(self._tensor(x), state)
-        return self._array(y), state
 
     @torch.no_grad()
     def activations(self, x: Any) -> list[dict[str, Any]]:
