@@ -29,11 +29,13 @@ def diagonal_sequential(
     w = tl.program_id(1) * BLOCK_W + tl.arange(0, BLOCK_W)
     inside = w < W
     h = tl.load(start_ptr + b * W + w, inside, 0.0).to(NUMBERS)
-    for t in range(T):
-        at = (b * T + t) * W + w
-        a = tl.load(a_ptr + b * A_B + t * A_T + w * A_W, inside, 0.0)
+    a_at, at = b * A_B + w * A_W, b * T * W + w
+    for _ in range(T):
+        a = tl.load(a_ptr + a_at, inside, 0.0)
         h = a * h + tl.load(u_ptr + at, inside, 0.0)
         tl.store(out_ptr + at, h, inside)
+        a_at += A_T
+        at += W
 
 
 @tuned(triton.Config({"BLOCK_T": 16, "BLOCK_W": 16}), SCAN, key=["W"])

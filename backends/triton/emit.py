@@ -4,6 +4,7 @@ one after the other."""
 from __future__ import annotations
 
 import ast
+import sys
 from pathlib import Path
 from string import Template
 
@@ -33,12 +34,7 @@ promise of certificate.json is for steps one after the other. It holds for float
 digits: torch.backends.cudnn.allow_tf32 = False turns TF32 off in convolutions.
 """
 
-from functools import partial
-
-import torch
-import triton
-import triton.language as tl
-from triton.language.extra import libdevice
+$imports
 ''')
 
 
@@ -52,17 +48,28 @@ def emit_module(name: str) -> str:
     from lsrl import __version__
 
     texts = [Path(__file__).with_name(f"{part}.py").read_text("utf-8") for part in KERNELS[name]]
+    parts = [ast.parse(text) for text in texts]
     head = HEAD.substitute(
         module=f"modeling_{name.replace('-', '_')}",
         name=target(name).class_name,
-        about="\n".join(ast.get_docstring(ast.parse(text)) or "" for text in texts[1:]),
+        about=ast.get_docstring(parts[-1]),
         version=__version__,
+        imports=_imports(parts),
     )
-    return "\n\n".join([head.rstrip(), *map(_body, texts)]) + "\n"
+    bodies = [_body(*part) for part in zip(texts, parts, strict=True)]
+    return "\n\n\n".join([f"{head}\n{bodies[0]}", *bodies[1:]]) + "\n"
 
 
-def _body(text: str) -> str:
+def _imports(parts: list[ast.Module]) -> str:
+    """What the files import of other packages: Python's own, and then the others."""
+    nodes = [n for part in parts for n in part.body if isinstance(n, ast.Import | ast.ImportFrom)]
+    lines = {ast.unparse(n) for n in nodes if isinstance(n, ast.Import) or not n.level}
+    own = [line for line in lines if line.split()[1].split(".")[0] in sys.stdlib_module_names]
+    others = sorted(lines.difference(own), key=lambda line: line.split()[1])
+    return "\n".join([*sorted(own), "", *others])
+
+
+def _body(text: str, part: ast.Module) -> str:
     """A file without its docstring and imports."""
-    imports = [n for n in ast.parse(text).body if isinstance(n, ast.Import | ast.ImportFrom)]
-    last = max(n.end_lineno or 0 for n in imports)
+    last = max(n.end_lineno or 0 for n in part.body if isinstance(n, ast.Import | ast.ImportFrom))
     return "\n".join(text.splitlines()[last:]).strip()

@@ -1,4 +1,4 @@
-"""The recurrence of Hawk's RG-LRU."""
+"""h_t = a_t h_{t-1} + u_t, each channel for itself: the RG-LRU of Hawk."""
 
 from functools import partial
 

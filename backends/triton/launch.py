@@ -3,7 +3,6 @@
 import torch
 import triton
 import triton.language as tl
-from triton.language.extra import libdevice
 
 # Whether kernels run on the CPU: TRITON_INTERPRET=1 was set before triton was imported.
 INTERPRETED = tl.constexpr(not isinstance(tl.cdiv, triton.JITFunction))
@@ -30,14 +29,6 @@ def numbers(x):
     """What kernels compute in, for arrays like x: float64, else float32. They round what they
     write."""
     return tl.float64 if x.dtype is torch.float64 else tl.float32
-
-
-@triton.jit
-def exp(x):
-    """To the last digit or two; Triton's own exp of float32 is off by more on a GPU."""
-    if INTERPRETED:
-        return tl.exp(x)
-    return libdevice.exp(x)
 
 
 @triton.jit

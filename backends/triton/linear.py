@@ -122,13 +122,11 @@ class Stages:
         self.stages = []
         for lanes, alone in stages(A):
             inner, outer = A[lanes][:, lanes], A[lanes].index_fill(1, lanes, 0.0)
-            state = (
-                self.diagonal(inner.diagonal()) if alone else partial(transition, entries(inner))
-            )
+            state = self.alone(inner.diagonal()) if alone else partial(transition, entries(inner))
             self.stages.append((lanes, outer.T, state))
 
     @staticmethod
-    def diagonal(factor):
+    def alone(factor):
         """What makes the states of lanes that read themselves with these factors [P]."""
         if not factor.any():
             return lambda u, s: u
