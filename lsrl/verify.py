@@ -1,9 +1,10 @@
 """Comparing a compiled model with the meaning of its program, on inputs chosen to find differences.
 
 The model runs twice: the target's equations in NumPy and, where a framework is installed, the
-backend that is asked for or the default one. Integers, enumerations and booleans must be equal once rounded, and of every output
-the model's own numbers must lie within the certificate's bound, except in sequences where an
-undetermined comparison of reals can change something, for which nothing is promised.
+backend that is asked for or the default one. Integers, enumerations and booleans must be equal once
+rounded, and of every output the model's own numbers must lie within the certificate's bound, except
+in sequences where an undetermined comparison of reals can change something, for which nothing is
+promised.
 """
 
 from __future__ import annotations
@@ -102,7 +103,8 @@ def verify(
     512, or what the program promises), and on those that a search for coverage finds.
 
     Raises `OptionError` E012 for sizes that cannot be, E025 and E026 for a backend that is not
-    there, `ProgramError` E721 if no inputs meet the assumes. A model that is wrong is a report that has not passed.
+    there, `ProgramError` E721 if no inputs meet the assumes. A model that is wrong is a report that
+    has not passed.
     """
     if not hasattr(model, "weights"):
         message = f"`verify` takes a model, not {type(model).__name__}"

@@ -123,7 +123,7 @@ def digits(dtype: str) -> AbstractContextManager[Any]:
 def _check_device(dtype: str) -> None:
     """Raises `OptionError` E021 if JAX's default device lacks a dtype, as Metal lacks float64."""
     try:
-        jax.block_until_ready(jnp.ones(1, dtype) + 1)
+        (jnp.ones(1, dtype) + 1).block_until_ready()
     except (RuntimeError, NotImplementedError):
         message = f"the device of JAX, {jax.default_backend()}, has no {dtype}"
         help = f"set JAX_PLATFORMS=cpu, or compile with another dtype than {dtype}"

@@ -3,25 +3,41 @@
 from __future__ import annotations
 
 import gc
+import sys
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import lsrl
 from lsrl.sampling import Sampler
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 BACKENDS = ["numpy", "torch", "jax"]
-CUTS = [0, 1, 7]
 STEPS = 12
+TARGETS = sorted(lsrl.targets())
 
 
 @lru_cache
 def compiled(target: str, name: str = "exponential_smoothing", **options: Any) -> Any:
     return lsrl.compile(lsrl.load(EXAMPLES / f"{name}.lsrl"), target, verify=False, **options)
+
+
+@lru_cache
+def whole_run(target: str, backend: str) -> tuple[Any, list[Any], list[Any], list[Any]]:
+    """A model, the elements of a run, the states before them, and the model's numbers."""
+    model = compiled(target, "parity" if target == "rnn" else "exponential_smoothing")
+    given, states, numbers = elements(model), [], []
+    stream = model.stream(raw=True, backend=backend)
+    for x in given:
+        states.append(stream.state_dict())
+        numbers.append(stream.step(x))
+    return model, given, [*states, stream.state_dict()], numbers
 
 
 def elements(model: Any) -> list[Any]:
@@ -30,24 +46,33 @@ def elements(model: Any) -> list[Any]:
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("target", ["gated-linear-rnn", "lstm", "gru", "rnn-tanh", "mamba", "hawk"])
-def test_a_run_may_be_cut_anywhere(target: str, backend: str, tmp_path: Path) -> None:
-    model = compiled(target)
-    given, stream, states = elements(model), model.stream(raw=True, backend=backend), []
-    whole = []
-    for x in given:
-        states.append(stream.state_dict())
-        whole.append(stream.step(x))
-    for cut in CUTS:
-        np.savez(tmp_path / "state.npz", **states[cut])
-        other = model.stream(raw=True, backend=backend)
-        other.step(given[3])
-        with np.load(tmp_path / "state.npz") as state:
-            other.load_state_dict(state)
-        assert other.steps == cut
-        assert [other.step(x) for x in given[cut:]] == whole[cut:]
-    assert states[5].keys() == states[0].keys()
-    assert any(not np.array_equal(states[5][k], states[0][k]) for k in states[0] if k != "steps")
+@pytest.mark.parametrize("target", TARGETS)
+@settings(max_examples=8)
+@given(cuts=st.sets(st.integers(0, STEPS), max_size=4))
+def test_a_run_may_be_cut_anywhere(target: str, backend: str, cuts: set[int]) -> None:
+    """And each part be run by another stream, which has seen other things before: to the bit."""
+    model, elements, states, numbers = whole_run(target, backend)
+    found, state = [], states[0]
+    for begin, end in pairwise(sorted(cuts | {0, STEPS})):
+        stream = model.stream(raw=True, backend=backend)
+        stream.step(elements[3])
+        stream.load_state_dict(state)
+        assert stream.steps == begin
+        found += [stream.step(x) for x in elements[begin:end]]
+        state = stream.state_dict()
+        assert all(np.array_equal(a, states[end][k]) for k, a in state.items())
+    assert found == numbers
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_state_goes_into_a_file(backend: str, tmp_path: Path) -> None:
+    model, elements, states, numbers = whole_run("hawk", backend)
+    np.savez(tmp_path / "state.npz", **states[7])
+    stream = model.stream(raw=True, backend=backend)
+    with np.load(tmp_path / "state.npz") as state:
+        stream.load_state_dict(state)
+    assert [stream.step(x) for x in elements[7:]] == numbers[7:]
+    assert any(not np.array_equal(states[7][k], states[0][k]) for k in states[0] if k != "steps")
 
 
 @pytest.mark.parametrize("target", ["linear-rnn", "lstm", "rnn", "mamba", "hawk"])
@@ -127,12 +152,28 @@ def test_numbers_that_the_dtype_does_not_have(value: float) -> None:
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_memory_is_constant(backend: str) -> None:
-    """200 steps leave no object behind."""
-    stream, counts = compiled("gru", "parity").stream(backend=backend), []
-    for steps in (20, 200):
-        for _ in range(steps):
+@pytest.mark.parametrize(("target", "name"), [("gru", "parity"), ("hawk", "majority")])
+def test_memory_and_work_are_constant(target: str, name: str, backend: str) -> None:
+    """Step 200 leaves no more objects behind than step 20, and calls as many functions."""
+    stream, objects, calls = compiled(target, name).stream(backend=backend), [], []
+    for step in (20, 200):
+        while stream.steps < step:
             stream.step(1)
         gc.collect()
-        counts.append(len(gc.get_objects()))
-    assert counts[1] - counts[0] < 20
+        objects.append(len(gc.get_objects()))
+        calls.append(functions_called(lambda: stream.step(1)))
+    assert objects[1] - objects[0] < 20
+    assert calls[1] == calls[0]
+
+
+def functions_called(action: Any) -> int:
+    """How many functions, of C too, an action calls."""
+    events: list[str] = []
+    gc.disable()
+    sys.setprofile(lambda frame, event, arg: events.append(event))
+    try:
+        action()
+    finally:
+        sys.setprofile(None)
+        gc.enable()
+    return sum(event.endswith("call") for event in events)

@@ -19,8 +19,9 @@ def test_the_code_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first, state, flax = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
     names: dict[str, Any] = {}
     exec(first, names)
-    assert np.array_equal(names["y"], names["f"](names["x"])[0][:, 60:])
-    assert np.array_equal(names["y"], names["parallel"](names["x"])[0][:, 60:])
+    x, model = names["x"], names["model"]
+    assert np.array_equal(names["y"], model.equations(x)[:, 60:])
+    assert np.array_equal(names["parallel"](x[:, :9])[0], model.equations(x[:, :9]))
     names["stream"].step(1)
     exec(state, names)
     assert names["other"].steps == 1
