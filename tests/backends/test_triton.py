@@ -20,6 +20,7 @@ from lsrl_backends.triton import BACKEND
 import lsrl
 from lsrl.sampling import Sampler
 
+torch = pytest.importorskip("torch")
 triton = pytest.importorskip("triton")
 
 HERE = Path(__file__).parent
@@ -108,6 +109,61 @@ def signature(names: list[str], constants: dict[str, Any]) -> dict[str, str]:
     found = {n: "*fp32" if n.endswith("_ptr") else "i32" for n in names}
     found |= {n: "*i32" for n in names if n == "column_ptr"}
     return found | dict.fromkeys(constants, "constexpr")
+
+
+# Sums and decays of reals, whose rounding depends on the order.
+REALS = {
+    "mean": "state s = 0.25 then 0.5 * s + 0.5 * r",
+    "leak": "state s = 0 then 0.99 * s + r",
+    "sum": "state s = 0 then s + r",
+}
+
+
+@pytest.mark.parametrize("name", REALS)
+@pytest.mark.parametrize("target", ["mamba", "hawk"])
+def test_a_tree_of_steps_rounds_within_the_certificate(name: str, target: str) -> None:
+    """A GPU scans in a tree, the interpreter from left to right: the tree is measured here. Inputs
+    are random, constant and at the ends of their range."""
+    text = f"input r: real in -1..1\n{REALS[name]}\noutput s\n"
+    model = lsrl.compile(lsrl.parse(text, length=300), target, verify=False, tolerance=1)
+    r = np.random.default_rng(0).uniform(-1, 1, (24, 300))
+    r[:8], r[8:12] = np.sign(r[:8]), 1 - np.abs(r[8:12]) / 1000
+    r[12:14] = [[1 / 3], [2 / 3]]
+    meant = model.program.run_batch(r)
+    module, x = model.torch(), torch.from_numpy(model.stacked({"r": r}))
+    use_tree(module, target)
+    with torch.no_grad():
+        error = np.abs(module(x)[0].numpy()[..., 0] - meant).max()
+    print(f"{name} {target}: {error:.2g} of {model.certificate['bound']['s']:.2g}")
+    assert 0 < error <= model.certificate["bound"]["s"]
+
+
+def use_tree(module: Any, target: str) -> None:
+    """Recurrences of blocks of time at once, in a module of torch."""
+
+    def selective(dt: Any, A: Any, B: Any, C: Any, u: Any, h: Any) -> tuple[Any, Any]:
+        a, added = torch.exp(dt[..., None] * A), dt[..., None] * B[:, :, None] * u[..., None]
+        hs = tree(a.flatten(2), added.flatten(2), h.flatten(1)).unflatten(2, A.shape)
+        return (hs * C[:, :, None]).sum(-1), hs[:, -1]
+
+    for layer in module.backbone.layers if target == "mamba" else module.model.layers:
+        if target == "mamba":
+            layer.mixer.recurrence = selective
+        else:
+            layer.temporal_block.rg_lru.recurrence = tree
+
+
+def tree(a: Any, u: Any, h: Any, block: int = 64) -> Any:
+    """`diagonal` in blocks of time; in each, pairs of steps, of pairs, ... (Kogge and Stone)."""
+    states = []
+    for b, v in zip(a.split(block, dim=1), u.split(block, dim=1), strict=True):
+        for k in range(block.bit_length() - 1):
+            d = 2**k
+            later = b[:, d:] * v[:, :-d] + v[:, d:]
+            b, v = torch.cat([b[:, :d], b[:, :-d] * b[:, d:]], 1), torch.cat([v[:, :d], later], 1)
+        states.append(b * h[:, None] + v)
+        h = states[-1][:, -1]
+    return torch.cat(states, dim=1)
 
 
 def test_without_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
