@@ -143,8 +143,8 @@ class Stages:
 
 
 def with_kernels(model, scan=False):
-    """The model, with its states by kernels: step after step, or `scan` for blocks of time at once
-    where that is exact."""
+    """The model, with its states by kernels: step after step, or `scan` for blocks of time at once,
+    shifts and sums only."""
     for layer in model.layers:
         A = layer.A.detach()
         layer.recurrence = Stages(A) if scan else partial(transition, entries(A))
