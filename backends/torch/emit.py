@@ -77,15 +77,19 @@ class Layer(nn.Module):
 
     def forward(self, x, s):
         """x [B, T, n] and the state s [B, p] to y [B, T, $width] and the last state."""
-        added = $added
+        states = $added
+        if states.numel():
+            states = self.recurrence(states, s)
+            s = states[:, -1]
+        return self.read(x, states), s
+
+    def recurrence(self, added, s):
+        """B x_t + b of all steps, [B, T, p], and the state s [B, p] to all states, [B, T, p]."""
         states = []
-        if self.A.numel():
-            for t in range(x.shape[1]):
-                s = $recurrent + added[:, t]
-                states.append(s)
-        s_all = torch.stack(states, dim=1) if states else added
-        y = self.read(x, s_all)
-        return y, s
+        for t in range(added.shape[1]):
+            s = $recurrent + added[:, t]
+            states.append(s)
+        return torch.stack(states, dim=1)
 
     def read(self, x, s):
         """y_t from x_t and s_t."""

@@ -39,11 +39,17 @@ class RGLRU(nn.Module):
         start[:, 0] = first
         start = start.unsqueeze(-1)
         a, factor = a.masked_fill(start, 0.0), factor.masked_fill(start, 1.0)
-        added, out = v * i * factor, []
-        for t in range(v.shape[1]):
+        states = self.recurrence(a, v * i * factor, h)
+        return states, states[:, -1]
+
+    @staticmethod
+    def recurrence(a, added, h):
+        """a and added [B, T, W] and h [B, W] to a_t h_{t-1} + added_t of all steps, [B, T, W]."""
+        states = []
+        for t in range(a.shape[1]):
             h = a[:, t] * h + added[:, t]
-            out.append(h)
-        return torch.stack(out, dim=1), h
+            states.append(h)
+        return torch.stack(states, dim=1)
 
     @staticmethod
     def gate(v, weight, bias):

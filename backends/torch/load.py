@@ -22,8 +22,9 @@ def runner(model: Any) -> Any:
 
 
 class _Runner:
-    """An emitted module on the CPU, without gradients: numbers of the model's dtype, from NumPy
-    and back."""
+    """An emitted module, without gradients: numbers of the model's dtype, from NumPy and back."""
+
+    device = "cpu"
 
     def __init__(self, model: Any, source: str, name: str, sizes: Any) -> None:
         """The class `name` of an emitted source, with the model's weights."""
@@ -35,11 +36,11 @@ class _Runner:
 
     def _tensor(self, a: Any) -> Any:
         """A NumPy array of numbers of the model's dtype."""
-        return torch.from_numpy(a).to(self.dtype)
+        return torch.from_numpy(a).to(self.device, self.dtype)
 
     def _array(self, y: Any) -> Any:
         """The same back; NumPy has no bfloat16."""
-        return (y.float() if y.dtype is torch.bfloat16 else y).numpy()
+        return (y.float() if y.dtype is torch.bfloat16 else y).cpu().numpy()
 
     def _saved(self, a: Any) -> Any:
         """A part of a state as a NumPy array of its own."""
@@ -47,14 +48,12 @@ class _Runner:
 
     def _restored(self, a: Any) -> Any:
         """A part of a state again."""
-        tensor = torch.from_numpy(np.array(a))
+        tensor = torch.from_numpy(np.array(a)).to(self.device)
         return tensor if tensor.dtype is torch.bool else tensor.to(self.dtype)
 
-    @torch.no_grad()
     def run(self, x: Any) -> Any:
         """NumPy x `[B, T, n]` to y `[B, T, m]`."""
-        y, _ = self.module(self._tensor(x))
-        return self._array(y)
+        return self.advance(x, None)[0]
 
     @torch.no_grad()
     def advance(self, x: Any, state: Any) -> tuple[Any, Any]:
@@ -160,22 +159,12 @@ class TorchRunner(_Runner):
 
 
 class HFRunner(_Runner):
-    """The emitted code of a model of transformers, on the CPU, without gradients."""
+    """The emitted code of a model of transformers."""
 
     def __init__(self, model: Any) -> None:
-        namespace: dict[str, Any] = {"__name__": "lsrl_emitted"}
-        exec(compile(emit_hf(model), "<emitted>", "exec"), namespace)
-        self.dtype = getattr(torch, model.options.dtype)
+        name = hf_class_name(model.target)
+        super().__init__(model, emit_hf(model), name, model.shape)
         self.architecture = ARCHITECTURES[model.target]
-        weights = {name: self._tensor(w) for name, w in model.weights.items()}
-        chosen = namespace[hf_class_name(model.target)]
-        self.module = chosen.from_weights(model.shape, weights)
-
-    @torch.no_grad()
-    def run(self, x: Any) -> Any:
-        """NumPy x `[B, T, n]` to y `[B, T, m]`."""
-        y, _ = self.module(self._tensor(x))
-        return self._array(y)
 
     def initial(self, batch: int) -> Any:
         return self.module.initial_state(batch)
@@ -190,12 +179,6 @@ class HFRunner(_Runner):
         """The state again."""
         named = [{k: self._restored(a) for k, a in s.items()} for s in layers]
         return [tuple((s | {"window": s["window"].transpose(1, 2)}).values()) for s in named]
-
-    @torch.no_grad()
-    def advance(self, x: Any, state: Any) -> tuple[Any, Any]:
-        """x `[B, T, n]` and the state before to y `[B, T, m]` and the state after."""
-        y, state = self.module(self._tensor(x), state)
-        return self._array(y), state
 
     @torch.no_grad()
     def activations(self, x: Any) -> list[dict[str, Any]]:

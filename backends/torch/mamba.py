@@ -51,7 +51,12 @@ class Mixer(nn.Module):
         """u [B, T, I] and h [B, I, N] to C h at every step, [B, T, I], and the last h."""
         d, B, C = self.x_proj(u).split(self.split, dim=-1)
         dt = F.softplus(self.dt_proj(d))
-        A = -torch.exp(self.A_log)
+        return self.recurrence(dt, -torch.exp(self.A_log), B, C, u, h)
+
+    @staticmethod
+    def recurrence(dt, A, B, C, u, h):
+        """dt and u [B, T, I], A [I, N], B and C [B, T, N], h [B, I, N] to what selective_scan
+        gives."""
         out = []
         for t in range(u.shape[1]):
             step = dt[:, t, :, None]

@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 @options.length
 @options.guard
 @click.option("--exact", is_flag=True, help="Compute with exact rationals.")
-@click.option("--backend", metavar="NAME", help="A checkpoint's backend: numpy, torch or jax.")
+@click.option(
+    "--backend", metavar="NAME", help="A checkpoint's backend: numpy, torch, jax or triton."
+)
 @click.option("--raw", is_flag=True, help="A checkpoint's own numbers, not rounded.")
 @click.pass_context
 def run_command(ctx: click.Context, /, path: str, given: str | None, **chosen: Any) -> Reply:

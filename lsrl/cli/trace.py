@@ -36,7 +36,7 @@ def _listed(ctx: click.Context, param: click.Parameter, given: str | None) -> li
     help="Add Gaussian noise of this standard deviation to every weight that is not 0.",
 )  # fmt: skip
 @options.seed
-@click.option("--backend", metavar="NAME", help="The running model: numpy, torch or jax.")
+@click.option("--backend", metavar="NAME", help="The running model: numpy, torch, jax or triton.")
 @click.option("--symbols", is_flag=True, help="Print where each value lives; needs no input.")
 @click.option(
     "--circuit", is_flag=True,
