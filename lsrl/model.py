@@ -108,21 +108,27 @@ class CompiledModel:
 
     # Running
 
-    def run(self, data: Any, *, raw: bool = False, backend: str | None = None) -> Any:
+    def run(
+        self, data: Any, *, raw: bool = False, backend: str | None = None, fused: bool = False
+    ) -> Any:
         """Outputs of one sequence, `[T]` or `[T, d]`, by name if there are several.
 
         Integers, enumerations and booleans are rounded, unless `raw` asks for the model's numbers.
         A sequence longer than the program's length is run all the same, with a `LengthWarning`.
+        `fused` runs no weights but the program that they hold, all steps at once, in float64
+        (`Program.fused`), in NumPy unless a backend is named; there are no raw numbers then.
         """
         batch = self.batch(data, batched=False)
         self._check_length(batch)
-        return one_or_named({n: y[0] for n, y in self._run(batch, raw, backend).items()})
+        return one_or_named({n: y[0] for n, y in self._run(batch, raw, backend, fused).items()})
 
-    def run_batch(self, data: Any, *, raw: bool = False, backend: str | None = None) -> Any:
+    def run_batch(
+        self, data: Any, *, raw: bool = False, backend: str | None = None, fused: bool = False
+    ) -> Any:
         """Outputs of a batch, `[B, T]` or `[B, T, d]`, by name if there are several."""
         batch = self.batch(data, batched=True)
         self._check_length(batch)
-        return one_or_named(self._run(batch, raw, backend))
+        return one_or_named(self._run(batch, raw, backend, fused))
 
     def batch(self, data: Any, *, batched: bool) -> dict[str, Any]:
         """As `Program.batch`, but of any length."""
@@ -133,7 +139,11 @@ class CompiledModel:
         if steps > self.program.length:
             warn_of_length(steps, self.program.length, 2)
 
-    def _run(self, batch: Mapping[str, Any], raw: bool, backend: str | None) -> dict[str, Any]:
+    def _run(
+        self, batch: Mapping[str, Any], raw: bool, backend: str | None, fused: bool
+    ) -> dict[str, Any]:
+        if fused:
+            return self.program.fused(backend or "numpy").run(batch)
         outputs = self.split(self.runner(backend).run(self.stacked(batch)))
         return outputs if raw else self.rounded(outputs)
 

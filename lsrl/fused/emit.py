@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from ..analysis.periods import FOR_EVER
+from ..analysis.periods import FOR_EVER, autonomous
 from ..analysis.ranges import Fact, analyse
 from ..interpret.schedule import edges, schedule
 from ..ir.nodes import Graph
@@ -24,15 +24,17 @@ from ..version import __version__
 from .groups import Found, GroupEmitter
 from .library import library
 from .scope import Scope
-from .values import Value, identifier, kind_of, literal
+from .values import Value, kind_of, literal
 
 MODULE = Template('''"""$doc
 
-Written by LSRL $version from program.lsrl; it needs $framework only. All steps are computed at once:
-time is the last axis and the batch the one before it, a vector's elements are the first one.
+Written by LSRL $version from program.lsrl; it needs $framework only.
 
-    outputs, state = run({$example})         # arrays [B, T], vectors [B, T, d]
-    outputs, state = run({$more}, state)     # what follows
+    outputs, state = run({$example})  # arrays [B, T], vectors [B, T, d]
+    outputs, state = run({$more}, state)  # what follows
+
+All steps are computed at once. Within, time is the last axis and the batch the one before it; a
+vector's elements are the first one, so that a scalar [B, T] broadcasts over a vector [d, B, T].
 
 Integers are int64 and reals float64; booleans are bool, members of enumerations their codes.$note
 $states"""
@@ -47,8 +49,8 @@ INPUTS = {$inputs}  # kind, and whether it is a vector
 OUTPUTS = {$outputs}  # kind, and a vector's size
 $constants
 
-def initial_state():
-    """The states before the first step, [1] or [d, 1]."""
+def initial_state(batch=1):
+    """The states before the first step, [B] or [d, B]; B is 1 for those that no input reaches."""
     return {$initial}
 
 
@@ -59,9 +61,9 @@ ${decorator}def program(inputs, state):
 
 def run(inputs, state=None):
     """A batch: arrays by name, [B, T] or [B, T, d], to outputs by name and the next state."""
-    state = initial_state() if state is None else state
     inputs = {name: given(inputs[name], *type) for name, type in INPUTS.items()}
     shape = next(iter(inputs.values())).shape[-2:]
+    state = initial_state(shape[0]) if state is None else state
     outputs, state = program(inputs, state)
     return {name: presented(y, *OUTPUTS[name], *shape) for name, y in outputs.items()}, state
 ''')
@@ -152,6 +154,7 @@ class _Emitter:
         reserved = {*library("numpy").texts, *_RESERVED}
         self.scope = Scope(graph, _names(graph), uses, {}, reserved)
         self.found: list[Found] = []
+        self.clocks = frozenset(autonomous(graph))
         prevs = {graph.nodes[n].attrs[0] for n in self.needed if graph.nodes[n].op == "prev"}
         self.states = sorted(prevs)
         keys = set[str]()
@@ -186,13 +189,17 @@ class _Emitter:
         state = self.graph.states[s]
         init = np.empty(len(state.init), dtype=object)
         init[:] = state.init
-        init = init.reshape(*(state.type.shape or ()), 1)
-        return f"array({literal(init, kind_of(state.type))})"
+        text = f"array({literal(init.reshape(*(state.type.shape or ()), 1), kind_of(state.type))})"
+        if state.next in self.clocks:
+            return text
+        return f"whole({text}, {', '.join([*map(str, state.type.shape or ()), 'batch'])})"
 
     def _group(self, component: Any) -> None:
         group = GroupEmitter(self.scope, component, self.facts, self.lasting, self.before)
         self.found.append(group.emit())
-        outside = {a for n in self.needed if n not in component.nodes for a in self.graph.nodes[n].args}
+        outside = {
+            a for n in self.needed if n not in component.nodes for a in self.graph.nodes[n].args
+        }
         outside |= {o.node for o in self.graph.outputs} | {s.next for s in self.graph.states}
         wanted, todo = set[int](), [n for n in component.nodes if n in outside]
         while todo:
@@ -221,12 +228,15 @@ class _Emitter:
         kind = kind_of(state.type)
         text = new.text if new.kind == kind or new.constant is not None else f"{kind}({new.text})"
         value = Value(f"shifted({text}, {self.before[s]}, steps)", kind, bool(state.type.shape))
-        self.scope.values[n] = self.scope.assign(value, self.scope.names.get(n, f"before_{state.name}"))
+        self.scope.values[n] = self.scope.assign(
+            value, self.scope.names.get(n, f"before_{state.name}")
+        )
 
 
-_RESERVED = ("inputs", "state", "steps", "outputs", "program", "run", "initial_state", "np", "torch",
-             "jax", "jnp", "lax", "INPUTS", "OUTPUTS", "INFINITY", "range", "sum", "max", "zip",
-             "list", "next", "iter", "len", "abs", "bool")  # fmt: skip
+_RESERVED = (
+    "inputs state steps outputs program run initial_state np torch jax jnp lax INPUTS OUTPUTS "
+    "INFINITY abs"
+).split()
 
 
 def _names(graph: Graph) -> dict[int, str]:

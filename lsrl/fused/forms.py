@@ -103,7 +103,11 @@ def _sum(node: Node, args: Args, kind: str) -> Form | None:
     if isinstance(a, Form) and isinstance(b, Value):
         return _each(a, lambda leaf: _added(leaf, node.op, b, kind))
     if isinstance(a, Value) and isinstance(b, Form):
-        form = b if node.op == "add" else _each(b, lambda leaf: _scaled(leaf, "mul", constant(-1, kind), kind))
+        form = (
+            b
+            if node.op == "add"
+            else _each(b, lambda leaf: _scaled(leaf, "mul", constant(-1, kind), kind))
+        )
         return form and _each(form, lambda leaf: _added(leaf, "add", a, kind))
     return None
 
@@ -111,8 +115,8 @@ def _sum(node: Node, args: Args, kind: str) -> Form | None:
 def _added(leaf: Leaf, op: str, x: Value, kind: str) -> Leaf | None:
     if leaf.modulus is not None:
         return None
-    ends = [e and arithmetic(op, e, x, kind) for e in (leaf.low, leaf.high)]
-    return Leaf(leaf.factor, arithmetic(op, leaf.rest, x, kind), *ends)
+    low, high = (e and arithmetic(op, e, x, kind) for e in (leaf.low, leaf.high))
+    return Leaf(leaf.factor, arithmetic(op, leaf.rest, x, kind), low, high)
 
 
 def _negated(node: Node, args: Args, kind: str) -> Form | None:
@@ -166,7 +170,9 @@ def _limited(leaf: Leaf, op: str, x: Value, kind: str) -> Leaf | None:
         return Leaf(leaf.factor, extremum(op, leaf.rest, x, kind))
     low, high = (e and extremum(op, e, x, kind) for e in (leaf.low, leaf.high))
     x = converted(x, kind)
-    return replace(leaf, low=low or x if op == "max" else low, high=high or x if op == "min" else high)
+    return replace(
+        leaf, low=low or x if op == "max" else low, high=high or x if op == "min" else high
+    )
 
 
 def _modulo(node: Node, args: Args, kind: str) -> Form | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -15,16 +14,15 @@ from ..analysis.kinds import StateKind, classify
 from ..analysis.ranges import Fact
 from ..interpret.scans import find_routes
 from ..ir.components import Component
-from ..ir.nodes import Graph
 from .forms import Choice, Form, Leaf, form_of, leaves, merged
-from .operations import choice, inverse, widened
+from .operations import inverse, widened
 from .scope import Scope
 from .values import BOOL, INT, REAL, Value, constant, converted, identifier, kind_of, literal
 
 MAPS = 32  # joint values of states whose transition maps are composed
 ELEMENTWISE = frozenset(
-    "prev bound promise number neg add sub mul div mod floordiv units lt le eq ne and or not select "
-    "relu abs max min".split()
+    "prev bound promise number neg add sub mul div mod floordiv units lt le eq ne and or not "
+    "select relu abs max min".split()
 )
 
 
@@ -184,9 +182,9 @@ class GroupEmitter:
         setting = merged(form, lambda leaf: constant(leaf.factor.equals(0), BOOL), BOOL)
         assert setting is not None
         kept = [leaf for leaf in all_leaves if leaf.factor.equals(1)]
-        (modulus, *others) = {leaf.modulus for leaf in kept if not leaf.rest.equals(0)} or {None}
-        moduli = {leaf.modulus for leaf in all_leaves} - {None}
-        if others or (moduli and not self._stays(s, min(moduli))) or len(moduli) > 1:
+        moduli = {leaf.modulus for leaf in all_leaves if leaf.modulus is not None}
+        modulus = next(iter(moduli), None)
+        if len(moduli) > 1 or (modulus is not None and not self._stays(s, modulus)):
             return None
         if setting.constant is not None:
             return None
@@ -195,16 +193,16 @@ class GroupEmitter:
             assert new is not None
             text, how = f"held({setting.text}, {new.text}, {before})", "the value last set"
         elif kind == INT:
-            if any(leaf.modulus != modulus for leaf in kept if not leaf.rest.equals(0)):
+            if any(leaf.modulus != modulus and not leaf.rest.equals(0) for leaf in kept):
                 return None
             rest = merged(form, lambda leaf: leaf.rest, kind)
             assert rest is not None
             text = f"total_since({setting.text}, {self._lasting(rest)}, {before})"
             how = "a cumulative sum since the last setting"
         else:
-            return self._gated(s, form, kind) if not moduli else None
-        if moduli:
-            text = f"modulo({text}, {min(moduli)})"
+            return self._gated(s, form, kind) if modulus is None else None
+        if modulus is not None:
+            text = f"modulo({text}, {modulus})"
         self._enter(s, text)
         return self._found(how)
 
@@ -247,22 +245,14 @@ class GroupEmitter:
                 if end is not None and other is None:
                     self._enter(s, f"{name}({self._lasting(end)}, {before})")
                     return self._found("a running extreme")
-        new = lambda leaf: leaf.factor.equals(0) and leaf.is_plain
-        infinite = lambda sign: Value(f"{sign}INFINITY", REAL, False, None)
-        rest = merged(form, lambda x: constant(0, REAL) if new(x) else x.rest, REAL)
-        low = merged(form, lambda x: x.rest if new(x) else x.low or infinite("-"), REAL)
-        high = merged(form, lambda x: x.rest if new(x) else x.high or infinite(""), REAL)
-        assert rest is not None and low is not None and high is not None
-        if not self._ordered(all_leaves):
+        parts = [merged(form, part, REAL) for part in (_shift, _low, _high)]
+        if not all(leaf.factor.equals(1) or leaf.is_plain for leaf in all_leaves):
             return None
+        rest, low, high = (part for part in parts if part is not None)
         before = before if kind == REAL else f"real({before})"
         text = f"clamped({self._lasting(rest)}, {low.text}, {high.text}, {before})"
         self._enter(s, text if kind == REAL else f"integer({text})")
         return self._found("a scan of sums within limits")
-
-    def _ordered(self, all_leaves: list[Leaf]) -> bool:
-        """Whether every leaf is of the kind that the scan composes: limited only if it keeps p."""
-        return all(leaf.factor.equals(1) or leaf.is_plain for leaf in all_leaves)
 
     # Several elements
 
@@ -279,7 +269,9 @@ class GroupEmitter:
         for j, (path, source) in enumerate(routes):
             if path != list(range(j + width, size, width)) or source != routes[j % width][1]:
                 return None
-        x = self._joined([source for _, source in routes[:width]], kind_of(self.graph.states[s].type))
+        x = self._joined(
+            [source for _, source in routes[:width]], kind_of(self.graph.states[s].type)
+        )
         self._enter(s, f"window({x}, {self.before[s]})")
         return self._found("a window: shifted in time")
 
@@ -313,10 +305,8 @@ class GroupEmitter:
         kind = REAL if REAL in kinds else INT
         lanes = [(s, i) for s in self.states for i in range(self.graph.states[s].type.size)]
         matrix = [[(row or {}).get(lane, 0) for lane in lanes] for row in self.kinds.rows]
-        entries = [c for row in matrix for c in row]
-        if any(isinstance(c, Factor) for c in entries):
-            return None
-        if kind == INT and any(Fraction(c).denominator != 1 for c in entries):
+        entries = [c for row in matrix for c in row if not isinstance(c, Factor)]
+        if kind == INT and any(c != int(c) for c in entries):
             return None
         rests = self._with(dict.fromkeys(self.states, 0))
         sizes = [s.type.size for s in states]
@@ -364,7 +354,7 @@ class GroupEmitter:
 
     def _finite(self) -> Found | None:
         """Few joint values: the map of each step from the old to the new value is composed."""
-        limits, count = [], 1
+        limits, count = [], 1.0
         for s in self.states:
             if kind_of(self.graph.states[s].type) == REAL:
                 return None
@@ -409,7 +399,9 @@ class GroupEmitter:
         parameters = []
         for s in self.states:
             state = self.graph.states[s]
-            value = Value(identifier(state.name, inner.taken), kind_of(state.type), bool(state.type.shape))
+            value = Value(
+                identifier(state.name, inner.taken), kind_of(state.type), bool(state.type.shape)
+            )
             parameters.append(value.text)
             for n in self.nodes:
                 if self.graph.nodes[n].op == "prev" and self.graph.nodes[n].attrs[0] == s:
@@ -425,7 +417,29 @@ class GroupEmitter:
                 results[k] = widened(results[k], state.type.size)
         name = identifier(f"next_{self.graph.states[self.states[0]].name}", self.scope.taken)
         body = [*inner.lines, f"return [{', '.join(r.text for r in results)}]"]
-        self.scope.lines += [f"def {name}({', '.join(parameters)}):", *(f"    {line}" for line in body)]
+        self.scope.lines += [
+            f"def {name}({', '.join(parameters)}):",
+            *(f"    {line}" for line in body),
+        ]
         before = ", ".join(self.before[s] for s in self.states)
         inputs = ", ".join(dict.fromkeys(given[n].text for n in arguments))
         return f"{name}, [{before}], [{inputs}]"
+
+
+def _is_set(leaf: Leaf) -> bool:
+    """Whether the previous value does not matter."""
+    return leaf.factor.equals(0) and leaf.is_plain
+
+
+def _shift(leaf: Leaf) -> Value:
+    """What is added to the previous value before it is limited."""
+    return constant(0, REAL) if _is_set(leaf) else leaf.rest
+
+
+def _low(leaf: Leaf) -> Value:
+    """The lower limit; a value that is set is both limits."""
+    return leaf.rest if _is_set(leaf) else leaf.low or Value("-INFINITY", REAL)
+
+
+def _high(leaf: Leaf) -> Value:
+    return leaf.rest if _is_set(leaf) else leaf.high or Value("INFINITY", REAL)

@@ -62,7 +62,7 @@ class _Rule:
     # Element by element
 
     def arithmetic(self) -> Value:
-        return arithmetic(self.op, *self.args, self.kind)
+        return arithmetic(self.op, self.args[0], self.args[1], self.kind)
 
     def negative(self) -> Value:
         return negative(self.same())
@@ -85,7 +85,8 @@ class _Rule:
         return _logic(self.op, *self.args)
 
     def select(self) -> Value:
-        return choice(*self.args, self.kind)
+        condition, a, b = self.args
+        return choice(condition, a, b, self.kind)
 
     def relu(self) -> Value:
         return self.new(f"maximum({self.same().text}, {'0.0' if self.kind == REAL else '0'})")
@@ -94,7 +95,7 @@ class _Rule:
         return self.new(f"abs({self.same().text})")
 
     def extremum(self) -> Value:
-        return extremum(self.op, *self.args, self.kind)
+        return extremum(self.op, self.args[0], self.args[1], self.kind)
 
     def modulo(self) -> Value:
         a, m = self.same(), int(self.node.attrs[0])
@@ -155,7 +156,7 @@ class _Rule:
 
     def table(self) -> Value:
         values, width, _ = self.node.attrs
-        array = np.empty(len(values), dtype=object)
+        array: Any = np.empty(len(values), dtype=object)
         array[:] = values
         if width:
             array = array.reshape(-1, width).T
@@ -251,9 +252,13 @@ def choice(condition: Value, a: Value, b: Value, kind: str) -> Value:
     if all(v.constant is not None for v in (condition, a, b)):
         return constant(np.where(condition.constant, a.constant, b.constant), kind)
     if kind == BOOL and a.constant is not None and not a.wide:
-        return _logic("or" if a.constant else "and", condition if a.constant else inverse(condition), b)
+        return _logic(
+            "or" if a.constant else "and", condition if a.constant else inverse(condition), b
+        )
     if kind == BOOL and b.constant is not None and not b.wide:
-        return _logic("or" if b.constant else "and", inverse(condition) if b.constant else condition, a)
+        return _logic(
+            "or" if b.constant else "and", inverse(condition) if b.constant else condition, a
+        )
     wide = condition.wide or a.wide or b.wide
     return Value(f"where({condition.text}, {a.text}, {b.text})", kind, wide)
 

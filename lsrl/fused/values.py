@@ -47,7 +47,7 @@ def kind_of(type: Type) -> str:
 
 
 def constant(elements: Any, kind: str) -> Value:
-    """A constant from its elements, an array of shape `()` or `[d]`; one number if all are equal."""
+    """A constant from its elements, of shape `()` or `[d]`; one number if all are equal."""
     array = np.asarray(elements, dtype=object)
     if array.ndim and all(v == array[0] for v in array):
         array = np.asarray(array[0], dtype=object)

@@ -251,15 +251,15 @@ def decayed(factor, x, before):
     if steps < count * block:
         x = jnp.concatenate([x, jnp.zeros((*lead, count * block - steps), x.dtype)], -1)
     ages = np.arange(block) - np.arange(block)[:, None]
-    powers = np.where(ages >= 0, factor[..., None, None] ** np.maximum(ages, 0), 0)
+    kept = factor[..., None] ** np.arange(block + 1)
+    powers = np.where(ages >= 0, kept[..., np.maximum(ages, 0)], 0)
     x = x.reshape(*factor.shape, -1, block)
     sums = jnp.matmul(x, powers, precision=lax.Precision.HIGHEST).reshape(*lead, count, block)
     before = before[..., None]
     if count > 1:
         ends = decayed(factor**block, sums[..., -1], before[..., 0])
         before = jnp.concatenate([before, ends[..., :-1]], -1)
-    kept = factor[..., None] ** np.arange(1, block + 1)
-    sums = sums + before[..., None] * kept.reshape(*factor.shape, 1, 1, block)
+    sums = sums + before[..., None] * kept[..., 1:].reshape(*factor.shape, 1, 1, block)
     return sums.reshape(*lead, count * block)[..., :steps]
 
 

@@ -132,7 +132,8 @@ def window(x, before):
 
 def total(x, before):
     """before + x_1, before + x_1 + x_2, ..."""
-    return np.cumsum(x, -1) + before[..., None]
+    sums = np.add.accumulate(x, -1)
+    return np.add(sums, before[..., None], out=sums if sums.shape[:-1] == before.shape else None)
 
 
 def running_max(x, before):
@@ -155,7 +156,7 @@ def running_all(condition, before):
 
 def parity(condition, before):
     """Whether it has held at an odd number of steps, as `before` is counted."""
-    return (np.cumsum(condition, -1) % 2 == 1) ^ before[..., None]
+    return (np.add.accumulate(condition, -1, np.int64) % 2 == 1) ^ before[..., None]
 
 
 def held(condition, x, before):
@@ -171,14 +172,14 @@ def held(condition, x, before):
 def total_since(condition, x, before):
     """The sum of x from the last step on at which the condition held; `before` and all of x where
     it never has."""
-    added = np.cumsum(np.where(condition, 0, x), -1)
+    added = np.add.accumulate(np.where(condition, 0, x), -1)
     return held(condition, x - added, before) + added
 
 
 def toggled(f0, f1, before):
     """A boolean that becomes f1 where it was true and f0 where it was false."""
     f0, f1 = boolean(f0), boolean(f1)
-    odd = np.cumsum(f0 & ~f1, -1) % 2 == 1
+    odd = np.add.accumulate(f0 & ~f1, -1, np.int64) % 2 == 1
     return held(f0 == f1, f1 ^ odd, before) ^ odd
 
 
@@ -262,14 +263,14 @@ def decayed(factor, x, before):
     if steps < count * block:
         x = np.concatenate([x, np.zeros((*lead, count * block - steps), x.dtype)], -1)
     ages = np.arange(block) - np.arange(block)[:, None]
-    powers = np.where(ages >= 0, factor[..., None, None] ** np.maximum(ages, 0), 0)
+    kept = factor[..., None] ** np.arange(block + 1)
+    powers = np.where(ages >= 0, kept[..., np.maximum(ages, 0)], 0)
     sums = (x.reshape(*factor.shape, -1, block) @ powers).reshape(*lead, count, block)
     before = before[..., None]
     if count > 1:
         ends = decayed(factor**block, sums[..., -1], before[..., 0])
         before = np.concatenate([before, ends[..., :-1]], -1)
-    kept = factor[..., None] ** np.arange(1, block + 1)
-    sums += before[..., None] * kept.reshape(*factor.shape, 1, 1, block)
+    sums += before[..., None] * kept[..., 1:].reshape(*factor.shape, 1, 1, block)
     return sums.reshape(*lead, count * block)[..., :steps]
 
 
@@ -304,7 +305,9 @@ def last(x, before):
     """A state after the last step, as `before`."""
     x = np.asarray(x)
     x = x[..., -1] if x.ndim else x
-    return np.array(np.broadcast_to(x, np.broadcast_shapes(x.shape, before.shape)), before.dtype)
+    if x.shape != before.shape:
+        x = np.broadcast_to(x, np.broadcast_shapes(x.shape, before.shape))
+    return x.astype(before.dtype)
 
 
 def array(values):
@@ -319,5 +322,7 @@ def given(x, kind, vector):
 
 def presented(x, kind, size, batch, steps):
     """Outputs [B, T], or [B, T, d] for vectors of a size."""
-    x = whole(kind(x), *[size] * bool(size), batch, steps)
-    return np.ascontiguousarray(np.moveaxis(x, 0, -1)) if size else np.array(x)
+    x = kind(x)
+    shape = (size, batch, steps) if size else (batch, steps)
+    x = x if x.shape == shape else whole(x, *shape)
+    return np.ascontiguousarray(np.moveaxis(x, 0, -1) if size else x)

@@ -275,14 +275,14 @@ def decayed(factor, x, before):
     if steps < count * block:
         x = torch.cat([x, x.new_zeros(*lead, count * block - steps)], -1)
     ages = torch.arange(block) - torch.arange(block)[:, None]
-    powers = torch.where(ages >= 0, factor[..., None, None] ** ages.clamp(min=0), 0)
+    kept = factor[..., None] ** torch.arange(block + 1)
+    powers = torch.where(ages >= 0, kept[..., ages.clamp(min=0)], 0)
     sums = (x.reshape(*factor.shape, -1, block) @ powers).reshape(*lead, count, block)
     before = before[..., None]
     if count > 1:
         ends = decayed(factor**block, sums[..., -1], before[..., 0])
         before = torch.cat([before, ends[..., :-1]], -1)
-    kept = factor[..., None] ** torch.arange(1, block + 1)
-    sums = sums + before[..., None] * kept.reshape(*factor.shape, 1, 1, block)
+    sums = sums + before[..., None] * kept[..., 1:].reshape(*factor.shape, 1, 1, block)
     return sums.reshape(*lead, count * block)[..., :steps]
 
 
