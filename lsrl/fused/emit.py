@@ -138,6 +138,14 @@ def _table(entries: dict[str, str]) -> str:
     return ", ".join(f'"{k}": {v}' for k, v in entries.items())
 
 
+def _dictionary(start: str, entries: dict[str, str]) -> list[str]:
+    """A statement with a dictionary, an entry a line unless it is short."""
+    line = f"{start}{{{_table(entries)}}}"
+    if len(line) < 92:
+        return [line]
+    return [f"{start}{{", *(f'    "{k}": {v},' for k, v in entries.items()), "}"]
+
+
 def fuse(graph: Graph, facts: Sequence[Fact], doc: str = "") -> Fusion:
     """Vectorise an optimised graph over time."""
     return _Emitter(graph, facts).run(doc)
@@ -168,7 +176,6 @@ class _Emitter:
 
     def run(self, doc: str) -> Fusion:
         scope, graph = self.scope, self.graph
-        scope.lines.append(f'steps = inputs["{graph.inputs[0].name}"].shape[-1]')
         for component in self.components:
             if component.cyclic:
                 self._group(component)
@@ -179,11 +186,12 @@ class _Emitter:
             k: f"last({scope.values[graph.states[s].next].text}, {self.before[s]})"
             for s, k in self.keys.items()
         }
-        scope.lines += [f"outputs = {{{_table(outputs)}}}", f"return outputs, {{{_table(new)}}}"]
-        if not any(re.search(r"\bsteps\b", line) for line in scope.lines[1:]):
-            del scope.lines[0]
+        ends = [*_dictionary("outputs = ", outputs), *_dictionary("return outputs, ", new)]
+        lines = [*scope.live("\n".join(ends)), *ends]
+        if any(re.search(r"\bsteps\b", line) for line in lines):
+            lines.insert(0, f'steps = inputs["{graph.inputs[0].name}"].shape[-1]')
         initial = {k: self._initial(s) for s, k in self.keys.items()}
-        return Fusion(graph, doc, tuple(scope.lines), scope.pool, tuple(self.found), initial)
+        return Fusion(graph, doc, tuple(lines), scope.pool, tuple(self.found), initial)
 
     def _initial(self, s: int) -> str:
         state = self.graph.states[s]

@@ -118,7 +118,7 @@ class GroupEmitter:
         if f0.equals(False):
             self._enter(s, f"running_all({self._lasting(f1)}, {before})")
             return self._found("whether something has always held")
-        if f1.text == inverse(f0).text:
+        if self.scope.meaning.get(f1.text, f1.text) == inverse(f0).text:
             self._enter(s, f"parity({self._lasting(f0)}, {before})")
             return self._found("a parity of cumulative sums")
         self._enter(s, f"toggled({self._lasting(f0)}, {self._lasting(f1)}, {before})")
@@ -416,7 +416,8 @@ class GroupEmitter:
             if state.type.shape:
                 results[k] = widened(results[k], state.type.size)
         name = identifier(f"next_{self.graph.states[self.states[0]].name}", self.scope.taken)
-        body = [*inner.lines, f"return [{', '.join(r.text for r in results)}]"]
+        result = f"return [{', '.join(r.text for r in results)}]"
+        body = [*inner.live(result), result]
         self.scope.lines += [
             f"def {name}({', '.join(parameters)}):",
             *(f"    {line}" for line in body),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from ..ir.nodes import Graph
 from .operations import render
 from .values import Value, constant, identifier, kind_of
 
+_WORDS = re.compile(r"\w+")
 LONG = 48  # characters of an expression that is still written inside of another
 
 
@@ -26,6 +28,7 @@ class Scope:
         self.graph, self.names, self.uses, self.pool = graph, names, uses, pool
         self.taken = taken
         self.lines: list[str] = []
+        self.meaning: dict[str, str] = {}  # the expression of each variable
         self.values: dict[int, Value] = {}
 
     def inner(self) -> Scope:
@@ -36,7 +39,19 @@ class Scope:
         """A statement that gives the value a name."""
         variable = identifier(name, self.taken)
         self.lines.append(f"{variable} = {value.text}")
+        self.meaning[variable] = value.text
         return Value(variable, value.kind, value.wide, value.constant)
+
+    def live(self, result: str) -> list[str]:
+        """The statements that `result` needs, those of inner functions among them."""
+        lines, used = list[str](), set(_WORDS.findall(result))
+        for line in reversed(self.lines):
+            name, _, text = line.partition(" = ")
+            if name in self.meaning and name not in used:
+                continue
+            used.update(_WORDS.findall(text if name in self.meaning else line))
+            lines.append(line)
+        return lines[::-1]
 
     def pooled(self, text: str) -> str:
         """The module's name for a constant."""
