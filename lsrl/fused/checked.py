@@ -77,10 +77,12 @@ class _Checks:
     def graph(self, comparisons: Sequence[int]) -> Graph:
         for i, node in enumerate(self.source.nodes):
             if node.op == "bound":
-                self.within(i, *limits(*node.attrs[1:], node, exact=False))
+                _, low, high = node.attrs
+                self.within(i, *limits(low, high, node, exact=False))
             elif node.op == "promise":
                 fact = self.program.facts[node.args[1]]
-                self.within(i, *limits(*promised_range(fact.lo, fact.hi), node, exact=False))
+                low, high = promised_range(fact.lo, fact.hi)
+                self.within(i, *limits(low, high, node, exact=False))
             elif node.op == "index":
                 size = self.source.nodes[node.args[0]].type.size
                 self.within(node.args[1], np.array(0), np.array(size - 1))
