@@ -53,6 +53,10 @@ class Backend(Protocol):
         """Weights into the framework."""
         ...
 
+    def fused(self, text: str) -> Any:
+        """The `run` of a module of the fused executor (`lsrl/fused`), on NumPy arrays."""
+        ...
+
     def emit(self, model: CompiledModel) -> dict[str, str]:
         """Source files by name that run the checkpoint with the framework alone."""
         ...

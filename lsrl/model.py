@@ -109,23 +109,28 @@ class CompiledModel:
 
     # Running
 
-    def run(self, data: Any, *, raw: bool = False, backend: str | None = None) -> Any:
+    def run(
+        self, data: Any, *, raw: bool = False, backend: str | None = None, fused: bool = False
+    ) -> Any:
         """Outputs of one sequence, `[T]` or `[T, d]`, by name if there are several.
 
         Integers, enumerations and booleans are rounded, unless `raw` asks for the model's numbers.
         A sequence longer than the program's length is run all the same, with a `LengthWarning`;
         one whose activations would take much memory is run part by part (`lsrl.chunks`).
+        `fused` runs no weights but the program that they hold, all steps at once, in float64
+        (`Program.fused`), in NumPy unless a backend is named; there are no raw numbers then.
         """
         batch = self.batch(data, batched=False)
         self._check_length(batch)
-        outputs = run_in_chunks(self, self.runner(backend), batch, raw=raw)
-        return one_or_named({n: y[0] for n, y in outputs.items()})
+        return one_or_named({n: y[0] for n, y in self._run(batch, raw, backend, fused).items()})
 
-    def run_batch(self, data: Any, *, raw: bool = False, backend: str | None = None) -> Any:
+    def run_batch(
+        self, data: Any, *, raw: bool = False, backend: str | None = None, fused: bool = False
+    ) -> Any:
         """Outputs of a batch, `[B, T]` or `[B, T, d]`, by name if there are several."""
         batch = self.batch(data, batched=True)
         self._check_length(batch)
-        return one_or_named(run_in_chunks(self, self.runner(backend), batch, raw=raw))
+        return one_or_named(self._run(batch, raw, backend, fused))
 
     def batch(self, data: Any, *, batched: bool) -> dict[str, Any]:
         """As `Program.batch`, but of any length."""
@@ -135,6 +140,13 @@ class CompiledModel:
         steps = next(iter(batch.values())).shape[1]
         if steps > self.program.length:
             warn_of_length(steps, self.program.length, 2)
+
+    def _run(
+        self, batch: Mapping[str, Any], raw: bool, backend: str | None, fused: bool
+    ) -> dict[str, Any]:
+        if fused:
+            return self.program.fused(backend or "numpy").run(batch)
+        return run_in_chunks(self, self.runner(backend), batch, raw=raw)
 
     def stacked(self, batch: Mapping[str, Any]) -> Any:
         """Fields as the model reads them: `[B, T, input size]`, in its dtype."""

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .analysis.check import check_ranges, exact_comparisons
 from .analysis.ranges import Fact, analyse
@@ -21,6 +21,9 @@ from .passes import optimise
 from .source import Source
 from .syntax.parse import parse_source
 from .tokens import TOKENS, encoded, marginal
+
+if TYPE_CHECKING:
+    from .fused.executor import Fused
 
 GUARD = 1e-3
 
@@ -106,6 +109,13 @@ class Program:
     def run_batch(self, data: Any, *, exact: bool = False) -> Any:
         """Outputs of a batch: `[B, T]` or `[B, T, d]`, by name if there are several."""
         return one_or_named(self.evaluate(data, exact=exact).outputs)
+
+    def fused(self, framework: str = "numpy") -> Fused:
+        """The program vectorised over batch and time, in `numpy`, `torch` or `jax`: `run` on
+        arrays by name, and the `text` of the module that does it."""
+        from .fused.executor import fused
+
+        return fused(self, framework)
 
     def sample(self, n: int, length: int = 50, seed: int = 0) -> tuple[Any, Any]:
         """A data set: inputs of the declared types that meet every `assume`, and the outputs.

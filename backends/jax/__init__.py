@@ -18,6 +18,12 @@ class JaxBackend:
 
         return JaxRunner(model)
 
+    def fused(self, text: str) -> Any:
+        """The `run` of a module of the fused executor, on NumPy arrays."""
+        from .fused import loaded
+
+        return loaded(text)
+
     def emit(self, model: Any) -> dict[str, str]:
         """`modeling_<target>_jax.py`."""
         return {f"{module_name(model.target)}.py": emit_module(model)}

@@ -20,6 +20,12 @@ class TorchBackend:
 
         return runner(model)
 
+    def fused(self, text: str) -> Any:
+        """The `run` of a module of the fused executor, on NumPy arrays."""
+        from .fused import loaded
+
+        return loaded(text)
+
     def emit(self, model: Any) -> dict[str, str]:
         """`modeling_<target>.py`."""
         return {f"modeling_{model.target.replace('-', '_')}.py": _text(model)}

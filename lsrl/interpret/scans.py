@@ -60,18 +60,21 @@ class Group:
 
 def find_solver(graph: Graph, component: Component) -> Solver | None:
     """A solver for a group of one state, or None."""
+    group = _single(graph, component)
+    if group is None:
+        return None
+    solvers = (pattern(group) for pattern in _PATTERNS)
+    return next((s for s in solvers if s is not None), None)
+
+
+def _single(graph: Graph, component: Component) -> Group | None:
+    """The group if it has one state."""
     prevs = [n for n in component.nodes if graph.nodes[n].op == "prev"]
     states = {graph.nodes[n].attrs[0] for n in prevs}
     if len(states) != 1:
         return None
     group = Group(graph, frozenset(component.nodes), states.pop())
-    if not group.inside(group.next):
-        return None
-    for pattern in _PATTERNS:
-        solver = pattern(group)
-        if solver is not None:
-            return solver
-    return None
+    return group if group.inside(group.next) else None
 
 
 def solved_state(graph: Graph, component: Component) -> int:
@@ -262,25 +265,40 @@ def _fill(where: Array, values: Array, before: Array) -> Array:
 Lane = tuple[int, int] | int  # an element of a node outside, or a lane of the previous value
 
 
-def _register(g: Group) -> Solver | None:
+Route = tuple[list[int], tuple[int, int]]  # lanes that a lane passes; the element it comes from
+
+
+def find_routes(graph: Graph, component: Component) -> list[Route] | None:
+    """Where each lane of a register comes from, or None for a group that is not one."""
+    group = _single(graph, component)
+    return _routes(group) if group is not None else None
+
+
+def _routes(g: Group) -> list[Route] | None:
     """Every lane is a lane of the previous value or of a node outside, and none goes in circles."""
     size = g.graph.states[g.state].type.size
     lanes = [_lane(g, g.next, j) for j in range(size)]
     if any(lane is None for lane in lanes):
         return None
     routes = [_route(lanes, j) for j in range(size)]
-    if any(route is None for route in routes):
+    found = [route for route in routes if route is not None]
+    return found if len(found) == size else None
+
+
+def _register(g: Group) -> Solver | None:
+    """A register: lanes that pass values on."""
+    routes = _routes(g)
+    if routes is None:
         return None
     vector = bool(g.graph.states[g.state].type.shape)
 
     def solve(at: Lookup, s: Array) -> Array:
-        sources = {n: at(n) for n in dict.fromkeys(r[1][0] for r in routes if r)}
+        sources = {n: at(n) for n in dict.fromkeys(r[1][0] for r in routes)}
         batch = np.broadcast_shapes(s.shape[:1], *(x.shape[1:2] for x in sources.values()))
         steps = len(next(iter(sources.values())))
         result = np.empty((steps, *batch, *s.shape[1:]), dtype=s.dtype)
         old, new = (s, result) if vector else (s[..., None], result[..., None])
         for j, route in enumerate(routes):
-            assert route is not None
             path, (n, k) = route
             source = sources[n] if g.node(n).type.shape else sources[n][..., None]
             delay = min(len(path), steps)
@@ -321,7 +339,7 @@ def _part(g: Group, node: Node, j: int) -> tuple[int, int]:
     raise AssertionError("a concatenation is as long as its parts")
 
 
-def _route(lanes: list[Lane | None], j: int) -> tuple[list[int], tuple[int, int]] | None:
+def _route(lanes: list[Lane | None], j: int) -> Route | None:
     """The lanes that lane j passes before it comes from outside: how many is the delay."""
     path: list[int] = []
     lane = lanes[j]

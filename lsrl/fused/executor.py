@@ -1,0 +1,123 @@
+"""Runs emitted modules: long input in parts, with the states carried from one to the next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..analysis.ranges import Fact
+from ..errors import OptionError
+from ..ir.nodes import Graph
+from ..ir.semantics import Array
+from .emit import Fusion, fuse
+from .library import FRAMEWORKS
+
+if TYPE_CHECKING:
+    from ..program import Program
+
+Arrays = dict[str, Array]
+Run = Callable[[Mapping[str, Array], Any], tuple[Arrays, Any]]
+# Numbers of one value that are computed at a time: small enough for NumPy to stay in the cache,
+# large enough for the other frameworks to make up for what a call costs.
+PART = {"numpy": 2**16, "torch": 2**16, "jax": 2**18}
+
+
+class Fused:
+    """A program vectorised over batch and time, in NumPy, PyTorch or JAX, all in float64.
+
+    Its outputs are the interpreter's: integers, booleans and enumerations exactly, reals up to
+    rounding in float64 (sums over time may be taken in another order), as long as no promise of the
+    program is broken and no comparison of reals is as close as rounding. It checks neither.
+    Raises `OptionError` E025 for a framework without a fused executor, E026 if it is not installed.
+    """
+
+    def __init__(
+        self, graph: Graph, facts: Sequence[Fact], doc: str = "", framework: str = "numpy"
+    ) -> None:
+        if framework not in FRAMEWORKS:
+            message = f"there is no fused executor for the backend `{framework}`"
+            raise OptionError.at("E025", None, message, f"there are: {', '.join(FRAMEWORKS)}")
+        self.framework = framework
+        self.fusion: Fusion = fuse(graph, facts, doc)
+        self.text = self.fusion.text(framework)
+        self._run = _loaded(framework, self.text)
+        sizes = [n.type.size for n in graph.nodes] or [1]
+        self._width = sum(sizes) / len(sizes)
+
+    def run(self, inputs: Mapping[str, Array]) -> Arrays:
+        """Outputs by name, `[B, T]` or `[B, T, d]`, of input arrays likewise."""
+        return self.reduced(inputs, lambda name, y: y)
+
+    def reduced(
+        self, inputs: Mapping[str, Array], keep: Callable[[str, Array], Array | None]
+    ) -> Arrays:
+        """The same, but only what `keep` returns of each part; None leaves an output out."""
+        batch, length = next(iter(inputs.values())).shape[:2]
+        results: Arrays = {}
+        for rows, parts in self._parts(batch, length):
+            state = None
+            for steps in parts:
+                part = {name: x[rows, steps] for name, x in inputs.items()}
+                outputs, state = self._padded(part, state, parts[0].stop)
+                for name, whole in outputs.items():
+                    y = keep(name, whole)
+                    if y is None:
+                        continue
+                    if name not in results:
+                        results[name] = np.empty((batch, length, *y.shape[2:]), y.dtype)
+                    results[name][rows, steps] = y
+        return results
+
+    def _parts(self, batch: int, length: int) -> Iterator[tuple[slice, list[slice]]]:
+        """Sequences and steps that are run at a time: as many steps as possible, unless a loop over
+        the steps makes many sequences cheaper."""
+        most = max(1, int(PART[self.framework] / self._width))
+        longest = self.fusion.graph.length if self.fusion.grows else length
+        steps = min(length, most, longest)
+        if self.fusion.loops:
+            steps = min(steps, max(1, most // batch))
+        rows = max(1, most // steps)
+        times = [slice(t, min(t + steps, length)) for t in range(0, length, steps)]
+        for b in range(0, batch, rows):
+            yield slice(b, min(b + rows, batch)), times
+
+    def _padded(self, part: Mapping[str, Array], state: Any, steps: int) -> tuple[Arrays, Any]:
+        """Run a part; for JAX, which compiles for each shape, the last one is made as long as the
+        others (and the state after it is of no use)."""
+        length = next(iter(part.values())).shape[1]
+        if self.framework != "jax" or length == steps:
+            return self._run(part, state)
+        more = {k: np.repeat(x[:, -1:], steps - length, axis=1) for k, x in part.items()}
+        joined = {k: np.concatenate([x, more[k]], axis=1) for k, x in part.items()}
+        outputs, state = self._run(joined, state)
+        return {name: y[:, :length] for name, y in outputs.items()}, state
+
+
+def _loaded(framework: str, text: str) -> Run:
+    """The function `run` of a module, on NumPy arrays."""
+    if framework != "numpy":
+        from ..backends import backend
+
+        chosen: Any = backend(framework)
+        run: Run = chosen.fused(text)
+        return run
+    functions: dict[str, Any] = {"__name__": "lsrl_emitted"}
+    exec(compile(text, "<emitted>", "exec"), functions)
+    whole = functions["run"]
+
+    def quiet(inputs: Mapping[str, Array], state: Any) -> tuple[Arrays, Any]:
+        with np.errstate(all="ignore"):
+            found: tuple[Arrays, Any] = whole(inputs, state)
+            return found
+
+    return quiet
+
+
+def fused(program: Program, framework: str = "numpy") -> Fused:
+    """The fused executor of a program; made once for each framework."""
+    cache: dict[str, Fused] = program.__dict__.setdefault("_fused", {})
+    if framework not in cache:
+        cache[framework] = Fused(program.graph, program.facts, program.doc, framework)
+    return cache[framework]

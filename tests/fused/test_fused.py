@@ -1,0 +1,130 @@
+"""The fused executor against the interpreter: examples, random programs, every form of state."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from fused_cases import FORMS, SOURCE, difference, inputs
+from hypothesis import HealthCheck, given, settings
+
+import lsrl
+from lsrl.errors import OptionError
+from lsrl.fused import executor
+from lsrl.sampling import Sampler
+from lsrl.testing import Generated, generate, programs
+
+EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.lsrl"))
+
+
+@cache
+def every_form() -> lsrl.Program:
+    return lsrl.parse(SOURCE)
+
+
+def check(generated: Generated, framework: str) -> None:
+    program = lsrl.parse(generated.source)
+    want = program.interpreter.run(generated.inputs)
+    problem = difference(program, want, program.fused(framework).run(generated.inputs))
+    assert problem is None, f"{problem}\n{generated}\n{program.fused(framework).text}"
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: p.stem)
+def test_examples(path: Path) -> None:
+    program = lsrl.load(path)
+    data = Sampler(program, seed=1).draw(4, min(60, program.length))
+    want = program.interpreter.run(data)
+    for framework in ("numpy", "torch"):
+        assert difference(program, want, program.fused(framework).run(data)) is None, framework
+
+
+@pytest.mark.parametrize(("framework", "seeds"), [("numpy", 60), ("torch", 20)])
+def test_random_programs(framework: str, seeds: int) -> None:
+    for seed in range(seeds):
+        check(generate(seed), framework)
+
+
+@settings(max_examples=15, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(programs())
+def test_what_hypothesis_draws(generated: Generated) -> None:
+    check(generated, "numpy")
+
+
+def test_every_state_takes_the_form_that_it_should() -> None:
+    groups = every_form().fused().fusion.groups
+    found = {name: group.how for group in groups for name in group.states}
+    for name, how in FORMS.items():
+        assert how in found[name], name
+    (table, chaos) = every_form().fused().fusion.loops
+    assert chaos.states == ("chaos",)
+    assert "a" in table.states
+    assert "chaos: step by step: the next value is a non-linear" in every_form().fused().text
+
+
+@pytest.mark.parametrize("framework", ["numpy", "torch"])
+def test_in_parts(framework: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cut over time and over the batch, the states carried on: the same as the interpreter."""
+    program, data = every_form(), inputs(3, 67)
+    monkeypatch.setitem(executor.PART, framework, 60)
+    fused = program.fused(framework)
+    (times, *_) = [times for _, times in fused._parts(3, 67)]
+    assert len(times) > 2
+    assert difference(program, program.interpreter.run(data), fused.run(data)) is None
+
+
+def test_jax_compiles_for_one_shape(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last part is made as long as the others."""
+    program = lsrl.load(EXAMPLES[0].parent / "parity.lsrl")
+    data = Sampler(program, seed=1).draw(2, 50)
+    monkeypatch.setitem(executor.PART, "jax", 40)
+    fused = program.fused("jax")
+    shapes = set()
+    run = fused._run
+
+    def watched(part: Any, state: Any) -> Any:
+        shapes.update(x.shape for x in part.values())
+        return run(part, state)
+
+    monkeypatch.setattr(fused, "_run", watched)
+    assert difference(program, program.interpreter.run(data), fused.run(data)) is None
+    assert len(shapes) == 1
+
+
+def test_a_long_decay_is_stable() -> None:
+    """No power of the factor is divided by: 0.5^T is 0 long before the end."""
+    program = lsrl.parse(
+        "length <= 99999\ninput x: real in -1..1\nstate s = 0 then s / 2 + x\noutput s"
+    )
+    x = np.random.default_rng(0).uniform(-1, 1, (1, 20000))
+    with np.errstate(all="raise"):
+        got = program.fused().run({"x": x})["s"]
+    assert (
+        np.abs(got[0, 64:] - sum(x[0, 64 - k : 20000 - k] / 2**k for k in range(60))).max() < 1e-14
+    )
+
+
+def test_a_growing_state_is_cut_at_the_length() -> None:
+    program = lsrl.parse(
+        "length <= 50\ninput x: int in 0..1\nstate s = 0.5 then 2.5 * s + x\noutput s"
+    )
+    fused = program.fused()
+    assert fused.fusion.grows
+    assert max(t.stop - t.start for _, times in fused._parts(1, 500) for t in times) == 50
+
+
+def test_models_run_fused() -> None:
+    program = lsrl.load(EXAMPLES[0].parent / "parity.lsrl", length=20)
+    model = lsrl.compile(program, "gru", verify=False)
+    x: Any = np.random.default_rng(0).integers(0, 2, (3, 20))
+    for backend in (None, "torch"):
+        got = model.run_batch(x, fused=True, backend=backend)
+        assert got.dtype == np.int64
+        assert np.array_equal(got, program.run_batch(x))
+    assert np.array_equal(model.run(x[0], fused=True), got[0])
+    with pytest.warns(lsrl.errors.LengthWarning):
+        model.run([1] * 21, fused=True)
+    with pytest.raises(OptionError, match="no fused executor for the backend `triton`"):
+        model.run(x[0], fused=True, backend="triton")
