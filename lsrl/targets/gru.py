@@ -111,6 +111,7 @@ def reset_gate(lg: UnitLegaliser, component: Component) -> dict[int, list[Any]] 
 
 
 def _update(lg: UnitLegaliser, lane: Lane, a: int, cases: Cases) -> dict[str, Form] | None:
+    """z where the lane stays; of at most two other values n is one, r switches the rest."""
     g, own = lg.graph_of_units, lg.graph_of_units.previous(a)
     logic: Any = lg.logic
     stays = [c for c in cases if c.stays]
@@ -120,7 +121,7 @@ def _update(lg: UnitLegaliser, lane: Lane, a: int, cases: Cases) -> dict[str, Fo
     if len(others) == 1 and not stays:
         return None  # linear
     values = [g.combine([(int(c.keeps), own), (1, addition(lg, lane, c))]) for c in others]
-    if not _held_exactly(lg, own, values):
+    if stays and not _held_exactly(lg, own, values):
         return None
     args: dict[str, Form] = {}
     if stays:
@@ -146,6 +147,7 @@ def _held_exactly(lg: UnitLegaliser, own: Form, values: Sequence[Form]) -> bool:
 
 
 def _reset(lg: UnitLegaliser, lane: Lane, a: int, cases: Cases) -> dict[str, Form] | None:
+    """r where the lane's own value is kept, n what the cases add, each switched."""
     g, own = lg.graph_of_units, lg.graph_of_units.previous(a)
     logic: Any = lg.logic
     keep = logic.disjunction([c.when for c in cases if c.keeps])
