@@ -29,11 +29,13 @@ RUNS = [
     ("float32", "onehot", LONG),
     ("float64", "number", LONG),
 ]
-# To draw 10,000 steps of these that meet their promises takes minutes: the last steps repeat.
-PROMPTS = {"capitals", "dictionary", "scattered_copy", "vector"}
+# To draw 10,000 steps of these that meet their promises takes minutes: of two the last steps repeat
+# in one run, of which all targets hold both.
+SLOW = {"capitals", "dictionary", "scattered_copy", "vector"}
+PROMPTS = {"dictionary", "vector"}
 PROMPT, PERIOD = 120, 12  # steps of what is drawn, and of what repeats: whole keys and values
 # How many of the examples a target holds at least, at their length and at T = 10,000.
-FLOORS = {"lstm": (35, 35), "gru": (35, 32), "rnn": (35, 35), "rnn-tanh": (34, 30)}
+FLOORS = {"lstm": (35, 32), "gru": (35, 32), "rnn": (35, 32), "rnn-tanh": (34, 30)}
 
 
 @lru_cache
@@ -72,6 +74,8 @@ def repeated(x: np.ndarray, count: int) -> np.ndarray:
 def save(target: str, run: tuple[str, str, int | None], path: Path, folder: Path) -> bool:
     """The checkpoint and its data, if the target holds the program."""
     dtype, encoding, length = run
+    if length == LONG and path.stem in SLOW and (run != RUNS[-1] or path.stem not in PROMPTS):
+        return False
     program = lsrl.load(path, length=length)
     options: Any = {"dtype": dtype, "encoding": encoding, "max_parameters": MOST_PARAMETERS}
     try:
@@ -104,6 +108,8 @@ def test_checkpoints_run_in_the_stock_class(target: str, tmp_path: Path) -> None
                 counts[run] += 1
     report = run_child(folders, tmp_path)
     assert len(report) == len(folders)
+    names = {folder.name for folder in folders}
+    assert {f"{stem}-{'-'.join(map(str, RUNS[-1]))}" for stem in PROMPTS} <= names
     for folder, entry in report.items():
         assert entry["emitted"], folder
         for name, output in entry["outputs"].items():
