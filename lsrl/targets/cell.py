@@ -29,16 +29,22 @@ class Linear:
 
 @dataclass(frozen=True)
 class Bias:
+    """A weight that is added as it is."""
+
     name: str
 
 
 @dataclass(frozen=True)
 class Sum:
+    """The sum of its terms."""
+
     terms: tuple[Expr, ...]
 
 
 @dataclass(frozen=True)
 class Relu:
+    """max(value, 0)."""
+
     value: Expr
 
 

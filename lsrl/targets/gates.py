@@ -32,22 +32,27 @@ Expr = Name | Apply
 
 
 def sigmoid(a: Expr) -> Expr:
+    """1 / (1 + exp(-a))."""
     return Apply("sigmoid", (a,))
 
 
 def tanh(a: Expr) -> Expr:
+    """The hyperbolic tangent."""
     return Apply("tanh", (a,))
 
 
 def relu(a: Expr) -> Expr:
+    """max(a, 0)."""
     return Apply("relu", (a,))
 
 
 def total(*args: Expr) -> Expr:
+    """The sum, from left to right: its order decides what is rounded."""
     return Apply("sum", args)
 
 
 def times(*args: Expr) -> Expr:
+    """The product, element by element."""
     return Apply("product", args)
 
 

@@ -17,10 +17,12 @@ from typing import Any
 
 from ..analysis.lattice import gcd
 from ..ir.components import Component
-from ..lower.atoms import Form, constant, fits
+from ..lower.arithmetic import common_step
+from ..lower.atoms import Form, constant, fits, tighten
 from ..lower.units.cases import Cases
 from ..lower.units.certify import Reach
 from ..lower.units.conditions import Condition
+from ..lower.units.cut import cut_sum
 from ..lower.units.graph import is_previous
 from ..lower.units.layout import LayerUnit
 from ..lower.units.legalise import UnitLegaliser
@@ -42,6 +44,10 @@ from ..lower.units.patterns import (
 from ..lower.units.scale import Regime
 from ..lower.units.states import (
     Lane,
+    ends_of,
+    finish,
+    initial,
+    label_of,
     previous_of,
     reserve,
     set_previous,
@@ -105,6 +111,7 @@ def reset_gate(lg: UnitLegaliser, component: Component) -> dict[int, list[Any]] 
 
 
 def _update(lg: UnitLegaliser, lane: Lane, a: int, cases: Cases) -> dict[str, Form] | None:
+    """z where the lane stays; of at most two other values n is one, r switches the rest."""
     g, own = lg.graph_of_units, lg.graph_of_units.previous(a)
     logic: Any = lg.logic
     stays = [c for c in cases if c.stays]
@@ -114,7 +121,7 @@ def _update(lg: UnitLegaliser, lane: Lane, a: int, cases: Cases) -> dict[str, Fo
     if len(others) == 1 and not stays:
         return None  # linear
     values = [g.combine([(int(c.keeps), own), (1, addition(lg, lane, c))]) for c in others]
-    if not _held_exactly(lg, own, values):
+    if stays and not _held_exactly(lg, own, values):
         return None
     args: dict[str, Form] = {}
     if stays:
@@ -140,6 +147,7 @@ def _held_exactly(lg: UnitLegaliser, own: Form, values: Sequence[Form]) -> bool:
 
 
 def _reset(lg: UnitLegaliser, lane: Lane, a: int, cases: Cases) -> dict[str, Form] | None:
+    """r where the lane's own value is kept, n what the cases add, each switched."""
     g, own = lg.graph_of_units, lg.graph_of_units.previous(a)
     logic: Any = lg.logic
     keep = logic.disjunction([c.when for c in cases if c.keeps])
@@ -189,6 +197,29 @@ def counter(lg: UnitLegaliser, component: Component) -> dict[int, list[Any]] | N
     return unit_values(lg, component, {lane: a})
 
 
+def cut_at_zero(lg: UnitLegaliser, component: Component) -> dict[int, list[Any]] | None:
+    """relu(s + x) of integers as relu(p), p' = x + [p >= 1] p: r switches what was held, not x."""
+    found = cut_sum(lg, component)
+    if found is None:
+        return None
+    lane, x = found
+    (lo, hi, step), init = ends_of(lg, lane), initial(lg, lane)
+    step = gcd([common_step(step, init), x.step])
+    if step is None or init < 0 or reads_back(lg, x):
+        return None
+    g = lg.graph_of_units
+    added = g.shifted(x, -init)
+    ends = min(added.lo, 0.0), max(hi - float(init), added.hi, 0.0)
+    a = g.reserve("update", ends, step, f"{label_of(lg, lane)} before it is cut")
+    before = g.shifted(g.previous(a), init)
+    g.define(a, {"n": added, "l": before, "r": g.shifted(before, -step / 2)})
+    for n in component.nodes:
+        lg.values.pop(n, None)
+    now = tighten(lg.relu(g.shifted(g.atom_form(a), init), None), lo, hi, step)
+    set_previous(lg, component, {lane: lg.delayed(now, init)})
+    return finish(lg, component, {lane: now})
+
+
 def now_only(op: str, roles: Collection[str]) -> tuple[str, ...]:
     """What r would switch."""
     if op in ("high", "low"):
@@ -211,6 +242,7 @@ MACHINE = Machine(
         Pattern("update gate", "group", update_gate, "[z] h + [not z] (n + [r] l)"),
         Pattern("reset gate", "group", reset_gate, "n + [r] h"),
         Pattern("counter", "group", counter, "(h + x) mod m"),
+        Pattern("cut at zero", "group", cut_at_zero, "x + [r] h, of which relu is the state"),
         AUTOMATON,
         CLOSING,
     ),

@@ -81,6 +81,7 @@ def cells(lg: UnitLegaliser, component: Component) -> dict[int, list[Any]] | Non
 
 
 def _cell(lg: UnitLegaliser, lane: Lane, a: int, cases: Cases) -> dict[str, Form] | None:
+    """f where the lane's value is kept; i switches g where one case writes, else the parts are."""
     g = lg.graph_of_units
     logic: Any = lg.logic
     keep = logic.disjunction([c.when for c in cases if c.keeps])

@@ -216,7 +216,9 @@ class RNN(Stacked):
         return off + regime.rounding(reach.most("a"), off)
 
     def carriers(self, form: Form) -> tuple[int, ...]:
+        """With relu one unit for each sign that a form can have."""
         return signs(form) if self.nonlinearity == "relu" else (1,)
 
     def shape(self, machine: Any) -> dict[str, Any]:
+        """Sizes and the non-linearity."""
         return {**super().shape(machine), "nonlinearity": self.nonlinearity}

@@ -102,6 +102,7 @@ NEEDED: dict[str, dict[str, tuple[str, str]]] = {
         "update gate": ("latch", "number"),
         "reset gate": ("latch of a real", "number"),
         "counter": ("parity", "number"),
+        "cut at zero": ("general", "number"),
         "automaton": ("automaton", "onehot"),
         "closing": ("accumulate", "number"),
     },

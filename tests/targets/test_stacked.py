@@ -27,7 +27,7 @@ ON_EXAMPLES = [
 # What is refused: by name, for which encodings and why. What is not here must compile.
 REFUSED: dict[str, dict[str, tuple[tuple[str, ...], str]]] = {
     "lstm": {},
-    "gru": {"general": (BOTH, "E803")},
+    "gru": {},
     "rnn": {},
     "rnn-tanh": {"general": (BOTH, "E803")},
 }
@@ -53,6 +53,21 @@ def test_construct_agrees_with_the_interpreter(
     if not held(target, name, encoding):
         pytest.skip("refused, see below")
     compare(program_of(name), dtype, target=target, encoding=encoding)
+
+
+CUT_AT_ZERO = {
+    "a start and a half": "input x: int in -9..9\nstate s = 4 then max(s + x / 2 - 1, 0)\noutput s",
+    "no way down": "input x: int in 2..9\nstate s = 4 then max(s + x, 0)\noutput s",
+    "one reads the other": "input x: int in -9..9\ninput b: bool\n"
+    "state s = 4 then max(s + (if b then x else -3), 0)\n"
+    "state q = 0 then relu(q + s - 20)\noutput q\noutput m = prev(s, 2)",
+}
+
+
+@pytest.mark.parametrize("name", CUT_AT_ZERO)
+def test_gru_holds_what_a_sum_was_before_it_was_cut(name: str) -> None:
+    program = lsrl.parse("length <= 200\n" + CUT_AT_ZERO[name])
+    compare(program, "float64", steps=200, batch=16, target="gru")
 
 
 @pytest.mark.parametrize(("target", "name", "encoding"), ON_EXAMPLES)

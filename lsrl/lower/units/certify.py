@@ -34,7 +34,6 @@ OUTER = 6  # rounds in which gates are looked at again
 HOPELESS = 1e3  # an error of a group in which nothing is sure any more
 SOFT = 5  # sigma(s) y: two units in the last place of sigma, and a rounding of the product
 T = TypeVar("T")
-Scale = Callable[[LayerUnit, Regime], float]
 
 
 @dataclass(frozen=True)

@@ -37,24 +37,29 @@ class Condition(Boolean):
 
     @property
     def is_constant(self) -> bool:
+        """Whether it holds always, or never."""
         return not self.margins
 
     @property
     def value(self) -> Form:
+        """0 or 1, realised by units if it is not there yet."""
         return self.logic.value(self)
 
     @property
     def made(self) -> Form | None:
+        """0 or 1 if that is there already."""
         return self.known if self.known is not None else self.logic.made(self)
 
     @property
     def forms(self) -> dict[str, Form]:
+        """What there is of it without new units: its value, its one margin."""
         found = {} if self.made is None else {"value": self.made}
         if len(self.margins) == 1 and not self.negative:
             found["margin"] = self.margins[0]
         return found
 
     def negated(self) -> Condition:
+        """The opposite: of one margin the other sign, else a note."""
         g = self.logic.graph
         known = None if self.known is None else g.combine([(-1, self.known)], 1)
         if len(self.margins) == 1:
@@ -199,6 +204,7 @@ class GateLogic:
     # Realisations
 
     def made(self, c: Condition) -> Form | None:
+        """0 or 1 where a unit for it was made before."""
         form = self.graph.cache.get(_key(c.margins))
         if form is None or not c.negative:
             return form

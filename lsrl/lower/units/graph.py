@@ -15,8 +15,6 @@ from ...source import Span
 from ..atoms import Atom, AtomGraph, AtomKind, Coefficient, Form, constant
 from .undo import Undo
 
-Args = tuple[tuple[str, Form], ...]
-
 
 class UnitGraph(AtomGraph):
     """Atoms of kinds INPUT, UNIT and PREV. What was added since a `mark` can be taken back."""

@@ -125,6 +125,7 @@ class _Layout:
         self.sources: list[Form] = []
 
     def run(self) -> UnitMachine:
+        """Layer by layer, from the inputs up."""
         atoms = self.graph.atoms
         inputs = [a for a, atom in enumerate(atoms) if atom.kind is AtomKind.INPUT]
         inputs.sort(key=lambda a: atoms[a].index)

@@ -56,6 +56,7 @@ class UnitLegaliser(Legaliser):
         super().__init__(graph, facts, options)
 
     def machinery(self) -> tuple[AtomGraph, Logic]:
+        """Units, and booleans as margins; without steps as ReLUs."""
         g = self.graph_of_units = UnitGraph()
         logic: Any = self.options.logic(g, self.options.guard, self.options.digits)
         if self.machine.has_steps:
@@ -64,9 +65,11 @@ class UnitLegaliser(Legaliser):
         return g, logic
 
     def made_clocks(self) -> Clocks:
+        """Clocks as rings of units."""
         return Clocks(self.graph, self.atoms, partial(unit_ring, self), MOST_LANES)
 
     def store(self) -> Any:
+        """A dictionary that can be taken back."""
         return Undo()
 
     # Inputs and outputs
@@ -220,10 +223,12 @@ class UnitLegaliser(Legaliser):
         return units + LAYER * depth
 
     def mark(self) -> Any:
+        """Where things stand, for `rollback`."""
         values: Any = self.values
         return self.graph_of_units.mark(), len(values.journal)
 
     def rollback(self, mark: Any) -> None:
+        """Forget all that was made since a mark."""
         values: Any = self.values
         self.graph_of_units.rollback(mark[0])
         values.rollback(mark[1])
@@ -252,6 +257,7 @@ class UnitLegaliser(Legaliser):
         return self.choose("relu", form, span, span=span)  # type: ignore[no-any-return]
 
     def product(self, a: Form, b: Form, node: Node) -> Form:
+        """a * b: of reals by the machine's own pattern, if it has one."""
         plain = any(f.is_const or (f.is_integral and len(integers(f)) <= MAX_CASES) for f in (a, b))
         if not plain and self.machine.of("product"):
             return self.choose("product", a, b, node.span, span=node.span)  # type: ignore[no-any-return]
@@ -260,6 +266,7 @@ class UnitLegaliser(Legaliser):
     def approximated(
         self, value: Form, low: float, high: float, error: float, span: Span | None
     ) -> Form:
+        """A value that is off by an error, as a unit that states it; of either sign in one unit."""
         if not self.machine.has_steps:
             return super().approximated(value, low, high, error, span)
         g = self.graph_of_units
@@ -330,6 +337,7 @@ class UnitLegaliser(Legaliser):
     # States
 
     def delay(self, n: int) -> None:
+        """A `prev` node outside of groups: the state's next value, held for a step."""
         clock = self.clocks.forms(n)
         if clock is not None:
             self.values[n] = list(clock)
@@ -346,6 +354,7 @@ class UnitLegaliser(Legaliser):
         self.values[n] = list(self.narrow(n, forms))
 
     def group(self, component: Component) -> None:
+        """States that feed each other, unless a clock has their values."""
         if all(self.clocks.drives(n) for n in component.nodes):
             for n in component.nodes:
                 self.values[n] = list(self.clocks.forms(n) or [])

@@ -19,8 +19,6 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from typing import Any
 
-REQUESTS = ("indicator", "select", "relu", "product", "hold", "group")
-
 
 @dataclass(frozen=True)
 class Pattern:

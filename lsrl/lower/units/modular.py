@@ -43,7 +43,7 @@ def addend(lg: UnitLegaliser, component: Component, s: int) -> tuple[int, Form] 
         n = lg.graph.nodes[n].args[0]
     node = lg.graph.nodes[n]
     if node.op == "mod":
-        x = _added(lg, component, node.args[0], s)
+        x = added_to(lg, component, node.args[0], s)
         return None if x is None else (int(node.attrs[0]), x)
     if node.op not in ("eq", "ne"):
         return None
@@ -63,8 +63,8 @@ def _is_state(lg: UnitLegaliser, n: int, s: int) -> bool:
     return node.op == "prev" and node.attrs[0] == s
 
 
-def _added(lg: UnitLegaliser, component: Component, n: int, s: int) -> Form | None:
-    """x where a node is s + x."""
+def added_to(lg: UnitLegaliser, component: Component, n: int, s: int) -> Form | None:
+    """x where a node is s + x, for a scalar state s and a node of its group; else None."""
     if n not in component.nodes:
         return None
     lane = s, 0

@@ -68,6 +68,7 @@ class Regime:
 
     @property
     def unit_roundoff(self) -> float:
+        """The largest relative error of rounding to the dtype."""
         return 2.0**-self.digits
 
     def rounding(self, most: float, off: float) -> float:

@@ -86,10 +86,12 @@ def states_of(lg: Legaliser, component: Component) -> list[int]:
 
 
 def lanes_of(lg: Legaliser, component: Component) -> list[Lane]:
+    """The elements of the states of a group, in order."""
     return [(s, i) for s in states_of(lg, component) for i in range(lg.graph.states[s].type.size)]
 
 
 def initial(lg: Legaliser, lane: Lane) -> Coefficient:
+    """A lane's value before the first step; units start from 0 and hold the difference."""
     from .legalise import exact
 
     return exact(lg.graph.states[lane[0]].init[lane[1]])
@@ -103,6 +105,7 @@ def ends_of(lg: Legaliser, lane: Lane) -> tuple[float, float, Fraction | None]:
 
 
 def label_of(lg: Legaliser, lane: Lane) -> str:
+    """`s`, or `s[2]` of a vector."""
     state = lg.graph.states[lane[0]]
     return state.name if not state.type.shape else f"{state.name}[{lane[1]}]"
 
@@ -144,6 +147,7 @@ class Register:
 
 
 def register_of(lg: UnitLegaliser, lane: Lane) -> Register:
+    """What is known of a lane, for `close_registers`."""
     return Register(*ends_of(lg, lane), initial(lg, lane), label_of(lg, lane))
 
 

@@ -26,6 +26,7 @@ class Undo(dict[Any, Any]):
         return super().pop(key)
 
     def setdefault(self, key: Any, default: Any = None) -> Any:
+        """As of any dictionary; this too can be taken back."""
         if key not in self:
             self[key] = default
         return self[key]
