@@ -17,7 +17,8 @@ from typing import Any
 
 from ..analysis.lattice import gcd
 from ..ir.components import Component
-from ..lower.atoms import Form, constant, fits
+from ..lower.atoms import Form, constant
+from ..lower.coefficients import fits
 from ..lower.units.cases import Cases
 from ..lower.units.certify import Reach
 from ..lower.units.conditions import Condition
