@@ -47,7 +47,7 @@ def naive(program: lsrl.Program, x: Any) -> None:
 
 def stages(n: int, length: int) -> dict[str, float]:
     """Seconds of each stage of compiling the dictionary."""
-    from lsrl.lower.layers import lay_out
+    from lsrl.lower.layout import lay_out
     from lsrl.lower.legalise import Legaliser, Options
     from lsrl.lower.rounding import certify
     from lsrl.lower.schedule import schedule

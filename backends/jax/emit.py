@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from string import Template
 from typing import Any
 
-from ..torch.heading import heading
-from ..torch.stock import READINGS, columns_text, is_stock
+from ..torch.heading import columns, heading
+from ..torch.stock import READINGS, is_stock
 from . import linear, residual, stock
 
 MODULE = Template('''"""$title, compiled from program.lsrl.
@@ -153,7 +153,7 @@ def emit_module(model: Any) -> str:
     if body.ids:
         n, m = 1, model.shape["vocab_size"]
     own = "" if "def stored" in body.text else f"{STORED}\n\n\n"
-    names = heading(model, "") | {"module": module_name(model.target), "m": m}
+    names = heading(model) | {"module": module_name(model.target), "m": m}
     return MODULE.substitute(
         names,
         title=body.title,
@@ -174,11 +174,8 @@ def emit_module(model: Any) -> str:
 
 def _columns(model: Any) -> str:
     """What the columns of x and y are."""
-    program = model.program
-    inputs = columns_text(model.input_columns, [f.type for f in program.inputs])
-    types = [program.graph.nodes[o.node].type for o in program.graph.outputs]
-    outputs = columns_text(model.output_columns, types)
-    return f"Inputs x, by column:  {inputs}\nOutputs y, by column: {outputs}\n"
+    named = columns(model)
+    return f"Inputs x, by column:  {named['inputs']}\nOutputs y, by column: {named['outputs']}\n"
 
 
 def _shape(axes: str, n: int, ids: bool) -> str:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from lsrl.hf import is_hf
+
 from .emit import emit_module
-from .hf import emit_hf, is_hf
+from .hf import emit_hf
 from .stock import emit_stock, is_stock
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from lsrl.targets import target
 from lsrl.targets.cell import Cell, Concat, Sum, render
 
-from .heading import heading
+from .heading import columns, heading
 
 LINEAR = "{value} @ self.{weight}.T"
 RELU = "torch.relu({})"
@@ -140,18 +140,13 @@ class $name(nn.Module):
 
 def emit_module(model: Any) -> str:
     """The module's source text. The same model gives the same text."""
-    chosen = target(model.target)
-    cell: Any = chosen.cell
+    cell: Any = target(model.target).cell
     gated = isinstance(cell.out, Concat)
     always = lambda name: True
-    names = model.program
     return MODULE.substitute(
         title=f"A {'gated ' * gated}linear RNN, compiled from program.lsrl.",
-        **heading(model, chosen.class_name),
-        inputs=", ".join(f"{f.name} ({f.type})" for f in names.inputs),
-        outputs=", ".join(
-            f"{o.name} ({names.graph.nodes[o.node].type})" for o in names.graph.outputs
-        ),
+        **heading(model),
+        **columns(model),
         equations=GATED_EQUATIONS if gated else EQUATIONS,
         shapes=GATED_SHAPES if gated else SHAPES,
         products=", q" * gated,

@@ -9,22 +9,24 @@ from dataclasses import dataclass
 from string import Template
 from typing import Any
 
+from lsrl.hf import ARCHITECTURES
+
 from . import hawk, mamba
-from .stock import READINGS, columns_text
+from .heading import columns, heading
+from .stock import READINGS
 
 
 @dataclass(frozen=True)
-class Architecture:
-    """What the emitted code of a target is made of. `base` is the attribute that holds the layers,
-    in the names of weights too; `mixed` and `gated` name the modules in a layer whose inputs are
-    the kinds of activations "u" and "m"; `logits` is an expression of `y`."""
+class Emitted:
+    """What the emitted code of a target is made of: its `layers` as source, the name of the
+    embedding's `table`, what to know of the stock class's `cache`. `probed` has kinds of
+    activations, each with the module in a layer whose input it is; `logits` is an expression of
+    `y`."""
 
     title: str
     layers: str
-    stock: str
-    base: str
     table: str
-    cache: str  # what to know of the stock class's
+    cache: str
     probed: tuple[tuple[str, str], ...]
     logits: str = "y"
     settings: str = ""  # statements of the constructor, for `logits`
@@ -40,21 +42,17 @@ PADDING = """
 A token of the prompt that is `pad_token_id` would be masked by `generate`: config.json has none.
 """
 
-ARCHITECTURES = {
-    "mamba": Architecture(
+EMITTED = {
+    "mamba": Emitted(
         "A Mamba model (Gu and Dao 2023, arXiv:2312.00752)",
         mamba.LAYERS,
-        "Mamba",
-        "backbone",
         "embeddings",
         MAMBA_CACHE,
         (("u", "mixer.out_proj"),),
     ),
-    "hawk": Architecture(
+    "hawk": Emitted(
         "A Hawk model (De et al. 2024, arXiv:2402.19427)",
         hawk.LAYERS,
-        "RecurrentGemma",
-        "model",
         "embed_tokens",
         HAWK_CACHE,
         (("u", "temporal_block.linear_out"), ("m", "mlp_block.down_proj")),
@@ -181,32 +179,19 @@ $reading""",
 }
 
 
-def is_hf(target: str) -> bool:
-    """Whether a target is a model of transformers."""
-    return target in ARCHITECTURES
-
-
-def hf_class_name(target: str) -> str:
-    """The emitted class."""
-    return f"Compiled{target.capitalize()}"
-
-
 def emit_hf(model: Any) -> str:
     """The module's source text. The same model gives the same text."""
-    from lsrl import __version__
-
-    program, shape = model.program, model.shape
-    own = ARCHITECTURES[model.target]
+    shape, own, stock = model.shape, EMITTED[model.target], ARCHITECTURES[model.target]
     tokens = shape["interface"] == "tokens"
     names: dict[str, Any] = {
-        "stock": own.stock,
-        "base": own.base,
+        **heading(model),
+        "stock": stock.class_name,
+        "base": stock.base,
         "table": own.table,
         "n": shape["input_size"],
         "m": shape["vocab_size"] if tokens else shape["output_size"],
-        "inputs": "" if tokens else columns_text(model.input_columns, _types(model, "inputs")),
-        "outputs": "" if tokens else columns_text(model.output_columns, _types(model, "outputs")),
         "reading": READINGS["number"],
+        **({} if tokens else columns(model)),
     }
     parts = {k: Template(v).substitute(names) for k, v in (TOKENS if tokens else EMBEDS).items()}
     return MODULE.substitute(
@@ -214,13 +199,6 @@ def emit_hf(model: Any) -> str:
         | parts
         | {
             "title": own.title,
-            "doc": (program.doc or "A compiled LSRL program.")
-            .replace("\\", "\\\\")
-            .replace('"""', "'''"),
-            "version": __version__,
-            "module": f"modeling_{model.target}",
-            "name": hf_class_name(model.target),
-            "length": program.length,
             "layers": own.layers,
             "logits": own.logits if tokens else "y",
             "settings": own.settings if tokens else "",
@@ -228,10 +206,3 @@ def emit_hf(model: Any) -> str:
             "padding": PADDING.rstrip() if tokens else "",
         }
     )
-
-
-def _types(model: Any, which: str) -> list[Any]:
-    program = model.program
-    if which == "inputs":
-        return [f.type for f in program.inputs]
-    return [program.graph.nodes[o.node].type for o in program.graph.outputs]

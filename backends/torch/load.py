@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from lsrl.hf import ARCHITECTURES, is_hf
 from lsrl.targets import target
 
 from .emit import emit_module
-from .hf import ARCHITECTURES, emit_hf, hf_class_name, is_hf
-from .stock import class_name, emit_stock, is_stock
+from .hf import EMITTED, emit_hf
+from .stock import emit_stock, is_stock
 
 
 def runner(model: Any) -> Any:
@@ -26,13 +27,14 @@ class _Runner:
 
     device = "cpu"
 
-    def __init__(self, model: Any, source: str, name: str, sizes: Any) -> None:
-        """The class `name` of an emitted source, with the model's weights."""
+    def __init__(self, model: Any, source: str, sizes: Any) -> None:
+        """The target's class in an emitted source, with the model's weights."""
         namespace: dict[str, Any] = {"__name__": "lsrl_emitted"}
         exec(compile(source, "<emitted>", "exec"), namespace)
         self.dtype = getattr(torch, model.options.dtype)
         weights = {name: self._tensor(w) for name, w in model.weights.items()}
-        self.module = namespace[name].from_weights(sizes, weights)
+        emitted = namespace[target(model.target).class_name]
+        self.module = emitted.from_weights(sizes, weights)
 
     def _tensor(self, a: Any) -> Any:
         """A NumPy array of numbers of the model's dtype."""
@@ -66,7 +68,7 @@ class StockRunner(_Runner):
     """torch's own recurrent module and a head."""
 
     def __init__(self, model: Any) -> None:
-        super().__init__(model, emit_stock(model), class_name(model.target), model.shape)
+        super().__init__(model, emit_stock(model), model.shape)
 
     def initial(self, batch: int) -> Any:
         """The module's own default, zeros: h, or h and c, `[layers, B, H]`."""
@@ -126,8 +128,7 @@ class TorchRunner(_Runner):
     """A linear RNN's module."""
 
     def __init__(self, model: Any) -> None:
-        name, sizes = target(model.target).class_name, model.shape["layers"]
-        super().__init__(model, emit_module(model), name, sizes)
+        super().__init__(model, emit_module(model), model.shape["layers"])
 
     def initial(self, batch: int) -> Any:
         """The states before the first step: a tensor `[B, p]` a layer."""
@@ -162,11 +163,12 @@ class HFRunner(_Runner):
     """The emitted code of a model of transformers."""
 
     def __init__(self, model: Any) -> None:
-        name = hf_class_name(model.target)
-        super().__init__(model, emit_hf(model), name, model.shape)
-        self.architecture = ARCHITECTURES[model.target]
+        super().__init__(model, emit_hf(model), model.shape)
+        self.base = ARCHITECTURES[model.target].base
+        self.probed = EMITTED[model.target].probed
 
     def initial(self, batch: int) -> Any:
+        """The state before the first step: what the module keeps of each layer."""
         return self.module.initial_state(batch)
 
     def save_state(self, state: Any) -> list[dict[str, Any]]:
@@ -184,7 +186,7 @@ class HFRunner(_Runner):
     def activations(self, x: Any) -> list[dict[str, Any]]:
         """x `[B, T, n]` to the kinds of the target's `run`, layer by layer: what modules of the
         emitted code take and give, step by step."""
-        layers = getattr(self.module, self.architecture.base).layers
+        layers = getattr(self.module, self.base).layers
         found: list[dict[str, list[Any]]] = [{} for _ in layers]
         hooks = [h for i, layer in enumerate(layers) for h in self._hooks(layer, found[i])]
         state = self.module.initial_state(len(x))
@@ -209,7 +211,7 @@ class HFRunner(_Runner):
                 keep(kind, values)
 
         hooks = [layer.register_forward_hook(around)]
-        for kind, name in self.architecture.probed:
+        for kind, name in self.probed:
             before = lambda module, args, kind=kind: keep(kind, args[0])
             hooks.append(layer.get_submodule(name).register_forward_pre_hook(before))
         return hooks

@@ -5,7 +5,7 @@ from __future__ import annotations
 from string import Template
 from typing import Any
 
-from .heading import heading
+from .heading import columns, heading
 
 CLASSES = {"lstm": "LSTM", "gru": "GRU", "rnn": "RNN", "rnn-tanh": "RNN"}
 
@@ -80,11 +80,6 @@ READINGS = {
 }
 
 
-def class_name(target: str) -> str:
-    """The emitted class."""
-    return f"Compiled{CLASSES[target]}"
-
-
 def is_stock(target: str) -> bool:
     """Whether a target is one of torch's recurrent modules."""
     return target in CLASSES
@@ -92,35 +87,17 @@ def is_stock(target: str) -> bool:
 
 def emit_stock(model: Any) -> str:
     """The module's source text. The same model gives the same text."""
-    from lsrl.encoding import input_columns, output_columns
-
-    program, shape = model.program, model.shape
+    shape = model.shape
     kind = CLASSES[model.target]
-    encoding = model.options.encoding
     extra = ""
     if "nonlinearity" in shape:
         extra = '\n            nonlinearity=config["nonlinearity"],'
     return MODULE.substitute(
         kind=kind,
-        **heading(model, class_name(model.target)),
+        **heading(model),
+        **columns(model),
         layers=shape["num_layers"],
         hidden=shape["hidden_size"],
-        inputs=columns_text(
-            input_columns(program.graph, encoding), [f.type for f in program.inputs]
-        ),
-        outputs=columns_text(
-            output_columns(program.graph, program.facts, encoding),
-            [program.graph.nodes[o.node].type for o in program.graph.outputs],
-        ),
-        reading=READINGS[encoding],
+        reading=READINGS[model.options.encoding],
         extra=extra,
     )
-
-
-def columns_text(columns: Any, types: Any) -> str:
-    """The columns of a model, for people."""
-    parts = []
-    for c, type in zip(columns, types, strict=True):
-        values = f", one column for each of {c.values[0]}..{c.values[-1]}" if c.values else ""
-        parts.append(f"{c.name} ({type}{values})")
-    return ", ".join(parts)

@@ -11,8 +11,8 @@ import triton
 import triton.language as tl
 
 from lsrl.errors import OptionError
+from lsrl.hf import is_hf
 
-from ..torch.hf import is_hf
 from ..torch.load import HFRunner, TorchRunner
 
 

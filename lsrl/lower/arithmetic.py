@@ -13,6 +13,7 @@ from ..ir.nodes import Node
 from ..source import Span
 from . import squares
 from .atoms import Form, constant, exact_in, tighten
+from .unsupported import Unsupported
 
 if TYPE_CHECKING:
     from .legalise import Legaliser
@@ -72,8 +73,6 @@ def tabulate(
         return read
     span_of_k = range(max(integers(k).start, first), min(integers(k).stop, first + len(values)))
     if len(span_of_k) > MAX_TABLE:
-        from .legalise import Unsupported
-
         message = f"a table of {len(span_of_k):,} entries is too long for one lookup"
         raise Unsupported(message, "bound the index, or look up digit by digit", span)
     wanted = [values[i - first] for i in span_of_k]
@@ -255,8 +254,6 @@ def quotient(lg: Legaliser, a: Form, b: Form, node: Node) -> Form:
     if lg.logic.multiplies and 2 < len(values) <= MAX_CASES:
         return g.product(a, _inverse(lg, b, node.span), node.span)
     if len(values) > MAX_CASES:
-        from .legalise import Unsupported
-
         message = f"a division by an integer of {len(values):,} values"
         raise Unsupported(message, "declare a smaller range for the divisor", node.span, "E802")
     return _by_cases(lg, b, {i: g.combine([(Fraction(1, i), a)]) for i in values if i}, node.span)

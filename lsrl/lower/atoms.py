@@ -13,14 +13,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
 from fractions import Fraction
-from typing import Any, TypeVar
+from typing import Any
 
 from ..analysis.lattice import gcd
 from ..source import Span
+from .coefficients import (
+    Coefficient,
+    add_scaled,
+    fits,
+    largest_partial_sum,
+    primitive,
+    representable,
+    scaled_step,
+)
 
-Coefficient = int | Fraction
 Terms = dict[int, Coefficient]
-Key = TypeVar("Key")
 
 
 class AtomKind(Enum):
@@ -355,42 +362,6 @@ class AtomGraph:
         return tighten(result, low, high, step if step is not None else result.step)
 
 
-def magnitude(c: Coefficient) -> Coefficient:
-    return c if c >= 0 else -c
-
-
-def add_scaled(
-    row: dict[Key, Coefficient], other: Mapping[Key, Coefficient], factor: Coefficient
-) -> None:
-    """row += factor * other, in place; what cancels stays as a 0. Sums with 0 and products with 1
-    are not computed: between an integer and a fraction even those are slow."""
-    scaled = other.items() if factor == 1 else [(a, factor * c) for a, c in other.items()]
-    for a, c in scaled:
-        row[a] = row[a] + c if a in row else c
-
-
-def scaled_step(step: Fraction | None, c: Coefficient) -> int | Fraction | None:
-    """The lattice of c times a value on the lattice of `step`, up to its sign."""
-    if step is None:
-        return None
-    return c if step.numerator == step.denominator else step * c
-
-
-def primitive(terms: Mapping[Any, Coefficient]) -> tuple[tuple[tuple[Any, int], ...], Fraction]:
-    """Coefficients as coprime integers, the first one positive, and the factor taken out."""
-    items = sorted(terms.items())
-    factor = gcd(c for _, c in items)
-    if factor is None:  # a finer lattice than `gcd` follows
-        denominator = math.lcm(*(Fraction(c).denominator for _, c in items))
-        factor = Fraction(math.gcd(*(int(c * denominator) for _, c in items)), denominator)
-    factor = factor or Fraction(1)
-    if items and items[0][1] < 0:
-        factor = -factor
-    if factor == 1:
-        return tuple((a, int(c)) for a, c in items), factor
-    return tuple((a, int(c / factor)) for a, c in items), factor
-
-
 def constant(value: Coefficient) -> Form:
     return Form({}, value, float(value), float(value), abs(Fraction(value)))
 
@@ -419,35 +390,3 @@ def exact_in(form: Form, atoms: Sequence[Atom], digits: int) -> bool:
         steps.append(scaled_step(atom.step, c))
         ends.append((float(c) * atom.lo, float(c) * atom.hi))
     return fits(gcd(steps), largest_partial_sum(ends), digits)
-
-
-def largest_partial_sum(ends: Iterable[tuple[float, float]]) -> float:
-    """The largest magnitude of the sum of some of the terms, each between its two ends."""
-    low = high = 0.0
-    for a, b in ends:
-        low, high = low + min(a, b, 0.0), high + max(a, b, 0.0)
-    return max(-low, high)
-
-
-def fits(step: Fraction | None, total: float, digits: int) -> bool:
-    """Whether every multiple of `step` up to `total` in magnitude has so many binary digits at
-    most. Only powers of two count: 9 k has more digits than k.
-    """
-    if step is None or not math.isfinite(total):
-        return False
-    if step == 0:
-        return True
-    if step.denominator & (step.denominator - 1):
-        return False
-    unit = Fraction(step.numerator & -step.numerator, step.denominator)
-    return total / float(unit) <= 2.0**digits
-
-
-def representable(c: Coefficient, digits: int) -> bool:
-    """Whether a coefficient has so many binary digits at most."""
-    if isinstance(c, int) and abs(c) < 1 << digits:
-        return True
-    numerator, denominator = c.numerator, c.denominator
-    odd = abs(numerator) >> max((numerator & -numerator).bit_length() - 1, 0)
-    dyadic = denominator & (denominator - 1) == 0
-    return dyadic and odd.bit_length() <= digits

@@ -19,7 +19,8 @@ import numpy as np
 
 from ..analysis.periods import autonomous, periodic_for_ever
 from ..ir.nodes import Graph
-from .atoms import Atom, AtomGraph, AtomKind, Coefficient, Form, Group, Lane, constant, tighten
+from .atoms import Atom, AtomGraph, AtomKind, Form, Group, Lane, constant, tighten
+from .coefficients import Coefficient
 
 MAX_STEPS = 1 << 16
 PROVING_STEPS = 1 << 13

@@ -31,7 +31,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from ..source import Span
-from .atoms import AtomGraph, Coefficient, Form, constant, tighten
+from .atoms import AtomGraph, Form, constant, tighten
+from .coefficients import Coefficient
 from .gates import number
 from .logic import Bool, ReluLogic, raised
 

@@ -7,13 +7,10 @@ as its truth (the other way round); whichever the outputs use is its home.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .atoms import AtomGraph, AtomKind, Form
-from .logic import Boolean
-
-if TYPE_CHECKING:
-    from .legalise import Value
+from .logic import Boolean, Value
 
 ENCODINGS = {"value": "boolean", "falsity": "falsity", "truth": "truth", "margin": "margin"}
 

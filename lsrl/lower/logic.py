@@ -16,7 +16,8 @@ from fractions import Fraction
 from typing import Any, Protocol
 
 from ..source import Span
-from .atoms import AtomGraph, AtomKind, Form, constant, largest_partial_sum, tighten
+from .atoms import AtomGraph, AtomKind, Form, constant, tighten
+from .coefficients import largest_partial_sum
 
 Make = Callable[[], Form]
 MAX_SWITCH = 2.0**23  # beyond, partial sums of a gate could leave the digits (float32 and wider)
@@ -43,6 +44,9 @@ class Boolean(ABC):
 
     @abstractmethod
     def negated(self) -> Boolean: ...
+
+
+Value = Form | Boolean  # an element of a node
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,7 +19,8 @@ from collections.abc import Collection, Iterator, Mapping
 from fractions import Fraction
 
 from ..ir.nodes import Graph
-from .atoms import AtomGraph, AtomKind, Coefficient, Form
+from .atoms import AtomGraph, AtomKind, Form
+from .coefficients import Coefficient
 from .homes import forms_of, live_atoms, made
 
 CONSTANT = "it is constant, or part of it is"

@@ -15,10 +15,9 @@ from ..analysis.lattice import gcd
 from ..dtypes import DType
 from ..errors import UnsupportedError
 from ..source import Span
-from .atoms import (
-    AtomGraph,
+from .atoms import AtomGraph, Form
+from .coefficients import (
     Coefficient,
-    Form,
     fits,
     largest_partial_sum,
     magnitude,

@@ -27,7 +27,8 @@ from ..analysis.lattice import gcd
 from ..analysis.linear import linear_ranges
 from ..dtypes import of_digits
 from ..source import Span
-from .atoms import Atom, AtomGraph, Coefficient, Form
+from .atoms import Atom, AtomGraph, Form
+from .coefficients import Coefficient
 from .layers import Affine, Layer, Layered, Source, StateLane, Unit
 from .precision import Precision
 

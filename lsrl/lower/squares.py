@@ -17,7 +17,9 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from ..source import Span
-from .atoms import Coefficient, Form, tighten
+from .atoms import Form, tighten
+from .coefficients import Coefficient
+from .unsupported import Unsupported
 
 if TYPE_CHECKING:
     from .legalise import Legaliser
@@ -73,8 +75,6 @@ def _square(lg: Legaliser, z: Form, step: float, span: Span | None) -> tuple[Par
         return [], Fraction(0)
     wanted = 2 * math.ceil(most / step) if step else MAX_SEGMENTS + 1
     if wanted > MAX_SEGMENTS:
-        from .legalise import Unsupported
-
         message = f"a product of reals that needs squares of {wanted:,} segments"
         help = f"at most {MAX_SEGMENTS:,}: allow a larger --tolerance, narrow the factors' bounds, "
         raise Unsupported(message, help + "or use a target with products", span, "E802")

@@ -20,10 +20,13 @@ from ..ir.components import Component
 from ..ir.nodes import Node
 from ..ir.types import Kind
 from . import arithmetic
-from .atoms import Atom, AtomKind, Coefficient, Form, Group, Lane, constant
+from .atoms import Atom, AtomKind, Form, Group, Lane, constant
+from .coefficients import Coefficient
+from .unsupported import Unsupported
 
 if TYPE_CHECKING:
-    from .legalise import Legaliser, Value
+    from .legalise import Legaliser
+    from .logic import Value
 
 
 def lower_delay(lg: Legaliser, n: int) -> None:
@@ -126,8 +129,6 @@ def lower_group(lg: Legaliser, component: Component) -> None:
 
 
 def _refuse(lg: Legaliser, group: StateGroup) -> None:
-    from .legalise import Unsupported
-
     state = lg.graph.states[group.states[0]]
     names = ", ".join(f"`{lg.graph.states[s].name}`" for s in group.states)
     kind = group.kinds[0]

@@ -6,10 +6,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
-from ..lower.atoms import Coefficient, Form
+from ..lower.atoms import Form
+from ..lower.coefficients import Coefficient
 from ..lower.residual import graph as residual
 from ..lower.units.ops import OPS
 from ..source import Span
+
+MOST_TERMS = 6  # of a form that is cut short
 
 
 def number(value: Any) -> str:
@@ -36,6 +39,17 @@ def affine(terms: Iterable[tuple[str, Coefficient]], const: Coefficient) -> str:
 def form(f: Form, name: Callable[[int], str] = "a{}".format) -> str:
     """An affine form over atoms, `a7 + 2 a9 - 1`."""
     return affine([(name(a), c) for a, c in sorted(f.terms.items())], f.const)
+
+
+def short(f: Form) -> str:
+    """A form as `form` has it; of many terms the first ones and the last."""
+    terms = sorted(f.terms.items())
+    if len(terms) <= MOST_TERMS:
+        return form(f)
+    named = [(f"a{a}", c) for a, c in terms]
+    first, last = affine(named[: MOST_TERMS - 2], 0), affine(named[-1:], f.const)
+    sign = "- " if last.startswith("-") else "+ "
+    return f"{first} + ... {sign}{last.removeprefix('-')}"
 
 
 ROLES = ("z", "f", "i", "g", "n", "r", "l", "a", "o", "m", "s", "closed",  # as in ops.py's formulas

@@ -18,7 +18,8 @@ from typing import Any
 from ..analysis.lattice import gcd
 from ..ir.components import Component
 from ..lower.arithmetic import common_step
-from ..lower.atoms import Form, constant, fits, tighten
+from ..lower.atoms import Form, constant, tighten
+from ..lower.coefficients import fits
 from ..lower.units.cases import Cases
 from ..lower.units.certify import Reach
 from ..lower.units.conditions import Condition

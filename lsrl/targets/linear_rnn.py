@@ -21,7 +21,8 @@ from ..lower.assemble import assemble
 from ..lower.assemble import shapes as layer_shapes
 from ..lower.atoms import AtomGraph
 from ..lower.conditional import CONSTANTS, VARIANTS, Conditionals
-from ..lower.layers import Layer, lay_out
+from ..lower.layers import Layer
+from ..lower.layout import lay_out
 from ..lower.legalise import Legaliser, Options
 from ..lower.logic import ReluLogic
 from ..lower.rounding import certify

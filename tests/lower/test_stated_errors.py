@@ -74,13 +74,13 @@ def stated_by(*places: tuple[Any, str]) -> Callable[[Patch], None]:
 
 def of_factors(patch: Patch) -> None:
     """What the factors of a soft product bring."""
-    original = certify._UnitAnalysis._of_factors
+    original = certify.UnitAnalysis._of_factors
 
     def doubled(self: Any, unit: Any, total: Any) -> Any:
         once = original(self, unit, total)
         return once.plus(once.error - total.error, once.span, once.label)
 
-    patch.setattr(certify._UnitAnalysis, "_of_factors", doubled)
+    patch.setattr(certify.UnitAnalysis, "_of_factors", doubled)
 
 
 def approximated(patch: Patch) -> None:
@@ -199,7 +199,7 @@ R = "input r: real in -1..1\n"
 B = "input b: bool\n"
 BY_INPUT = stated_by((rounding.Analysis, "input"))
 BY_GAMMA = stated_by((Precision, "gamma"))
-BY_KEPT = stated_by((certify._UnitAnalysis, "_kept_rounding"))
+BY_KEPT = stated_by((certify.UnitAnalysis, "kept_rounding"))
 DOUBLE = {"dtype": "float64"}
 ROBUST = {"profile": "robust", "tolerance": 0.1}
 

@@ -18,7 +18,7 @@ from cases import case, model_problem
 
 import lsrl
 from lsrl.errors import LsrlError
-from lsrl.lower import arithmetic, atoms, clock, layers, legalise, states
+from lsrl.lower import arithmetic, atoms, clock, layout, node_rules, states
 from lsrl.lower.logic import ReluLogic
 from lsrl.targets import linear_rnn
 
@@ -237,13 +237,13 @@ MUTANTS: list[Mutant] = [
     Mutant("mod off by one below zero", arithmetic, "modulo", _modulo_base),
     Mutant("hinges of a table shifted", arithmetic, "tabulate", _hinges),
     Mutant("relu folded where it may be negative", atoms.AtomGraph, "relu", _eager_fold),
-    Mutant("lower bound of a carry lost", layers._Layout, "_carrier", _carry_without_shift),
-    Mutant("signs of a carried combination lost", layers, "_normal", _signs_lost),
+    Mutant("lower bound of a carry lost", layout._Layout, "_carrier", _carry_without_shift),
+    Mutant("signs of a carried combination lost", layout, "_normal", _signs_lost),
     Mutant("min is max", arithmetic, "larger", _minimum),
     Mutant("argmax takes the last", arithmetic, "argmax", _last_largest),
     Mutant("branches of constants swapped", ReluLogic, "choose", _branches),
     Mutant("last case of a product missing", arithmetic, "_by_cases", _last_case),
-    Mutant("div does not round", legalise.RULES, "floordiv", _quotient),
+    Mutant("div does not round", node_rules.RULES, "floordiv", _quotient),
     Mutant("signs of a transition lost", linear_rnn, "lay_out", _lanes(_negative_rows)),
     Mutant("bias of a state lost", linear_rnn, "lay_out", _lanes(_no_constant)),
     Mutant("constant of a combination of three lost", atoms.AtomGraph, "combine", _dead_constant),

@@ -21,7 +21,8 @@ from typing import Any
 
 from ...analysis.lattice import gcd
 from ...source import Span
-from ..atoms import Atom, AtomGraph, AtomKind, Coefficient, Form, tighten
+from ..atoms import Atom, AtomGraph, AtomKind, Form, tighten
+from ..coefficients import Coefficient
 
 DELAY, SUM, SIGNED, DECAY, LATCH = "delay", "sum", "signed", "decay", "latch"
 RELU, PRODUCT, PASS = "relu", "product", "pass"

@@ -14,7 +14,8 @@ from fractions import Fraction
 from typing import Any
 
 from ...source import Span
-from ..atoms import Atom, Coefficient, Form, exact_in, primitive
+from ..atoms import Atom, Form, exact_in
+from ..coefficients import Coefficient, primitive
 from ..layers import Affine, Place, Row
 from .graph import FACTOR, LANE, OWN, PASS, RELU, SIGNED, STATES, VALUE, WHEN, ResidualGraph
 from .names import Names, Scale, States

@@ -11,8 +11,9 @@ from ...analysis.ranges import Fact
 from ...ir.components import Component
 from ...ir.nodes import Graph
 from ...source import Span
-from ..atoms import AtomGraph, Coefficient, Form, largest_partial_sum, tighten
+from ..atoms import AtomGraph, Form, tighten
 from ..clock import Clocks
+from ..coefficients import Coefficient, largest_partial_sum
 from ..gates import number
 from ..legalise import Legaliser, Options
 from ..logic import Bool, Logic, ReluLogic

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from ..atoms import Coefficient, Form, primitive
+from ..atoms import Form
+from ..coefficients import Coefficient, primitive
 from ..layers import Affine, Row
 from .graph import LANE, STATES
 from .schedule import START

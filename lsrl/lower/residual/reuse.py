@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ...analysis.lattice import gcd
-from ..atoms import fits
+from ..coefficients import fits
 from ..layers import Affine
 from .graph import LANE, PASS, RELU
 from .layout import Block, Lane, ResidualLayout, Rows, Unit

@@ -16,12 +16,13 @@ from ...analysis.kinds import StateKind, classify
 from ...ir.components import Component, tarjan
 from ...ir.types import Kind
 from .. import arithmetic
-from ..atoms import Coefficient, Form, tighten
-from ..legalise import Unsupported
+from ..atoms import Form, tighten
+from ..coefficients import Coefficient
 from ..logic import Bool
 from ..states import added_from_zero, lower_rewritten, rest_of_group
 from ..units.cases import Case, NoCases, cases_of
 from ..units.states import Lane, ends_of, finish, initial, label_of, lanes_of
+from ..unsupported import Unsupported
 from .graph import DECAY, LATCH, SIGNED, SUM
 
 if TYPE_CHECKING:

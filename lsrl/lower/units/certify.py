@@ -11,29 +11,23 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from fractions import Fraction
-from typing import Any, TypeVar
 
-from ...analysis.dependence import Row as LinearRow
-from ...analysis.linear import linear_ranges
 from ...dtypes import DType
 from ...ir.components import tarjan
 from ...source import Span
 from ..atoms import Form
 from ..layers import Affine, Source, Unit
 from ..precision import Precision, is_power_of_two
-from ..rounding import ROUNDS, SLACK, ZERO, Analysis, Bound
+from ..rounding import ZERO, Analysis, Bound
 from .graph import UnitGraph
+from .growth import Growth, is_kept
 from .layout import LayerUnit, UnitLayer, UnitMachine
 from .ops import OPS
 from .parts import Parts
 from .scale import Regime
 
 QUARTER = 0.25
-OUTER = 6  # rounds in which gates are looked at again
-HOPELESS = 1e3  # an error of a group in which nothing is sure any more
 SOFT = 5  # sigma(s) y: two units in the last place of sigma, and a rounding of the product
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -70,7 +64,7 @@ def certify(
     approximation: Approximation,
 ) -> list[Bound]:
     """Error bounds of the head's columns. `approximation` is what an operation itself is off by."""
-    analysis = _UnitAnalysis(graph, regime, length, approximation)
+    analysis = UnitAnalysis(graph, regime, length, approximation)
     bounds = [analysis.input(form) for form in machine.layers[0].inputs]
     for layer in machine.layers:
         bounds = analysis.units(layer, bounds)
@@ -108,7 +102,9 @@ class _Brought:
     rounding: float
 
 
-class _UnitAnalysis(Analysis):
+class UnitAnalysis(Analysis):
+    """The bounds of a layer's units, `errors`, from those of its inputs, layer after layer."""
+
     def __init__(
         self, graph: UnitGraph, regime: Regime, length: int, approximation: Approximation
     ) -> None:
@@ -171,12 +167,12 @@ class _UnitAnalysis(Analysis):
         for members in tarjan(edges):
             group = {k: layer.units[k] for k in sorted(members)}
             k = members[0]
-            if len(members) > 1 or k in edges[k] or _is_kept(group[k]):
-                self._group(group)
+            if len(members) > 1 or k in edges[k] or is_kept(group[k]):
+                Growth(self, group).run()
             else:
-                self.errors["h", k] = self._local(k, group, {})
-                self._check_gates(group)
-                self.parts.sharp |= self._sharp(group)
+                self.errors["h", k] = self.local(k, group, {})
+                self.check_gates(group)
+                self.parts.sharp |= self.sharp(group)
         return [self.errors["h", k] for k in range(len(layer.units))]
 
     def _shut_pairs(self, units: Sequence[LayerUnit]) -> dict[Source, Source]:
@@ -189,7 +185,7 @@ class _UnitAnalysis(Analysis):
         pairs = (ks for ks in found.values() if len(ks) == 2)
         return {("h", p): ("h", n) for p, n in pairs}
 
-    def _sharp(self, group: Mapping[int, LayerUnit]) -> set[int]:
+    def sharp(self, group: Mapping[int, LayerUnit]) -> set[int]:
         """The parts that are exactly 0 where they are meant to be: what shuts them outweighs the
         error of their argument, or all that they read is exactly 0 then."""
         found = set()
@@ -212,7 +208,7 @@ class _UnitAnalysis(Analysis):
 
     # One unit
 
-    def _local(
+    def local(
         self, k: int, group: Mapping[int, LayerUnit], inside: Mapping[Source, Bound]
     ) -> Bound:
         """What a unit adds in one step, the errors of its own group taken from `inside`."""
@@ -235,9 +231,9 @@ class _UnitAnalysis(Analysis):
                 total = _joined(total, self._value(unit, unit.args[role], known))
         if op.saturates:
             return self._saturating(unit, total, known)
-        reach = self._reach(unit)
+        reach = self.reach(unit)
         own = self.approximation(unit, self.regime, reach)
-        own += self._kept_rounding(k, unit, reach, exact=not own)
+        own += self.kept_rounding(k, unit, reach, exact=not own)
         own += self.graph.atoms[unit.atom].approximation if unit.atom >= 0 else 0.0
         if unit.atom in self.products:
             total = self._of_factors(unit, total)
@@ -247,7 +243,7 @@ class _UnitAnalysis(Analysis):
         """Whether its margin is at least 1/2 from 0 whatever it reads is off by."""
         return unit.atom >= 0 and self.graph.atoms[unit.atom].crisp
 
-    def _reach(self, unit: LayerUnit) -> Reach:
+    def reach(self, unit: LayerUnit) -> Reach:
         """Of a unit whose own group has the errors that were found last."""
         f = unit.form
         errors = {
@@ -266,7 +262,7 @@ class _UnitAnalysis(Analysis):
             for role in ("s", "g")
         )
         shared = sum(abs(float(c)) * known[s].error for s, c in unit.args["s"].row.items())
-        off = self.approximation(unit, self.regime, self._reach(unit))
+        off = self.approximation(unit, self.regime, self.reach(unit))
         more = factor.plus(off, unit.span, unit.label)
         self.brought[unit.atom] = _Brought(gate, more, max(0.0, gate.error - shared))
         most = max(-unit.form.lo, unit.form.hi)
@@ -300,15 +296,15 @@ class _UnitAnalysis(Analysis):
         plain = Unit(unit.args["a"], unit.form, unit.label, True, unit.span, unit.atom)
         return self.saturated(plain, bound, known)
 
-    def _kept_rounding(self, k: int, unit: LayerUnit, reach: Reach, exact: bool) -> float:
+    def kept_rounding(self, k: int, unit: LayerUnit, reach: Reach, exact: bool) -> float:
         """Rounding where a kept value and a new one are summed: once in f c' + i g of a cell and in
         n + r l of an update, if both terms can differ from 0; in (v' - n) z + n of an update
         wherever v' - n is no number of the dtype, also while v' is held."""
         roles = [role for role in OPS[unit.op].values if role in unit.args]
-        apart = unit.op == "update" and _is_kept(unit)  # v' - n comes first
+        apart = unit.op == "update" and is_kept(unit)  # v' - n comes first
         summed = {"n", "l"} <= unit.args.keys() and unit.atom not in self.resets
         if unit.op == "cell":
-            summed = _is_kept(unit) and not self._excludes(unit)
+            summed = is_kept(unit) and not self.excludes(unit)
         if not apart and not summed:
             return 0.0
         own = self.errors["h", k].error
@@ -320,18 +316,18 @@ class _UnitAnalysis(Analysis):
         roundings = (held + largest) * apart + held * summed
         return float(self.dtype.unit_roundoff * roundings)
 
-    def _excludes(self, unit: LayerUnit) -> bool:
+    def excludes(self, unit: LayerUnit) -> bool:
         """Whether a unit either keeps its value or takes a new one, never a sum of both."""
         if unit.atom in self.resets:
             return True
         if unit.op == "update":
-            return _is_kept(unit)
+            return is_kept(unit)
         if unit.op != "cell" or "f" not in unit.args or "i" not in unit.args:
             return False
         f, i = unit.args["f"], unit.args["i"]
         return f.const == -i.const and f.row == {s: -c for s, c in i.row.items()}
 
-    def _check_gates(self, group: Mapping[int, LayerUnit]) -> None:
+    def check_gates(self, group: Mapping[int, LayerUnit]) -> None:
         """A gate whose margin may be off by a quarter promises nothing."""
         for k, unit in group.items():
             for role in OPS[unit.op].gates:
@@ -343,186 +339,6 @@ class _UnitAnalysis(Analysis):
                     where = bound.span or unit.span
                     label = bound.label or unit.label
                     self.errors["h", k] = Bound(math.inf, math.inf, where, label)
-
-    # Groups
-
-    def _group(self, group: Mapping[int, LayerUnit]) -> None:
-        """Units that read their own previous values. Parts are taken to be sharp, and again not to
-        be if the errors that follow are too large for that."""
-        assumed = self.parts.of(group)
-        self.parts.sharp |= assumed
-        self._grown_group(group)
-        if not assumed <= self._sharp(group):
-            self.parts.sharp -= assumed
-            self._grown_group(group)
-
-    def _grown_group(self, group: Mapping[int, LayerUnit]) -> None:
-        zero: dict[Source, Bound] = {("h", k): ZERO for k in group}
-        self.errors |= zero
-        for _ in range(OUTER):
-            added = {k: self._local(k, group, zero) for k in group}
-            wrong = any(b.error for b in added.values())
-            grown = self._over_time(group, added) if wrong else added
-            settled = all(b.error <= self.errors["h", k].error for k, b in grown.items())
-            for k, bound in grown.items():
-                more = bound.plus(bound.error * (SLACK - 1), bound.span, bound.label)
-                self.errors["h", k] = bound if settled or not wrong else more
-            if settled or not wrong:
-                break
-        else:
-            self.errors |= {("h", k): b.plus(math.inf, b.span, b.label) for k, b in grown.items()}
-        self._check_gates(group)
-        if any(not math.isfinite(self.errors["h", k].error) for k in group):
-            worst = next(k for k in group if not math.isfinite(self.errors["h", k].error))
-            for k in group:
-                self.errors["h", k] = self.errors["h", worst]
-
-    def _over_time(
-        self, group: Mapping[int, LayerUnit], added: Mapping[int, Bound]
-    ) -> dict[int, Bound]:
-        """|A^k| times the error of each step, summed over the length."""
-        if any(not math.isfinite(b.error) for b in added.values()):
-            return dict(added)
-        partners = {n: p for (_, p), (_, n) in self.own_pairs.items() if p in group}
-        leaders = self.parts.leaders(group)
-        partners |= leaders
-        keys = [k for k in group if k not in partners]
-        added = {k: max(_with(k, partners, added), key=lambda b: b.error) for k in group}
-        linear = all(self._is_linear(k, group) for k in group)
-        gains = {k: self._gains(k, group, signed=linear) for k in group}
-        rows = [_largest(_with(k, leaders, gains)) for k in keys]
-        grown = self._settled(keys, rows, group, added)
-        result = {}
-        for k, error in zip(keys, grown, strict=True):
-            b = added[k]
-            if self._keeps_or_takes(k, group) or self._is_copy(k, partners, group):
-                result[k] = self._kept(k, group[k], b)
-                continue
-            ratio = error / b.error if b.error else 1.0
-            result[k] = Bound(error, b.worst * ratio, b.span, b.label)
-        return result | {n: result[p] for n, p in partners.items()}
-
-    def _keeps_or_takes(self, k: int, group: Mapping[int, LayerUnit]) -> bool:
-        """Whether a unit's next value is what it held or one that the group does not enter."""
-        unit, read = group[k], self._values_read(k, group)
-        reach = self._reach(unit)
-        if unit.op == "update" and unit.atom in self.resets:
-            exact = not self.approximation(unit, self.regime, reach)  # tanh and r hand it on
-            return exact and set(read) == {k} and unit.args["l"] == Affine({("h", k): 1}, 0)
-        return self._excludes(unit) and not reach.leak(OPS[unit.op].keeps) and not read
-
-    def _kept(self, k: int, unit: LayerUnit, written: Bound) -> Bound:
-        """What is kept has the error that it was written with, and a rounding for each step."""
-        if not written.error:
-            return written
-        drift = self._kept_rounding(k, unit, self._reach(unit), exact=False)
-        return written.plus((self.length - 1) * drift, unit.span, unit.label) if drift else written
-
-    def _settled(
-        self,
-        keys: list[int],
-        rows: Sequence[LinearRow],
-        group: Mapping[int, LayerUnit],
-        added: Mapping[int, Bound],
-    ) -> list[float]:
-        """Errors after the last step. A step rounds what the group was with its errors: they are
-        assumed, a little larger than before, until what follows from them is no larger."""
-        lanes = [(0, k) for k in keys]
-        starts = [(0.0, 0.0)] * len(keys)
-        inexact = {**self.errors, **{("h", k): Bound(math.inf) for k in group}}
-        gammas = [self._gamma(group[k], inexact) for k in keys]
-        steps = [added[k].error for k in keys]
-        errors = [0.0] * len(keys)
-        for _ in range(ROUNDS):
-            assumed = [e * SLACK for e in errors]
-            place = dict(zip(keys, assumed, strict=True))
-            own = [
-                b + g * _sum_of(row, place) for b, g, row in zip(steps, gammas, rows, strict=True)
-            ]
-            ends = linear_ranges(lanes, rows, starts, [(-e, e) for e in own], self.length)
-            errors = [max(-low, high) for low, high in ends]
-            if all(e <= a for e, a in zip(errors, assumed, strict=True)):
-                return errors
-            ranges = (max(1.0, -group[k].form.lo, group[k].form.hi) for k in keys)
-            if any(e > HOPELESS * most for e, most in zip(errors, ranges, strict=True)):
-                break
-        return [math.inf] * len(keys)
-
-    def _gamma(self, unit: LayerUnit, errors: Mapping[Source, Bound]) -> float:
-        """The relative error of computing a unit's forms."""
-        forms = (unit.args[role] for role in OPS[unit.op].values if role in unit.args)
-        return sum(self.precision.gamma(form, self.forms, errors) for form in forms)
-
-    def _is_linear(self, k: int, group: Mapping[int, LayerUnit]) -> bool:
-        """Whether a unit, or its pair, is a linear function of what the group was."""
-        unit = group[k]
-        paired = {j for (_, p), (_, n) in self.plain_pairs.items() for j in (p, n)}
-        if unit.op != "pass" and k not in paired:
-            return False
-        row = unit.args["a"].row
-        return all(
-            row.get(p, 0) == -row.get(n, 0) for p, n in self.own_pairs.items() if p[1] in group
-        )
-
-    def _values_read(self, k: int, group: Mapping[int, LayerUnit]) -> dict[int, Fraction]:
-        """How often the group's previous values enter a unit's next value."""
-        found: dict[int, Fraction] = {}
-        unit = group[k]
-        for role in OPS[unit.op].values:
-            for (kind, j), c in (unit.args[role].row if role in unit.args else {}).items():
-                if kind == "h" and j in group:
-                    found[j] = found.get(j, Fraction(0)) + Fraction(c)
-        for (_, p), (_, n) in self.own_pairs.items():
-            negative = found.pop(n, Fraction(0))
-            if negative + found.get(p, Fraction(0)) != 0:
-                found[p] = abs(found.get(p, Fraction(0))) + abs(negative)
-        for j, leader in self.parts.leaders(group).items():
-            found[leader] = max(abs(found.get(leader, Fraction(0))), abs(found.pop(j, Fraction(0))))
-        return {j: c for j, c in found.items() if c}
-
-    def _is_copy(self, k: int, partners: Mapping[int, int], group: Mapping[int, LayerUnit]) -> bool:
-        """Whether a unit and its partners keep what they are while they are open."""
-        own = {k, *(j for j, leader in partners.items() if leader == k)}
-        if any(group[j].op != "relu" or group[j].args["a"].const for j in own):
-            return False
-        rows = []
-        for j in own:
-            u = group[j]
-            plain = Unit(u.args["a"], u.form, u.label, False, u.span, u.atom)
-            rows.append(self.opened(plain, self.errors, self.forms).row)
-        return self.parts.is_kept(rows, own, group, self.forms)
-
-    def _gains(self, k: int, group: Mapping[int, LayerUnit], signed: bool) -> LinearRow:
-        """How much of each unit's error enters a unit's next value."""
-        read = self._values_read(k, group)
-        if not signed:
-            read = {j: abs(c) for j, c in read.items()}
-        if _is_kept(group[k]):
-            own = read.get(k, Fraction(0))
-            read[k] = max(own, Fraction(1)) if self._excludes(group[k]) else own + 1
-        return {(0, j): c for j, c in read.items()}
-
-
-def _sum_of(row: LinearRow, errors: Mapping[int, float]) -> float:
-    """The errors that a row reads, weighted."""
-    weights = {j: abs(float(c)) for (_, j), c in (row or {}).items()}  # type: ignore[arg-type]
-    return sum(weight * errors[j] for j, weight in weights.items())
-
-
-def _with(k: int, partners: Mapping[int, int], values: Mapping[int, T]) -> list[T]:
-    """What a unit and its partners have."""
-    return [v for j, v in values.items() if k in (j, partners.get(j))]
-
-
-def _largest(rows: Sequence[LinearRow]) -> LinearRow:
-    """Gains of several units, of each the largest."""
-    if len(rows) == 1:
-        return rows[0]
-    found: dict[tuple[int, int], Any] = {}
-    for row in rows:
-        for lane, c in (row or {}).items():
-            found[lane] = max(found.get(lane, 0), abs(c))  # type: ignore[arg-type,call-overload]
-    return found
 
 
 def _pairs(units: Sequence[LayerUnit]) -> dict[Source, Source]:
@@ -559,11 +375,6 @@ def _carried(units: Sequence[LayerUnit], below: Mapping[Source, Source]) -> dict
 def _before(unit: LayerUnit) -> set[int]:
     """The units that a unit reads one step back."""
     return {j for affine in unit.args.values() for kind, j in affine.row if kind == "h"}
-
-
-def _is_kept(unit: LayerUnit) -> bool:
-    keeps = OPS[unit.op].keeps
-    return keeps in unit.args
 
 
 def _joined(a: Bound, b: Bound) -> Bound:

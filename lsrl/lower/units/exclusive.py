@@ -11,7 +11,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ...ir.components import Component
-from ..atoms import Coefficient, Form
+from ..atoms import Form
+from ..coefficients import Coefficient
 from ..logic import Bool
 from .cases import Case, Cases
 from .patterns import by_cases, switched

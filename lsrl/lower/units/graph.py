@@ -12,7 +12,8 @@ from dataclasses import replace
 from fractions import Fraction
 
 from ...source import Span
-from ..atoms import Atom, AtomGraph, AtomKind, Coefficient, Form, constant
+from ..atoms import Atom, AtomGraph, AtomKind, Form, constant
+from ..coefficients import Coefficient
 from .undo import Undo
 
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from ...source import Span
-from ..atoms import AtomKind, Coefficient, Form, exact_in, primitive
+from ..atoms import AtomKind, Form, exact_in
+from ..coefficients import Coefficient, primitive
 from ..layers import Affine, Place, Row, Source, add_row, connected
 from .graph import UnitGraph
 from .schedule import Placement

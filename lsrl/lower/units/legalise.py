@@ -19,10 +19,12 @@ from ...ir.types import Kind
 from ...source import Span
 from .. import arithmetic
 from ..arithmetic import MAX_CASES, common_step, integers
-from ..atoms import AtomGraph, AtomKind, Coefficient, Form, constant, tighten
+from ..atoms import AtomGraph, AtomKind, Form, constant, tighten
 from ..clock import Clocks
-from ..legalise import Legaliser, Options, Unsupported, Value
-from ..logic import Boolean, Logic
+from ..coefficients import Coefficient
+from ..legalise import Legaliser, Options
+from ..logic import Boolean, Logic, Value
+from ..unsupported import Unsupported
 from .conditions import Condition, GateLogic
 from .graph import UnitGraph
 from .machine import Machine

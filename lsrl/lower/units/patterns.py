@@ -10,7 +10,7 @@ from ...analysis.kinds import StateKind, classify
 from ...ir.components import Component
 from ...source import Span
 from ..atoms import AtomKind, Form, tighten
-from ..legalise import Unsupported
+from ..unsupported import Unsupported
 from .automaton import automaton
 from .cases import Case, Cases, NoCases, cases_of
 from .machine import Pattern

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
 
-from ..atoms import Atom, AtomKind, Coefficient, Form, primitive
+from ..atoms import Atom, AtomKind, Form
+from ..coefficients import Coefficient, primitive
 from .graph import UnitGraph
 from .machine import Machine
 from .schedule import Known, early_layers, live, reads

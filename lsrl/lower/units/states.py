@@ -13,8 +13,9 @@ from ...errors import Diagnostic
 from ...ir.components import Component
 from ...ir.types import Kind
 from ..arithmetic import common_step
-from ..atoms import Atom, AtomKind, Coefficient, Form, tighten
-from ..legalise import Unsupported
+from ..atoms import Atom, AtomKind, Form, tighten
+from ..coefficients import Coefficient
+from ..unsupported import Unsupported
 
 if TYPE_CHECKING:
     from ..legalise import Legaliser

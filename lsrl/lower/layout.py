@@ -1,0 +1,283 @@
+"""A schedule of atoms as layers: which unit holds what, and what is carried.
+
+A value that a later layer needs is carried through the layers between by a unit of its own: as it
+is where it is never negative, shifted by its lower bound otherwise. Where fewer combinations are
+needed later than they have parts, the combinations are carried.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+from .atoms import AtomGraph, AtomKind, Form, exact_in
+from .coefficients import Coefficient, primitive
+from .layers import Affine, Layer, Layered, Row, Source, StateLane, Unit, add_row, connected
+from .schedule import Schedule
+
+NEGLIGIBLE = 2.0**-45
+_OPERANDS = ("relu", "factor")  # names of the readers of an atom's operands
+
+
+def lay_out(graph: AtomGraph, plan: Schedule, digits: int) -> Layered:
+    """Turn a schedule into layers."""
+    return _Layout(graph, plan, digits).run()
+
+
+@dataclass
+class _Reader:
+    """Something that will be computed in layer `at`: a form over atoms, `known` of them (with
+    coefficients over the current sources), the rest still to come."""
+
+    at: int
+    form: Form
+    known: Row
+    const: Coefficient
+    pending: set[int]
+
+
+class _Layout:
+    def __init__(self, graph: AtomGraph, plan: Schedule, digits: int) -> None:
+        self.graph, self.plan, self.digits = graph, plan, digits
+        self.sources: dict[Source, Form] = {}
+        self.where: dict[int, Source] = {}
+
+    def run(self) -> Layered:
+        plan = self.plan
+        self.waiting: dict[int, list[_Reader]] = {}  # by the atom that they wait for
+        self.readers = self._readers()
+        inputs = [a for a, atom in enumerate(self.graph.atoms) if atom.kind is AtomKind.INPUT]
+        inputs.sort(key=lambda a: self.graph.atoms[a].index)
+        columns = [self.graph.atom_form(a) for a in inputs]
+        arrived: dict[int, Row] = {a: {("x", i): 1} for i, a in enumerate(inputs)}
+        layers: list[Layer] = []
+        self.merged: set[int] = set()
+        self.found: dict[tuple[str, int], Affine] = {}
+        for number in range(1, plan.depth + 1):
+            layer = Layer(columns)
+            self.sources = {("x", i): form for i, form in enumerate(columns)}
+            self._arrive(arrived)
+            self._symbols(number)
+            self._states(layer, number)
+            self._symbols(number)
+            if number == plan.depth:
+                self._read_out(layer)
+            else:
+                columns, arrived = self._units(layer, number)
+            layers.append(layer)
+        outputs = [n for n, f in self.graph.outputs.items() for _ in f]
+        return Layered(layers, outputs, self._named(), frozenset(self.merged))
+
+    # Readers
+
+    def _readers(self) -> dict[tuple[str, int], _Reader]:
+        result = {}
+        for a, at in self.plan.relus.items():
+            for k, form in enumerate(self.graph.atoms[a].operands):
+                result[_OPERANDS[k], a] = self._reader(at, form)
+        for g, at in self.plan.groups.items():
+            for i in self.plan.lanes[g]:
+                form = self.graph.groups[g].lanes[i].added
+                result[f"lane {g}", i] = self._reader(at, form)
+        forms = [f for forms in self.graph.outputs.values() for f in forms]
+        for k, form in enumerate(forms):
+            result["output", k] = self._reader(self.plan.depth, form)
+        for name, forms in self.graph.names.items():
+            for i, form in enumerate(forms):
+                result[f"name {name}", i] = self._reader(-1, form)
+        return result
+
+    def _reader(self, at: int, form: Form) -> _Reader:
+        reader = _Reader(at, form, {}, form.const, set(form.terms))
+        for a in form.terms:
+            self.waiting.setdefault(a, []).append(reader)
+        return reader
+
+    def _arrive(self, found: dict[int, Row]) -> None:
+        """Atoms that can be read from now on, as rows over the current sources."""
+        for a, row in found.items():
+            for reader in self.waiting.pop(a, ()):
+                reader.pending.discard(a)
+                add_row(reader.known, row, reader.form.terms[a])
+
+    def _symbols(self, number: int) -> None:
+        """Elements of named values that can be read from this layer on."""
+        for name, forms in self.graph.names.items():
+            for i in range(len(forms)):
+                reader = self.readers.get((f"name {name}", i))
+                if reader is not None and not reader.pending:
+                    self.found[name, i] = Affine(dict(reader.known), reader.const, number)
+                    del self.readers[f"name {name}", i]
+
+    def _named(self) -> dict[str, tuple[int, list[Affine]]]:
+        """The named values all of whose elements were found."""
+        result = {}
+        for name, forms in self.graph.names.items():
+            elements = [self.found[name, i] for i in range(len(forms)) if (name, i) in self.found]
+            if len(elements) == len(forms):
+                result[name] = max(a.layer for a in elements), elements
+        return result
+
+    # States
+
+    def _states(self, layer: Layer, number: int) -> None:
+        """All groups of this layer. A group that reads another one of the same layer takes in its
+        update: a linear map of a linear map."""
+        here = [g for g, at in self.plan.groups.items() if at == number]
+        position: dict[tuple[int, int], int] = {}
+        for g in here:
+            for i in self.plan.lanes[g]:
+                position[g, i] = len(position)
+        for g in self._by_need(here):
+            for i in self.plan.lanes[g]:
+                self._lane(layer, g, i, position)
+        layer.lanes.sort(key=lambda lane: position[self._lane_of_atom(lane)])
+
+    def _by_need(self, here: list[int]) -> list[int]:
+        order: list[int] = []
+
+        def visit(g: int) -> None:
+            if g in order or g not in here:
+                return
+            for i in self.plan.lanes[g]:
+                for a in self.graph.groups[g].lanes[i].added.terms:
+                    atom = self.graph.atoms[a]
+                    if atom.kind is AtomKind.STATE and atom.group != g:
+                        visit(atom.group)
+            order.append(g)
+
+        for g in here:
+            visit(g)
+        return order
+
+    def _lane_of_atom(self, lane: StateLane) -> tuple[int, int]:
+        atom = self.graph.atoms[lane.atom]
+        return atom.group, atom.lane
+
+    def _lane(self, layer: Layer, g: int, i: int, position: dict[tuple[int, int], int]) -> None:
+        lane = self.graph.groups[g].lanes[i]
+        reader = self.readers.pop((f"lane {g}", i))
+        assert not reader.pending
+        row = {position[g, j]: c for j, c in lane.row.items()}
+        added: Row = {}
+        const = reader.const
+        updates = {position[self._lane_of_atom(done)]: done for done in layer.lanes}
+        for source, c in reader.known.items():
+            if source[0] == "x":
+                add_row(added, {source: 1}, c)
+                continue
+            update = updates[source[1]]
+            self.merged.add(update.atom)
+            for j, k in update.row.items():
+                row[j] = row.get(j, 0) + c * k
+            add_row(added, update.added.row, c)
+            const += c * update.added.const
+        row = {j: c for j, c in row.items() if c != 0}
+        form = self.graph.atom_form(lane.atom)
+        layer.lanes.append(StateLane(row, Affine(added, const), lane.init, lane.atom, form))
+        place = "s", position[g, i]
+        self.sources[place] = form
+        self._arrive({lane.atom: {place: 1}})
+
+    # Units
+
+    def _read_out(self, layer: Layer) -> None:
+        names = [n for n, forms in self.graph.outputs.items() for _ in forms]
+        for k, name in enumerate(names):
+            reader = self.readers["output", k]
+            assert not reader.pending
+            layer.units.append(Unit(Affine(reader.known, reader.const), reader.form, name))
+
+    def _units(self, layer: Layer, number: int) -> tuple[list[Form], dict[int, Row]]:
+        """ReLU atoms of this layer, carriers, products; returns the next layer's inputs."""
+        units = [self._unit(a) for a, at in self.plan.relus.items() if at == number]
+        layer.units += [u for u in units if u.factor is None]
+        self._carry(layer)
+        layer.units += [u for u in units if u.factor is not None]
+        arrived: dict[int, Row] = {
+            u.atom: {("x", i): 1} for i, u in enumerate(layer.units) if u.atom >= 0
+        }
+        return [u.form for u in layer.units], arrived
+
+    def _unit(self, a: int) -> Unit:
+        """The unit of an atom whose operands can all be read."""
+        atom = self.graph.atoms[a]
+        operands = []
+        for name in _OPERANDS[: len(atom.operands)]:
+            reader = self.readers.pop((name, a))
+            assert not reader.pending
+            operands.append(Affine(reader.known, reader.const))
+        form = self.graph.atom_form(a)
+        factor = operands[1] if len(operands) > 1 else None
+        return Unit(operands[0], form, atom.label, atom.saturating, atom.span, a, factor)
+
+    def _carry(self, layer: Layer) -> None:
+        """Units for what later layers still need of this layer's sources."""
+        later = [r for r in self.readers.values() if r.known and r.at != -1]
+        carried: dict[Source, tuple[Row, Coefficient]] = {}
+        whole: dict[tuple[tuple[Source, int], ...], tuple[Row, Coefficient]] = {}
+        for group in connected(later):
+            sources = {s for r in group for s in r.known}
+            parts = dict.fromkeys(_normal(r.known) for r in group)
+            if len(parts) < len(sources) and all(self._is_exact(r.known) for r in group):
+                for key in parts:
+                    whole[key] = self._carrier(layer, dict(key))
+            else:
+                for s in sorted(sources):
+                    carried[s] = self._carrier(layer, {s: 1})
+        for reader in self.readers.values():
+            self._rewrite(reader, carried, whole)
+
+    def _rewrite(
+        self,
+        reader: _Reader,
+        carried: dict[Source, tuple[Row, Coefficient]],
+        whole: dict[tuple[tuple[Source, int], ...], tuple[Row, Coefficient]],
+    ) -> None:
+        """A reader's known part over the next layer's inputs; a name that is not carried is
+        lost.
+        """
+        key = _normal(reader.known) if whole else ()
+        known: Row = {}
+        if key in whole and reader.known:
+            row, const = whole[key]
+            scale = Fraction(reader.known[key[0][0]]) / key[0][1]
+            add_row(known, row, scale)
+            reader.const += scale * const
+        else:
+            for source, c in reader.known.items():
+                if source not in carried:
+                    assert reader.at == -1
+                    reader.pending.add(-1)
+                    return
+                row, const = carried[source]
+                add_row(known, row, c)
+                reader.const += c * const
+        reader.known = known
+
+    def _is_exact(self, row: Row) -> bool:
+        return exact_in(self._form(dict(_normal(row))), self.graph.atoms, self.digits)
+
+    def _form(self, row: Row) -> Form:
+        return self.graph.recall(self.graph.combine([(c, self.sources[s]) for s, c in row.items()]))
+
+    def _carrier(self, layer: Layer, row: Row) -> tuple[Row, Coefficient]:
+        """A unit relu(value - low) and how to read the value from it: row and constant."""
+        ((first, c),) = list(row.items())[:1]
+        form = self.sources[first] if len(row) == 1 and c == 1 else self._form(row)
+        if form.is_const:
+            return {}, form.const
+        # What falls below zero only by the rounding of its range is not worth a shift.
+        low = Fraction(form.lo) if form.lo < -NEGLIGIBLE * form.hi else Fraction(0)
+        if low.denominator == 1:
+            low = int(low)  # type: ignore[assignment]
+        shifted = self.graph.combine([(1, form)], -low)
+        column = len(layer.units)
+        label = "carry"
+        layer.units.append(Unit(Affine(row, -low), shifted, label))
+        return {("x", column): 1}, low
+
+
+def _normal(row: Row) -> tuple[tuple[Source, int], ...]:
+    """A row up to a factor."""
+    return primitive(row)[0]
