@@ -127,7 +127,7 @@ class Dask:
         try:
             futures = {c.id: client.submit(work, c, pure=False, key=f"lsrl-{c.id}") for c in cells}
             by_key = {f.key: c for c, f in zip(cells, futures.values(), strict=True)}
-            for future in _as_done(list(futures.values())):
+            for future in _as_done(client, list(futures.values())):
                 yield by_key[future.key], _result(future)
         finally:
             client.close()
@@ -148,10 +148,10 @@ class Dask:
             raise OptionError.at("E055", None, message, help) from None
 
 
-def _as_done(futures: list[Any]) -> Iterator[Any]:
+def _as_done(client: Any, futures: list[Any]) -> Iterator[Any]:
     from distributed import as_completed
 
-    yield from as_completed(futures)  # type: ignore[no-untyped-call]
+    yield from as_completed(futures, loop=client.loop)  # type: ignore[no-untyped-call]
 
 
 def _result(future: Any) -> Outcome | Failure:
