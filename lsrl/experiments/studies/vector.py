@@ -150,8 +150,7 @@ def prompt_bytes(n: int, d_in: int, d_out: int) -> int:
 
 def memory() -> int:
     """Bytes of memory of this machine."""
-    pages: int = os.sysconf("SC_PHYS_PAGES")
-    return pages * os.sysconf("SC_PAGE_SIZE")
+    return int(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
 
 
 def gigabytes(size: int) -> str:
