@@ -4,12 +4,13 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PYTHON ?= python3
 
-.PHONY: demo test check bench clean help
+.PHONY: demo test check bench experiments clean help
 
 help:
 	@echo "make demo   compile and prompt the dictionary and vector programs"
 	@echo "make test   format, lint, types, and the whole test suite"
 	@echo "make bench  the figures of the README"
+	@echo "make experiments   a small version of every study, and out/experiments/report.html"
 
 # The environment. The stamp holds what it was made from, so that it is made anew when that changes.
 $(VENV)/stamp: pyproject.toml constraints.txt
@@ -31,6 +32,14 @@ test: check
 bench: $(VENV)/stamp
 	$(BIN)/python benchmarks/sizes.py
 	$(BIN)/python benchmarks/speed.py
+
+# A sweep that was stopped goes on; each study has its file in experiments/small.
+experiments: $(VENV)/stamp
+	for study in vector dictionary noise precision length finetune; do \
+	  $(BIN)/lsrl experiment $$study --sweep experiments/small/$$study.toml \
+	    -o out/experiments/$$study $(JOBS) || exit 1; \
+	done
+	$(BIN)/lsrl experiment report out/experiments
 
 clean:
 	rm -rf $(VENV) build dist out *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

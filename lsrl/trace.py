@@ -210,10 +210,21 @@ def tolerance(model: CompiledModel, symbol: Symbol) -> float:
     return REAL_TOLERANCE * extent
 
 
-def noisy(weights: Mapping[str, Array], sigma: float, seed: int) -> dict[str, Array]:
-    """Weights with Gaussian noise of that standard deviation on those that are not 0."""
+NOISES = ("nonzero", "all", "relative")
+
+
+def noisy(
+    weights: Mapping[str, Array], sigma: float, seed: int, kind: str = "nonzero"
+) -> dict[str, Array]:
+    """Weights with Gaussian noise of that standard deviation: on those that are not 0, on `all`, or
+    `relative` to the magnitude of each. The same seed draws the same numbers, times `sigma`."""
     random = np.random.default_rng(seed)
-    return {
-        name: np.where(w != 0, w + random.normal(0.0, sigma, w.shape), 0.0).astype(w.dtype)
-        for name, w in weights.items()
-    }
+    noise = {name: random.normal(0.0, sigma, w.shape) for name, w in weights.items()}
+    return {n: (w + noise[n] * _extent(w, kind)).astype(w.dtype) for n, w in weights.items()}
+
+
+def _extent(w: Array, kind: str) -> Array:
+    """How much of the noise each weight gets."""
+    if kind == "relative":
+        return np.abs(w)
+    return np.ones(w.shape) if kind == "all" else w != 0

@@ -28,6 +28,7 @@ COMMANDS = {  # name: the module that has it
     "sample": "sample",
     "targets": "models",
     "show": "show",
+    "experiment": "experiment",
     "new": "new",
 }
 

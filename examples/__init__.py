@@ -1,0 +1,1 @@
+"""The examples, as package data of `lsrl.experiments`."""

@@ -1,0 +1,137 @@
+"""The command line of experiments, from sweeps to the page; and the sweeps in `experiments/`."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from click.testing import CliRunner, Result
+
+from lsrl.cli import main
+from lsrl.experiments import STUDIES, Sweep, read_sweep, study
+from lsrl.experiments.sections import number, quantiles, quartiles
+
+ROOT = Path(__file__).parents[2]
+
+
+def lsrl(*args: Any) -> Result:
+    result = CliRunner().invoke(main, ["experiment", *map(str, args)])
+    assert isinstance(result.exception, SystemExit | None), result.exception
+    assert "Traceback" not in result.output
+    return result
+
+
+TINY = {
+    "vector": ["--cells", "2", "--queries", "3", "--model", "linear-rnn,rnn"],
+    "dictionary": ["--n", "2", "--pairs", "2", "--model", "rnn", "--dtype", "float32,float64"],
+    "noise": ["--n", "2", "--pairs", "2", "--cells", "2", "--sigma", "0,1e-3", "--model", "rnn",
+              "--protocol", "reset"],
+    "precision": ["--program", "majority", "--steps", "8", "--model", "rnn,lstm"],
+    "length": ["--program", "parity", "--steps", "10,20", "--model", "lstm"],
+    "finetune": ["--program", "parity", "--model", "rnn+onehot", "--updates", "0,2"],
+}  # fmt: skip
+
+
+class Page(HTMLParser):
+    """Headings, cells of tables and addresses of a page."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.addresses: list[str] = []
+        self.cells: list[str] = []
+        self.tag = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tag = tag
+        self.addresses += [v or "" for k, v in attrs if k in ("src", "href")]
+
+    def handle_data(self, data: str) -> None:
+        if self.tag in ("td", "h2", "caption"):
+            self.cells.append(data.strip())
+
+
+def test_from_sweeps_to_a_page(tmp_path: Path) -> None:
+    for name, flags in TINY.items():
+        result = lsrl(name, "-o", tmp_path / name, "-j", 1, "--repeats", 1, *flags, "--json")
+        assert result.exit_code == 0, result.output
+        reply = json.loads(result.stdout)
+        frame = pd.read_parquet(tmp_path / name / "results.parquet")
+        assert len(frame) == reply["rows"] > 0
+        assert {"cell", "seed", "repeat", "versions", "model"} <= set(frame.columns)
+    result = lsrl("report", tmp_path)
+    assert result.exit_code == 0, result.output
+    text = (tmp_path / "report.html").read_text()
+    page = Page(text)
+    assert {study(name).title for name in STUDIES} <= set(page.cells)
+    assert len(page.addresses) >= 8
+    assert all(a.startswith("data:image/svg+xml;base64,") for a in page.addresses)
+    assert "<script" not in text
+    frame = pd.read_parquet(tmp_path / "vector/results.parquet")
+    for error in frame["error"]:
+        assert quartiles([error]) in page.cells
+    again = lsrl("report", tmp_path, "-o", tmp_path / "again.html")
+    assert again.exit_code == 0 and (tmp_path / "again.html").read_text() == text
+
+
+def test_going_on(tmp_path: Path) -> None:
+    flags = ["vector", "-o", tmp_path / "v", "-j", 1, *TINY["vector"]]
+    assert "2 rows of 2 cells\n" in lsrl(*flags, "--repeats", 1).output
+    assert "4 rows of 4 cells, 2 of them were there already" in lsrl(*flags, "--repeats", 2).output
+
+
+def test_flags_go_before_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "s.toml"
+    path.write_text('cells = 2\nqueries = 3\nmodel = "rnn"\nrepeats = 2\n')
+    lsrl("vector", "-o", tmp_path / "v", "-j", 1, "--sweep", path, "--repeats", 1)
+    described = json.loads((tmp_path / "v/sweep.json").read_text())
+    assert (described["repeats"], described["model"], described["cells"]) == (1, ["rnn"], [2])
+
+
+@pytest.mark.parametrize(
+    ("args", "status", "words"),
+    [
+        (["vectr"], 2, "did you mean `vector`?"),
+        (["vector"], 2, "Missing option '--output'"),
+        (["vector", "-o", "x", "--cells", "two"], 2, "is no list of integers"),
+        (["vector", "-o", "x", "--cells", "0"], 2, "at least 1"),
+        (["vector", "-o", "x", "--model", "lstn"], 2, "did you mean `lstm`?"),
+        (["vector", "-o", "x", "--cells", "999999"], 2, "E053"),
+        (["vector", "-o", "x", "--sweep", "none.toml"], 2, "E050"),
+        (["vector", "-o", "x", "-j", "2", "--scheduler", "tcp://a:1"], 2, "leave it out"),
+        (["noise", "-o", "x", "--trace", "maybe"], 2, "is no list of truth values"),
+        (["finetune", "-o", "x", "--model", "mamba"], 2, "is not trained here"),
+        (["report", "nowhere"], 2, "there is no folder"),
+        (["report", "."], 2, "holds no results"),
+    ],
+)
+def test_mistakes(
+    args: list[str], status: int, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = lsrl(*args)
+    assert (result.exit_code, words in result.output) == (status, True), result.output
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_quantiles_of_wild_values() -> None:
+    assert quantiles([0.0, 1.0, float("inf")]) == [0.0, 1.0, float("inf")]
+    assert [number(v) for v in (None, float("nan"), 3, 1234567, 0.012345, "a", True)] == [
+        "-", "-", "3", "1,234,567", "0.0123", "a", "True",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "experiments").glob("*/*.toml")), ids=str)
+def test_sweeps_in_files(path: Path) -> None:
+    """They name their study, and every cell of theirs may begin."""
+    chosen = study(path.stem)
+    assert tomllib.loads(path.read_text())["study"] == path.stem
+    cells = Sweep.of(chosen, read_sweep(path, path.stem)).cells(chosen)
+    for cell in cells:
+        chosen.check(cell)
+    assert cells
