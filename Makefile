@@ -4,6 +4,9 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PYTHON ?= python3
 
+# Python keeps what it compiles of modules, so each process does not compile them anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test check bench clean help
 
 help:
@@ -12,9 +15,11 @@ help:
 	@echo "make bench  the figures of the README"
 
 # The environment. The stamp holds what it was made from, so that it is made anew when that changes.
+# Nothing is compiled at installation: most modules of torch and transformers are never imported.
 $(VENV)/stamp: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile \
+		-c constraints.txt -e '.[dev]'
 	@touch $@
 
 demo: $(VENV)/stamp
