@@ -4,6 +4,9 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PYTHON ?= python3
 
+# Python keeps what it compiles of modules, so each process does not compile them anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test check bench experiments clean help
 
 help:
@@ -13,9 +16,11 @@ help:
 	@echo "make experiments   a small version of every study, and out/experiments/report.html"
 
 # The environment. The stamp holds what it was made from, so that it is made anew when that changes.
+# Nothing is compiled at installation: most modules of torch and transformers are never imported.
 $(VENV)/stamp: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile \
+		-c constraints.txt -e '.[dev]'
 	@touch $@
 
 demo: $(VENV)/stamp

@@ -94,7 +94,7 @@ class Undisturbed:
         state, states = runner.initial(x.shape[0]), []
         for t in range(x.shape[1]):
             states.append(state)
-            _, state = runner.step(x[:, t], state)
+            _, state = runner.advance(x[:, t : t + 1], state)
         self.states = _joined(states)  # each array [T * B, ...]
         self.x = np.swapaxes(x, 0, 1).reshape(-1, 1, x.shape[2])
 

@@ -12,11 +12,16 @@ import pytest
 import lsrl
 from lsrl.proposals import examples_of
 from lsrl.sampling import Sampler
-from lsrl.support import verdict
 from lsrl.symbols import symbols_of
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.lsrl"))
-HELD = [p for p in EXAMPLES if verdict(lsrl.load(p), "linear-rnn").error is None]
+# What a linear RNN cannot hold, as docs/expressivity.md says. A list, since finding out takes time.
+REFUSED = set(
+    """associative_recall automaton binary_addition capitals debounce delayed_match fibonacci_mod
+    flip_flop induction recall_after_last_k running_maximum selective_copy thermostat traffic_light
+    watchdog""".split()
+)
+HELD = [p for p in EXAMPLES if p.stem not in REFUSED]
 
 
 @cache
