@@ -94,7 +94,7 @@ def _linear(
         return stored
     lanes = lanes_of(lg, component)
     index = {lane: i for i, lane in enumerate(lanes)}
-    rows = [{index[k]: _scalar(c) for k, c in (row or {}).items()} for row in group.rows]
+    rows = [{index[k]: Fraction(c) for k, c in (row or {}).items()} for row in group.rows]
     order = tarjan([[j for j in row if j != i] for i, row in enumerate(rows)])
     added = added_from_zero(lg, component, group)
     inits = [Fraction(initial(lg, lane)) for lane in lanes]
@@ -145,10 +145,6 @@ def _stored_once(lg: ResidualLegaliser, component: Component, group: StateGroup)
         made = lg.residual.unit(LATCH, value, when=lg.condition(c), label=label)
         now[lane] = lg.atoms.combine([(1, made)], init)
     return valued(lg, component, now)
-
-
-def _scalar(c: Any) -> Fraction:
-    return Fraction(c)
 
 
 def _block(
