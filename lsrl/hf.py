@@ -4,6 +4,7 @@
 `RecurrentGemmaForCausalLM` for programs over tokens; of `MambaModel` and `RecurrentGemmaModel` for
 programs over real numbers, whose maps in and out are beside them in `adapter.safetensors`.
 LSRL's own names for the weights are those of the first two classes everywhere.
+Only `hf_load` imports transformers.
 """
 
 from __future__ import annotations

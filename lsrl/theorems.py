@@ -52,10 +52,12 @@ class Theorem:
 
     @property
     def name(self) -> str:
+        """How a message names it."""
         return f"theorem {self.number}"
 
     @property
     def place(self) -> str:
+        """Where its proof is."""
         return f"{self.name} of docs/expressivity.md"
 
 

@@ -41,6 +41,7 @@ class Vocabulary:
 
     @property
     def size(self) -> int:
+        """How many ids there are."""
         return math.prod(d.size for d in self.digits)
 
     def ids(self, values: Any) -> Any:

@@ -27,8 +27,6 @@ from ..ir.nodes import Graph
 from ..ir.semantics import Array
 from ..source import Span
 from .runner import (
-    LONGEST_PERIOD,
-    STEPS,
     Carry,
     Draws,
     Fields,
@@ -40,6 +38,7 @@ from .runner import (
     joined,
     rows_of,
     same,
+    searched,
     shown,
     take,
     typed,
@@ -98,8 +97,8 @@ def find_cycle(program: Program, seed: int = 0) -> Cycle | None:
     if endless(program) is None:
         return None
     try:
-        runner = Runner(program)
-        if runner.period > LONGEST_PERIOD or runner.prefix > STEPS // 4:
+        runner = searched(program)
+        if runner is None:
             return None
         search = _Search(program, runner, Draws(program, seed))
         for tried, (lead, size) in enumerate(itertools.product(LEADS, SIZES), 1):
@@ -122,6 +121,7 @@ class _Orbit:
 
     @property
     def period(self) -> int:
+        """Copies of w after which the states come round."""
         return len(self.carries) - self.start
 
 
@@ -237,9 +237,7 @@ def _changes(values: Iterable[Array]) -> bool:
     return len({tuple(v.reshape(-1).tolist()) for v in values}) > 1
 
 
-def _admitted(
-    program: Program, before: Fields, word: Fields, after: Fields, period: int
-) -> bool:  # fmt: skip
+def _admitted(program: Program, before: Fields, word: Fields, after: Fields, period: int) -> bool:
     """Whether v w^k z meets all promises for all k: the states of k and of k + m are the same."""
     promises = Promises(program)
     if promises.idle:

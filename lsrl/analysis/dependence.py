@@ -36,10 +36,12 @@ Rows = list[Row]
 
 
 def is_gate(c: Coefficient) -> bool:
+    """Whether a coefficient is always in [0, 1]."""
     return c is Factor.GATE or (not isinstance(c, Factor) and 0 <= c <= 1)
 
 
 def is_signed(c: Coefficient) -> bool:
+    """Whether a coefficient is always in [-1, 1]."""
     return isinstance(c, Factor) or -1 <= c <= 1
 
 

@@ -29,8 +29,6 @@ from ..ir.nodes import Graph
 from ..ir.semantics import Array
 from ..source import Span
 from .runner import (
-    LONGEST_PERIOD,
-    STEPS,
     Carry,
     Draws,
     Fields,
@@ -43,6 +41,7 @@ from .runner import (
     key,
     rows_of,
     same,
+    searched,
     shown,
     take,
     typed,
@@ -108,8 +107,8 @@ def find_memory(program: Program, seed: int = 0) -> Memory | None:
     if endless(program) is None:
         return None
     try:
-        runner = Runner(program)
-        if runner.period > LONGEST_PERIOD or runner.prefix > STEPS // 4:
+        runner = searched(program)
+        if runner is None:
             return None
         for size in SIZES:
             found = _Search(program, runner, size * runner.period, seed).run()

@@ -262,6 +262,7 @@ def _ends(lo: Any, hi: Any) -> Pair:
 
 
 def hull(a: Pair, b: Pair) -> Pair:
+    """The smallest range that holds both."""
     return np.minimum(a[0], b[0]), np.maximum(a[1], b[1])
 
 

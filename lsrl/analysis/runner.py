@@ -81,6 +81,7 @@ class Runner:
         return found
 
     def start(self, batch: int) -> Carry:
+        """The states `[B, ...]` before the first step."""
         return rows_of(self.machine.frame(batch).carry, [0] * batch, 1)
 
     def run(self, carry: Carry, words: Fields, step: int) -> tuple[Carry, dict[str, Array]]:
@@ -154,11 +155,20 @@ def same(a: Carry, b: Carry) -> Array:
 
 
 def take(words: Fields, rows: Any) -> Fields:
+    """Some rows of words."""
     return {k: a[rows] for k, a in words.items()}
 
 
 def joined(*words: Fields) -> Fields:
+    """Words one after the other."""
     return {k: np.concatenate([w[k] for w in words], axis=1) for k in words[0]}
+
+
+def searched(program: Program) -> Runner | None:
+    """A program to search for witnesses, in floats; None where its clocks take too long. Raises
+    `LsrlError` where numbers leave float64."""
+    runner = Runner(program)
+    return None if runner.period > LONGEST_PERIOD or runner.prefix > STEPS // 4 else runner
 
 
 class Draws:

@@ -31,6 +31,8 @@ Terms = dict[int, Coefficient]
 
 
 class AtomKind(Enum):
+    """What an atom is; UNIT, PREV and CELL of machines of units (lower/units)."""
+
     INPUT = "input"
     RELU = "relu"
     STATE = "state"
@@ -57,6 +59,7 @@ class Form:
 
     @property
     def is_const(self) -> bool:
+        """Whether it reads no atom."""
         return not self.terms
 
     @property
@@ -66,10 +69,12 @@ class Form:
 
     @property
     def is_integral(self) -> bool:
+        """Whether the value is always an integer."""
         return self.step is not None and self.step.denominator == 1
 
     @property
     def width(self) -> float:
+        """The length of its range."""
         return self.hi - self.lo
 
 
@@ -197,6 +202,7 @@ class AtomGraph:
     # Atoms
 
     def add(self, atom: Atom) -> int:
+        """Append an atom, made for the current node; its number."""
         self.atoms.append(atom)
         self.makers.append([self.maker])
         return len(self.atoms) - 1
@@ -216,6 +222,7 @@ class AtomGraph:
             self.maker = before
 
     def atom_form(self, a: int) -> Form:
+        """The value of an atom."""
         atom = self.atoms[a]
         return Form({a: 1}, 0, atom.lo, atom.hi, atom.step)
 
@@ -363,6 +370,7 @@ class AtomGraph:
 
 
 def constant(value: Coefficient) -> Form:
+    """A form that reads nothing."""
     return Form({}, value, float(value), float(value), abs(Fraction(value)))
 
 

@@ -87,6 +87,7 @@ class Clocks:
                 self.of_node[n] = clock
 
     def drives(self, n: int) -> bool:
+        """Whether a clock gives a node's values."""
         return n in self.of_node
 
     def unroll(self, nodes: Sequence[int]) -> bool:

@@ -14,6 +14,7 @@ Key = TypeVar("Key")
 
 
 def magnitude(c: Coefficient) -> Coefficient:
+    """|c|: `abs` makes a new fraction of one that is not negative."""
     return c if c >= 0 else -c
 
 

@@ -103,6 +103,7 @@ class Layered:
 
     @property
     def parameters(self) -> int:
+        """All stored numbers."""
         return sum(layer.parameters for layer in self.layers)
 
     def extent(self, layer: int, kind: str, index: int) -> tuple[float, float]:

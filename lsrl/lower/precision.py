@@ -187,6 +187,7 @@ def last_bit(c: Coefficient) -> float:
 
 
 def is_power_of_two(c: Coefficient) -> bool:
+    """Whether |c| is a power of two: products with it are not rounded."""
     if isinstance(c, int):
         return c != 0 and abs(c) & (abs(c) - 1) == 0
     return all(k & (k - 1) == 0 for k in (abs(c.numerator), c.denominator))

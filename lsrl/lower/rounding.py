@@ -47,6 +47,7 @@ class Bound:
     label: str = ""
 
     def plus(self, own: float, span: Span | None, label: str) -> Bound:
+        """A bound with an error more; its place is that of the largest part."""
         if own > self.worst:
             return Bound(self.error + own, own, span, label)
         return Bound(self.error + own, self.worst, self.span, self.label)

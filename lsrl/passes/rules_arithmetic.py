@@ -9,6 +9,7 @@ import numpy as np
 
 from ..ir.nodes import Node, Scalar
 from ..ir.semantics import PLAIN
+from ..ir.types import Kind
 from .rules import Rule, Simplifier
 
 Apply = Callable[[Simplifier, Node], int | None]
@@ -119,7 +120,7 @@ def _equal_to(value: bool, negated: bool) -> Apply:
     """c == value (or c != value), c a boolean."""
 
     def apply(s: Simplifier, n: Node) -> int | None:
-        if s.nodes[n.args[0]].type.kind.value != "bool":
+        if s.nodes[n.args[0]].type.kind is not Kind.BOOL:
             return None
         other = s.beside(n, value)
         if other is None:

@@ -33,6 +33,7 @@ class PlacedBlock:
 
     @property
     def title(self) -> str:
+        """The heading of its listing."""
         return f"layer {self.layer} {self.block.kind}"
 
     def last(self, kinds: int) -> bool:
@@ -40,6 +41,7 @@ class PlacedBlock:
         return self.number % kinds == kinds - 1
 
     def unit(self, i: int) -> str:
+        """The name of a unit."""
         return f"{self.letter}{i}"
 
 
@@ -66,10 +68,12 @@ class View:
 
     @property
     def tokens(self) -> bool:
+        """Whether the model reads token ids, not numbers."""
         return bool(self.shape["interface"] == TOKENS)
 
     @property
     def parameters(self) -> int:
+        """All stored numbers."""
         return sum(w.size for w in self.compiled.weights.values())
 
     @property
@@ -85,19 +89,23 @@ class View:
         return affine([(at.unit(i), c) for i, c in sorted(row.items())], 0)
 
     def source(self, source: Source, letter: str = "u") -> str:
+        """The name of what a block reads: a channel of the stream, or a unit of its own."""
         kind, i = source
         return f"{letter}{i}" if kind == OWN else self.channel(i)
 
     def affine(self, a: Affine, letter: str = "u") -> str:
+        """A form over the sources of a block as text."""
         return affine([(self.source(s, letter), c) for s, c in sorted(a.row.items())], a.const)
 
     def affine_data(self, a: Affine, letter: str = "u") -> dict[str, Any]:
+        """The same as plain data, exact."""
         terms = {self.source(s, letter): exact(c) for s, c in sorted(a.row.items())}
         return {"terms": terms, "const": exact(a.const)}
 
     # Units
 
     def args(self, unit: Unit) -> dict[str, Affine]:
+        """The forms that a unit takes in, by role."""
         found = {VALUE: unit.affine, FACTOR: unit.factor, WHEN: unit.when}
         return {role: a for role, a in found.items() if a is not None}
 
@@ -109,6 +117,7 @@ class View:
         return {VALUE: atom.form} if atom.form is not None else dict(atom.args)
 
     def operation(self, at: PlacedBlock, unit: Unit) -> str:
+        """What a unit computes, as text."""
         if unit.op == RELU:
             return f"relu({self.affine(unit.affine)})"
         forms = self.taken_in(unit)
@@ -143,6 +152,7 @@ class View:
             yield from ((lane, row, clears) for lane, row in sorted(rows.items()))
 
     def channel(self, lane: int) -> str:
+        """The name of a lane's channel."""
         return f"r{self.layout.slots[lane]}"
 
     def held(self, at: PlacedBlock, lane: int) -> tuple[Form, bool]:
@@ -184,6 +194,7 @@ class View:
     # The head
 
     def head(self) -> Iterator[Head]:
+        """The elements of the outputs, in order."""
         if not self.tokens:
             for i, a in enumerate(self.layout.head):
                 yield Head(self._numbered(self.layout.outputs, i), a, ())

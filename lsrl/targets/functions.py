@@ -1,4 +1,4 @@
-"""What the equations of `mamba` and `hawk` are made of, in NumPy.
+"""What the equations of `mamba` and `hawk` (and in part `lstm`, ...) are made of, in NumPy.
 
 Each function computes as torch does in the same dtype, far from 0 too: where a number overflows on
 the way, the result is the limit. `quietly` keeps NumPy from warning of that.
@@ -111,6 +111,13 @@ def through(layer: Layer, x: Array, state: State, probe: Any, number: int) -> tu
 
 def _show(probe: Any, layer: int, t: int, kind: str, array: Array) -> None:
     probe(layer, t, {kind: array})
+
+
+def show_outputs(probe: Any, number: int, y: Array) -> None:
+    """Let a probe, if there is one, see the outputs `[B, T, m]` of the last layer."""
+    if probe is not None:
+        for t in range(y.shape[1]):
+            probe(number, t, {"y": y[:, t]})
 
 
 def seen(show: Show | None, kind: str, a: Array) -> Array:

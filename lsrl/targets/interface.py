@@ -14,7 +14,7 @@ from ..encoding import Columns, output_columns
 from ..ir.nodes import Graph
 from ..ir.types import Kind
 from ..lower.atoms import AtomKind, Form, exact_in, tighten
-from ..lower.residual.graph import ResidualGraph
+from ..lower.residual.graph import FACTOR, VALUE, ResidualGraph
 from ..tokens import (
     MOST_LOGITS,
     MOST_TOKENS,
@@ -132,7 +132,7 @@ def embedded_values(
                 values[a] = np.maximum(of(atom.form), 0.0)
             else:
                 args = dict(atom.args)
-                x, y = of(args["value"]), of(args["factor"])
+                x, y = of(args[VALUE]), of(args[FACTOR])
                 if atoms.machine.rectifies:
                     y = np.maximum(y, 0.0)
                 values[a] = np.maximum(x, 0.0) * y

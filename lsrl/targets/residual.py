@@ -18,6 +18,7 @@ from ..analysis.ranges import Fact
 from ..dtypes import dtype as dtype_named
 from ..encoding import output_columns
 from ..errors import OptionError, UnsupportedError
+from ..hf import ARCHITECTURES
 from ..ir.nodes import Graph
 from ..lower.atoms import Form
 from ..lower.legalise import Options
@@ -28,9 +29,7 @@ from ..lower.residual.legalise import ResidualLegaliser
 from ..lower.residual.reuse import reused
 from ..lower.residual.schedule import plans
 from ..lower.rounding import Bound
-from ..tokens import (
-    TOKENS,
-)
+from ..tokens import TOKENS
 from .base import (
     Compiled,
     CompileOptions,
@@ -238,7 +237,7 @@ class Residual(ABC):
     def embedding(
         self, layout: ResidualLayout, stream: Stream, interface: Interface
     ) -> dict[str, Any]:
-        """The table `[V, H]` of tokens, or the map of the inputs, under the name of each."""
+        """ "embeddings", the table `[V, H]` of tokens; or the map of the inputs, by its names."""
         constants = np.zeros(stream.size)
         for i, b in enumerate(stream.constants):
             constants[stream.lanes + i] = b * CONSTANT
@@ -271,9 +270,20 @@ class Residual(ABC):
             joint = (joint[:, None] + np.array(part)[None]).reshape(-1, stream.size)
         unused = np.zeros((interface.sizes()["vocab_size"] - len(joint), stream.size))
         unused[:, stream.one] = NEVER
-        return {"lm_head": np.concatenate([joint, unused])}
+        return {"lm_head.weight": np.concatenate([joint, unused])}
+
+    def stored(self, weights: Mapping[str, Any], shape: Mapping[str, Any]) -> dict[str, Any]:
+        """The weights as they are stored, float32, in the order of `shapes`."""
+        wanted = self.shapes(shape)
+        assert {k: w.shape for k, w in weights.items()} == wanted
+        return {k: weights[k].astype(np.float32) for k in wanted}
 
     # The protocol of targets
+
+    def shape_of(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """The sizes that a config.json has: the stock class's, and those of its entry "lsrl"."""
+        own = {k: config["lsrl"][k] for k in ("interface", "input_size", "output_size")}
+        return own | {k: config[k] for k in ARCHITECTURES[self.name].sizes}
 
     def rows(
         self, shape: Mapping[str, Any], layer: int, kind: str, index: int
@@ -287,7 +297,8 @@ class Residual(ABC):
     @abstractmethod
     def unit_rows(
         self, shape: Mapping[str, Any], layer: int, kind: str, index: int
-    ) -> list[tuple[str, int]]: ...
+    ) -> list[tuple[str, int]]:
+        """The rows of weights that compute a unit of a layer."""
 
     @abstractmethod
     def run(
@@ -302,7 +313,7 @@ class Residual(ABC):
 def adapter_shapes(shape: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
     """The head, or the maps of inputs and outputs."""
     h = shape["hidden_size"]
-    if shape["interface"] == "tokens":
+    if shape["interface"] == TOKENS:
         return {"lm_head.weight": (shape["vocab_size"], h)}
     return {
         "adapter.input.weight": (h, shape["input_size"]),

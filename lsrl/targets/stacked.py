@@ -41,6 +41,7 @@ from .base import (
     refined,
     tolerances,
 )
+from .functions import quietly, show_outputs
 from .gates import Equations, run_layer
 
 ENCODINGS = ("number", "onehot")
@@ -284,14 +285,12 @@ class Stacked(ABC):
     ) -> tuple[Any, list[Any]]:
         """x `[B, T, n]` to y `[B, T, m]`, layer by layer. Kinds for `probe`: x, p, h, y."""
         states = [dict(s) for s in state or self.initial(weights, x.shape[0])]
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
+        with quietly():
             for i, own in enumerate(states):
                 of_layer = {k: weights[f"rnn.{k}_l{i}"] for k in PARTS}
                 x = run_layer(self.equations, of_layer, x, own, probe and partial(probe, i))
             y = x @ weights["head.weight"].T + weights["head.bias"]
-            if probe is not None:
-                for t in range(x.shape[1]):
-                    probe(len(states) - 1, t, {"y": y[:, t]})
+            show_outputs(probe, len(states) - 1, y)
             return y, states
 
     def rows(

@@ -111,6 +111,8 @@ class Model:
             target=self.target,
             shape=self.shape,
             weights=self.weights,
+            input_size=self.shape["input_size"],
+            output_size=self.shape["output_size"],
             options=SimpleNamespace(dtype="float32", encoding="number"),
             input_columns=input_columns(program.graph, "number"),
             output_columns=output_columns(program.graph, program.facts, "number"),

@@ -4,7 +4,7 @@ As in lower/rounding.py: every form is bounded with its rounding, for any order 
 is added here: an activation that stands for a ReLU is off by `bend`, unless what it takes in is
 exact; a state keeps its error, a sum adds up the errors of its steps, a decay those that it still
 remembers, and its own rate is off by what the dtype and `exp` make of it. The stream adds up what
-the blocks write to it. Norms are exact: see `exact_norm`.
+the blocks write to it. Norms are exact: see `targets/stream.py`.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from ..rounding import ZERO, Analysis, Bound
 from .graph import (
     DECAY,
     DELAY,
+    FACTOR,
     LANE,
     LATCH,
     OWN,
@@ -76,6 +77,7 @@ class _Certificate(Analysis):
         self.most = [0.0] * len(layout.lanes)
 
     def run(self, tokens: bool) -> list[Bound]:
+        """The bounds of the head's outputs; `most` becomes the largest error of each lane."""
         lanes = self._started(tokens)
         self.most = [b.error for _, b in lanes]
         for block in self.layout.blocks:
@@ -254,7 +256,7 @@ class _Certificate(Analysis):
         other = self.affine(unit.factor, errors, forms, unit.span, unit.label)
         self.precision.check_range(unit.factor, errors, forms, unit.span)
         args = dict(self.graph.atoms[unit.atom].args)
-        a, b = args["value"], args["factor"]
+        a, b = args[VALUE], args[FACTOR]
         if self.residual.machine.rectifies and (
             other.error or not self.precision.is_exact(unit.factor, forms)
         ):

@@ -17,6 +17,7 @@ import numpy as np
 
 from ...analysis.kinds import Group as StateGroup
 from ...ir.components import Component
+from ...ir.types import Kind
 from .. import arithmetic
 from ..atoms import Form, tighten
 from ..logic import Bool
@@ -111,7 +112,7 @@ def _one_of(lg: ResidualLegaliser, found: Automaton, k: int, classes: set[int]) 
     logic: ResidualLogic = lg.residual_logic
     n, i = found.elements[k]
     values = [v for v, c in zip(found.values[k], found.classes[k], strict=True) if c in classes]
-    if isinstance(lg.values[n][i], Bool) or lg.graph.nodes[n].type.kind.value == "bool":
+    if isinstance(lg.values[n][i], Bool) or lg.graph.nodes[n].type.kind is Kind.BOOL:
         value: Bool = lg.bools(n)[i]
         if len(values) == 2:
             return logic.from_value(lg.atoms.combine([], 1))

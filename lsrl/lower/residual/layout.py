@@ -60,6 +60,7 @@ class Block:
 
     @property
     def has_states(self) -> bool:
+        """Whether a unit of it keeps a state."""
         return any(unit.op in STATES for unit in self.units)
 
 
@@ -133,6 +134,7 @@ class ResidualLayout:
         return self.blocks[self.block_of(layer, kind)].units[index]
 
     def block_of(self, layer: int, kind: str) -> int:
+        """The number of the block that has the units of a kind."""
         kinds = [b.name for b in self.graph.machine.blocks]
         part = kinds.index("mlp") if kind == "m" else 0
         return layer * len(kinds) + part

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from ..atoms import AtomKind
 from ..homes import live_atoms
-from .graph import STATES, WHEN, ResidualGraph
+from .graph import PRODUCT, STATES, WHEN, ResidualGraph
 
 START = -1  # the position of what the embedding holds
 
@@ -29,7 +29,7 @@ def embedded(graph: ResidualGraph) -> set[int]:
     """The atoms that follow from the input of the step alone."""
     found: set[int] = set()
     for a, atom in enumerate(graph.atoms):
-        memoryless = atom.kind is AtomKind.RELU or atom.op == "product"
+        memoryless = atom.kind is AtomKind.RELU or atom.op == PRODUCT
         if atom.kind is AtomKind.INPUT or (memoryless and graph.reads(a) <= found):
             found.add(a)
     return found

@@ -124,6 +124,7 @@ def reduced(matrix: Matrix) -> tuple[Matrix, list[int]]:
 
 
 def rank(vectors: Matrix) -> int:
+    """The dimension of what the vectors span."""
     return len(reduced(vectors)[1])
 
 

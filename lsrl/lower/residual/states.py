@@ -11,6 +11,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
+from ...analysis.dependence import Factor
 from ...analysis.kinds import Group as StateGroup
 from ...analysis.kinds import StateKind, classify
 from ...ir.components import Component, tarjan
@@ -94,7 +95,7 @@ def _linear(
         return stored
     lanes = lanes_of(lg, component)
     index = {lane: i for i, lane in enumerate(lanes)}
-    rows = [{index[k]: _scalar(c) for k, c in (row or {}).items()} for row in group.rows]
+    rows = [{index[k]: _constant(c) for k, c in (row or {}).items()} for row in group.rows]
     order = tarjan([[j for j in row if j != i] for i, row in enumerate(rows)])
     added = added_from_zero(lg, component, group)
     inits = [Fraction(initial(lg, lane)) for lane in lanes]
@@ -147,7 +148,9 @@ def _stored_once(lg: ResidualLegaliser, component: Component, group: StateGroup)
     return valued(lg, component, now)
 
 
-def _scalar(c: Any) -> Fraction:
+def _constant(c: Coefficient | float | Factor) -> Fraction:
+    """A coefficient of a linear group, in which no factor varies."""
+    assert not isinstance(c, Factor)
     return Fraction(c)
 
 

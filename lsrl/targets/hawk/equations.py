@@ -43,15 +43,14 @@ from ..functions import (
     quietly,
     read_out,
     seen,
+    show_outputs,
     sigmoid,
     softplus,
     through,
 )
 
 EPSILON = 1e-6  # RecurrentGemmaConfig.rms_norm_eps
-SOFT_CAP = (
-    2.0**40
-)  # logits_soft_cap: tanh is the identity below 2^-12 of it, so logits are as they are
+SOFT_CAP = 2.0**40  # logits_soft_cap: tanh is the identity below 2^-12 of it
 C = 8.0
 LAYERS = "model.layers."
 
@@ -83,9 +82,7 @@ def run(
         y = read_out(weights, _norm(weights["model.final_norm.weight"], x))
         if "lm_head.weight" in weights:
             y = np.tanh(y / SOFT_CAP) * SOFT_CAP
-    if probe is not None:
-        for t in range(y.shape[1]):
-            probe(len(layers) - 1, t, {"y": y[:, t]})
+    show_outputs(probe, len(layers) - 1, y)
     return y, after
 
 

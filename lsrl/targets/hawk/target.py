@@ -111,13 +111,11 @@ class Hawk(Residual):
         """Whether one channel has a unit's value."""
         return unit.op not in (SUM, DECAY)
 
-    def states(self, layout: ResidualLayout, number: int, index: int) -> Mapping[int, float]:
-        block = layout.blocks[number]
-        twice = _twice(block)
+    def states(self, layout: ResidualLayout, block: int, index: int) -> Mapping[int, float]:
+        units, twice = layout.blocks[block].units, _twice(layout.blocks[block])
         if index not in twice:
             return {index: 1.0}
-        rate = block.units[index].rate
-        return {index: 1 / written(rate), len(block.units) + twice.index(index): 1.0}
+        return {index: 1 / written(units[index].rate), len(units) + twice.index(index): 1.0}
 
     def twins(self, block: Block) -> Mapping[int, list[int]]:
         return {i: [len(block.units) + k] for k, i in enumerate(_twice(block))}
@@ -168,14 +166,6 @@ class Hawk(Residual):
         layers: int = shape["num_hidden_layers"]
         return layers, layers * shape["lru_width"] * shape["conv1d_width"]
 
-    def shape_of(self, config: Mapping[str, Any]) -> dict[str, Any]:
-        names = ("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size",
-                 "lru_width", "conv1d_width", "logits_soft_cap", "vocab_size")  # fmt: skip
-        own = config["lsrl"]
-        return {k: own[k] for k in ("interface", "input_size", "output_size")} | {
-            k: config[k] for k in names
-        }
-
     # Weights
 
     def assemble(
@@ -197,12 +187,7 @@ class Hawk(Residual):
             mlp = _mlp(blocks[2 * layer + 1], stream, shape["intermediate_size"] // 2)
             weights |= {f"{at}mlp_block.{k}": w for k, w in mlp.items()}
         weights["model.final_norm.weight"] = stream.norm - 1
-        if "lm_head" in parts:
-            parts["lm_head.weight"] = parts.pop("lm_head")
-        weights |= parts
-        wanted = self.shapes(shape)
-        assert {k: w.shape for k, w in weights.items()} == wanted
-        return {k: weights[k].astype(np.float32) for k in wanted}
+        return self.stored(weights | parts, shape)
 
     def unit_rows(
         self, shape: Mapping[str, Any], layer: int, kind: str, index: int

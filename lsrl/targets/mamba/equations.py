@@ -35,6 +35,7 @@ from ..functions import (
     quietly,
     read_out,
     seen,
+    show_outputs,
     silu,
     softplus,
     through,
@@ -68,9 +69,7 @@ def run(
             x, s = through(partial(_layer, w), x, before, probe, i)
             after.append(s)
         y = read_out(weights, weights["backbone.norm_f.weight"] * normalised(x, EPSILON))
-    if probe is not None:
-        for t in range(y.shape[1]):
-            probe(len(layers) - 1, t, {"y": y[:, t]})
+    show_outputs(probe, len(layers) - 1, y)
     return y, after
 
 

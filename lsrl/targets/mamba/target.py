@@ -69,6 +69,11 @@ def rate_error(rate: Fraction) -> float:
     return stored + float(rate) * ROUNDOFF * (2 * abs(exponent) + 2)
 
 
+def channel_scale(unit: Unit) -> float:
+    """What a channel gives, S y or S x times its gate, is the unit's value times this."""
+    return STEEP * (STEEP if unit.op == PRODUCT else OPEN)
+
+
 class Mamba(Residual):
     """The stock model, for tokens or numbers."""
 
@@ -79,7 +84,7 @@ class Mamba(Residual):
     errors = Errors(BEND, rate_error, 2.0 + 2**-20, lambda rate: 0.0)
 
     def scale(self, unit: Unit) -> float:
-        return STEEP * (STEEP if unit.op == PRODUCT else OPEN)
+        return channel_scale(unit)
 
     def is_single(self, unit: Unit) -> bool:
         return unit.op != SIGNED
@@ -135,14 +140,6 @@ class Mamba(Residual):
         layers: int = shape["num_hidden_layers"]
         return layers, layers * shape["intermediate_size"] * each
 
-    def shape_of(self, config: Mapping[str, Any]) -> dict[str, Any]:
-        names = ("hidden_size", "state_size", "num_hidden_layers", "intermediate_size", "expand",
-                 "conv_kernel", "time_step_rank", "vocab_size")  # fmt: skip
-        own = config["lsrl"]
-        return {k: own[k] for k in ("interface", "input_size", "output_size")} | {
-            k: config[k] for k in names
-        }
-
     # Weights
 
     def assemble(
@@ -159,12 +156,7 @@ class Mamba(Residual):
             mixer = _Mixer(block, stream, shape).weights
             weights |= {f"{at}mixer.{name}": array for name, array in mixer.items()}
         weights["backbone.norm_f.weight"] = stream.norm
-        if "lm_head" in parts:
-            parts["lm_head.weight"] = parts.pop("lm_head")
-        weights |= parts
-        wanted = self.shapes(shape)
-        assert {k: w.shape for k, w in weights.items()} == wanted
-        return {k: weights[k].astype(np.float32) for k in wanted}
+        return self.stored(weights | parts, shape)
 
     def unit_rows(
         self, shape: Mapping[str, Any], layer: int, kind: str, index: int
@@ -234,9 +226,8 @@ class _Mixer:
                 self._state(index, unit)
         for lane, index, c in block.outputs:
             if block.units[index].op != SIGNED:
-                scale = Mamba.scale(MAMBA, block.units[index])
                 out = self.weights["out_proj.weight"]
-                out[stream.slots[lane], index] += float(c) / scale
+                out[stream.slots[lane], index] += float(c) / channel_scale(block.units[index])
         if _signed(block):
             self._signed_sums(_signed(block))
         elif block.has_states:
