@@ -44,6 +44,8 @@ def test_installed_names(wheel: Path) -> None:
     assert {t for t in tops if not t.endswith(".dist-info")} == {"lsrl", "lsrl_backends"}
     assert {"lsrl/grammar/lsrl.lark", "lsrl/std/std.lsrl", "lsrl/py.typed"} <= set(names)
     assert "lsrl_backends/torch/__init__.py" in names
+    assert "lsrl/experiments/report.html.jinja" in names
+    assert "lsrl/experiments/programs/vector.lsrl" in names
 
 
 def test_the_wheel_runs_an_example_without_torch(wheel: Path, tmp_path: Path) -> None:
