@@ -45,6 +45,8 @@ def test_installed_names(wheel: Path) -> None:
     assert {"lsrl/grammar/lsrl.lark", "lsrl/std/std.lsrl", "lsrl/py.typed"} <= set(names)
     assert "lsrl_backends/torch/__init__.py" in names
     assert "lsrl_backends/jax/__init__.py" in names
+    assert "lsrl/experiments/report.html.jinja" in names
+    assert "lsrl/experiments/programs/vector.lsrl" in names
 
 
 def test_the_wheel_runs_an_example_without_a_framework(wheel: Path, tmp_path: Path) -> None:

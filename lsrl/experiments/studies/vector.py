@@ -145,7 +145,8 @@ def approximate(
 
 def prompt_bytes(n: int, d_in: int, d_out: int) -> int:
     """About how much memory a prompt takes while it is run."""
-    return int((n**d_in + 1) * (1 + d_in + d_out) * NUMBERS * 8)
+    steps: int = n**d_in + 1
+    return steps * (1 + d_in + d_out) * NUMBERS * 8
 
 
 def memory() -> int:
