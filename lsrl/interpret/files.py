@@ -36,7 +36,9 @@ def read_inputs(what: str | Path) -> Any:
     path = Path(what)
     if not path.is_file():
         known = path.suffix != "" or "/" in str(what) or isinstance(what, Path)
-        help = "" if known else "write inputs as JSON, as in '[1, 0, 1]', or name a file"
+        help = (
+            "check the path" if known else "write inputs as JSON, as in '[1, 0, 1]', or name a file"
+        )
         _fail(str(what), None, "there is no such file" if known else "this is no input", help)
     return _read_file(path)
 
@@ -83,7 +85,8 @@ def parse_json(text: str, name: str, line: int = 1) -> Any:
         return json.loads(text, object_pairs_hook=_unique(name, line))
     except json.JSONDecodeError as error:
         reason = f"this is not JSON: {error.msg.lower()} (column {error.colno})"
-        _fail(name, line + error.lineno - 1, reason)
+        help = 'write lists as [1, 0, 1], fields as {"x": [1, 0]}, and names in double quotes'
+        _fail(name, line + error.lineno - 1, reason, help)
     except RecursionError:
         _fail(name, line, "the lists are nested too deeply")
     except ValueError:  # an integer of thousands of digits

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
-from importlib.metadata import entry_points
 import math
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
