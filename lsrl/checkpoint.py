@@ -29,7 +29,7 @@ from .program import Program, load
 from .settle import settled_source
 from .targets import TARGETS
 from .targets.base import CompileOptions
-from .tensors import dump, read
+from .tensors import read, write
 from .version import __version__
 
 FORMAT = 1
@@ -53,7 +53,7 @@ def save(model: CompiledModel, folder: Path, *, force: bool = False) -> None:
         write_all(place, texts)
         for name, tensors in files_of(model).items():
             metadata = METADATA if is_hf(model.target) else None
-            (place / name).write_bytes(dump(tensors, model.dtype, metadata))
+            write(place / name, tensors, model.dtype, metadata)
 
 
 def files_of(model: CompiledModel) -> dict[str, Mapping[str, Any]]:

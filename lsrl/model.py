@@ -14,6 +14,7 @@ from .chunks import run as run_in_chunks
 from .dtypes import DType
 from .dtypes import dtype as dtype_named
 from .encoding import Columns, errors, input_columns, output_columns
+from .lower.sparse import sizes
 from .program import Program, one_or_named
 from .stream import Stream, warn_of_length
 from .targets import target
@@ -59,7 +60,7 @@ class CompiledModel:
     program: Program
     target: str
     options: CompileOptions
-    weights: dict[str, Any]
+    weights: Mapping[str, Any]
     certificate: dict[str, Any]
     shape: dict[str, Any]
     symbols: dict[str, Any]
@@ -97,12 +98,13 @@ class CompiledModel:
     def report(self) -> ModelReport:
         """Layers, parameters, non-zeros, state size, certificate."""
         layers, state_size = target(self.target).sizes(self.shape)
+        parameters, nonzeros = sizes(self.weights)
         return ModelReport(
             self.target,
             self.options.dtype,
             layers,
-            sum(w.size for w in self.weights.values()),
-            sum(int(np.count_nonzero(w)) for w in self.weights.values()),
+            parameters,
+            nonzeros,
             state_size,
             self.certificate,
         )

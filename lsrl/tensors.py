@@ -7,31 +7,54 @@ multiple of eight bytes, and the numbers (https://github.com/huggingface/safeten
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from math import prod
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from .dtypes import DTYPES, DType
+from .lower.sparse import dense, shape_of
 
 
 def dump(
     weights: Mapping[str, Any], dtype: DType, metadata: Mapping[str, str] | None = None
 ) -> bytes:
-    """The file's bytes. Arrays are in order of their names, so that equal weights give equal
-    bytes."""
+    """The file's bytes."""
+    return b"".join(parts(weights, dtype, metadata))
+
+
+def write(
+    path: Path,
+    weights: Mapping[str, Any],
+    dtype: DType,
+    metadata: Mapping[str, str] | None = None,
+) -> None:
+    """Write the file, with one array at a time in memory."""
+    with path.open("wb") as file:
+        for part in parts(weights, dtype, metadata):
+            file.write(part)
+
+
+def parts(
+    weights: Mapping[str, Any], dtype: DType, metadata: Mapping[str, str] | None = None
+) -> Iterator[bytes]:
+    """The header and the numbers of each array. Arrays are in order of their names, so that equal
+    weights give equal bytes."""
     header: dict[str, Any] = {"__metadata__": dict(metadata)} if metadata else {}
-    parts: list[bytes] = []
+    width = len(dtype.to_bytes(np.zeros(1)))
     at = 0
     for name in sorted(weights):
-        data = dtype.to_bytes(weights[name])
-        ends = [at, at + len(data)]
-        shape = list(weights[name].shape)
-        header[name] = {"dtype": dtype.stored, "shape": shape, "data_offsets": ends}
-        parts.append(data)
+        shape = shape_of(weights, name)
+        ends = [at, at + width * prod(shape)]
+        header[name] = {"dtype": dtype.stored, "shape": list(shape), "data_offsets": ends}
         at = ends[1]
     text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
     text += b" " * (-len(text) % 8)
-    return b"".join([len(text).to_bytes(8, "little"), text, *parts])
+    yield len(text).to_bytes(8, "little") + text
+    for name in sorted(weights):
+        yield dtype.to_bytes(dense(weights, name))
 
 
 def read(path: Path) -> dict[str, tuple[str, Any]]:

@@ -2,46 +2,43 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
-
 from ..dtypes import dtype as dtype_named
 from .layers import Affine, Layer, Layered
+from .sparse import Sparse, SparseWeights
 
-Weights = dict[str, Any]
+Entries = dict[str, dict[tuple[int, ...], float]]  # by name: by index, what is not 0
 
 
-def assemble(machine: Layered, dtype: str) -> Weights:
+def assemble(machine: Layered, dtype: str) -> SparseWeights:
     """Weights by name, `layers.<i>.<name>`: A `[p, p]`, B `[p, n]`, b `[p]`, s0 `[p]`, C `[m, p]`,
     D `[m, n]`, d `[m]`, for a layer of p state lanes, n inputs and m units that are no products; E,
     F, e and G, H, g likewise for the two factors of its q products. Empty ones are left out.
     """
-    rounded = dtype_named(dtype).round
-    weights: Weights = {}
+    found: dict[str, Sparse] = {}
     for i, layer in enumerate(machine.layers):
-        for name, array in _layer(layer).items():
-            if array.size:
-                weights[f"layers.{i}.{name}"] = rounded(array)
-    return weights
+        p, n, q = len(layer.lanes), len(layer.inputs), layer.products
+        entries = _layer(layer)
+        for name, shape in shapes(n, p, len(layer.units) - q, q).items():
+            if 0 not in shape:
+                found[f"layers.{i}.{name}"] = Sparse.of(shape, entries.get(name, {}))
+    return SparseWeights(found, dtype_named(dtype))
 
 
-def _layer(layer: Layer) -> dict[str, Any]:
-    p, n, q = len(layer.lanes), len(layer.inputs), layer.products
-    arrays = {name: np.zeros(s) for name, s in shapes(n, p, len(layer.units) - q, q).items()}
+def _layer(layer: Layer) -> Entries:
+    entries: Entries = {"A": {}, "s0": {}}
     for i, lane in enumerate(layer.lanes):
         for j, c in lane.row.items():
-            arrays["A"][i, j] = float(c)
-        _fill(lane.added, arrays, i, ("", "B", "b"))
-        arrays["s0"][i] = float(lane.init)
-    m = len(layer.units) - q
+            entries["A"][i, j] = float(c)
+        _fill(lane.added, entries, i, ("", "B", "b"))
+        entries["s0"][(i,)] = float(lane.init)
+    m = len(layer.units) - layer.products
     for i, unit in enumerate(layer.units):
         if unit.factor is None:
-            _fill(unit.affine, arrays, i, ("C", "D", "d"))
+            _fill(unit.affine, entries, i, ("C", "D", "d"))
         else:
-            _fill(unit.affine, arrays, i - m, ("E", "F", "e"))
-            _fill(unit.factor, arrays, i - m, ("G", "H", "g"))
-    return arrays
+            _fill(unit.affine, entries, i - m, ("E", "F", "e"))
+            _fill(unit.factor, entries, i - m, ("G", "H", "g"))
+    return entries
 
 
 def shapes(n: int, p: int, m: int, q: int = 0) -> dict[str, tuple[int, ...]]:
@@ -52,8 +49,8 @@ def shapes(n: int, p: int, m: int, q: int = 0) -> dict[str, tuple[int, ...]]:
     return found
 
 
-def _fill(affine: Affine, arrays: dict[str, Any], i: int, names: tuple[str, str, str]) -> None:
+def _fill(affine: Affine, entries: Entries, i: int, names: tuple[str, str, str]) -> None:
     """Row i of the matrices that read s and x, and of the bias."""
     for (kind, j), c in affine.row.items():
-        arrays[names[1] if kind == "x" else names[0]][i, j] = float(c)
-    arrays[names[2]][i] = float(affine.const)
+        entries.setdefault(names[1] if kind == "x" else names[0], {})[i, j] = float(c)
+    entries.setdefault(names[2], {})[(i,)] = float(affine.const)

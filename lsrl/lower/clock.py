@@ -206,7 +206,7 @@ def _sequences(graph: Graph) -> dict[int, Any]:
 def _lasso(values: Any) -> tuple[int, int] | None:
     """Smallest (prefix, period) of a sequence `[T, d]`, if it is worth a clock.
 
-    The period must show at least twice within the steps that were computed, or be 1.
+    The period must show at least twice within the steps that were computed.
     """
     steps = len(values)
     if values.shape[1] == 1:
@@ -214,14 +214,18 @@ def _lasso(values: Any) -> tuple[int, int] | None:
     else:
         codes = np.unique(values, axis=0, return_inverse=True)[1].reshape(-1)
     best = None
+    backwards = codes[::-1].astype(np.int32).tobytes()
     for period in _candidates(codes):
+        if best is not None and period >= sum(best):
+            break
+        # The end must repeat once, and far enough back for a smaller sum than the best one.
+        repeats = 4 * max(period, 1 if best is None else steps - sum(best) + 1)
+        if backwards[4 * period : 4 * period + repeats] != backwards[:repeats]:
+            continue
         differs = np.nonzero(codes[period:] != codes[:-period])[0]
-        prefix = int(differs[-1]) + 1 if len(differs) else 0
-        if prefix + 2 * period <= steps or (period == 1 and prefix + 1 < steps):
-            if best is None or prefix + period < sum(best):
-                best = prefix, period
-            if prefix == 0 or period >= sum(best):
-                break
+        best = int(differs[-1]) + 1 if len(differs) else 0, period
+        if best[0] == 0:
+            break
     if best is None or sum(best) > MAX_LANES or 2 * sum(best) > steps + 2:
         return None
     return best

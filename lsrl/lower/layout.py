@@ -128,13 +128,15 @@ class _Layout:
         for g in here:
             for i in self.plan.lanes[g]:
                 position[g, i] = len(position)
+        updates: dict[int, StateLane] = {}
         for g in self._by_need(here):
             for i in self.plan.lanes[g]:
-                self._lane(layer, g, i, position)
+                updates[position[g, i]] = self._lane(layer, g, i, position, updates)
         layer.lanes.sort(key=lambda lane: position[self._lane_of_atom(lane)])
 
-    def _by_need(self, here: list[int]) -> list[int]:
-        order: list[int] = []
+    def _by_need(self, groups: list[int]) -> list[int]:
+        order: dict[int, None] = {}
+        here = set(groups)
 
         def visit(g: int) -> None:
             if g in order or g not in here:
@@ -144,24 +146,31 @@ class _Layout:
                     atom = self.graph.atoms[a]
                     if atom.kind is AtomKind.STATE and atom.group != g:
                         visit(atom.group)
-            order.append(g)
+            order[g] = None
 
-        for g in here:
+        for g in groups:
             visit(g)
-        return order
+        return list(order)
 
     def _lane_of_atom(self, lane: StateLane) -> tuple[int, int]:
         atom = self.graph.atoms[lane.atom]
         return atom.group, atom.lane
 
-    def _lane(self, layer: Layer, g: int, i: int, position: dict[tuple[int, int], int]) -> None:
+    def _lane(
+        self,
+        layer: Layer,
+        g: int,
+        i: int,
+        position: dict[tuple[int, int], int],
+        updates: dict[int, StateLane],
+    ) -> StateLane:
+        """A lane, from the lanes of the layer that are there already, by position."""
         lane = self.graph.groups[g].lanes[i]
         reader = self.readers.pop((f"lane {g}", i))
         assert not reader.pending
         row = {position[g, j]: c for j, c in lane.row.items()}
         added: Row = {}
         const = reader.const
-        updates = {position[self._lane_of_atom(done)]: done for done in layer.lanes}
         for source, c in reader.known.items():
             if source[0] == "x":
                 add_row(added, {source: 1}, c)
@@ -174,10 +183,12 @@ class _Layout:
             const += c * update.added.const
         row = {j: c for j, c in row.items() if c != 0}
         form = self.graph.atom_form(lane.atom)
-        layer.lanes.append(StateLane(row, Affine(added, const), lane.init, lane.atom, form))
+        made = StateLane(row, Affine(added, const), lane.init, lane.atom, form)
+        layer.lanes.append(made)
         place = "s", position[g, i]
         self.sources[place] = form
         self._arrive({lane.atom: {place: 1}})
+        return made
 
     # Units
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from typing import Any
 
 from ..analysis.ranges import Fact
@@ -69,6 +70,20 @@ class Legaliser:
 
     def store(self) -> dict[int, list[Value]]:
         return {}
+
+    @cached_property
+    def readers(self) -> dict[int, list[int]]:
+        """The nodes that have a node as an operand."""
+        found: dict[int, list[int]] = {}
+        for n, node in enumerate(self.graph.nodes):
+            for a in node.args:
+                found.setdefault(a, []).append(n)
+        return found
+
+    @cached_property
+    def asked(self) -> set[int]:
+        """Outputs, assumptions, next values of states, and what has a name."""
+        return {*self.graph.roots(), *(n for _, n in self.graph.names)}
 
     def run(self) -> AtomGraph:
         """Lower everything that the outputs need. Raises `UnsupportedError`."""

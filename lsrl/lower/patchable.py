@@ -15,8 +15,9 @@ clock bypasses is found by running (`lsrl/patched.py`).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from fractions import Fraction
+from functools import cached_property
 
 from ..ir.nodes import Graph
 from .atoms import AtomGraph, AtomKind, Form
@@ -57,6 +58,18 @@ def within_step(graph: Graph, start: int) -> set[int]:
     return found
 
 
+def reached(start: Iterable[int], edges: Mapping[int, Iterable[int]]) -> set[int]:
+    """Where one or more edges lead from the start."""
+    found: set[int] = set()
+    work = list(start)
+    while work:
+        for b in edges.get(work.pop(), ()):
+            if b not in found:
+                found.add(b)
+                work.append(b)
+    return found
+
+
 class Sharing:
     """What reads what, among the atoms of a program and among its nodes."""
 
@@ -67,15 +80,26 @@ class Sharing:
         self.twins = frozenset(twins)
         self.live = live_atoms(atoms)
         self.reads = list(self._reads())
+        self.reads_of: dict[int, list[int]] = {}  # of each atom, places in `reads`
+        for i, (_, terms) in enumerate(self.reads):
+            for a in terms:
+                self.reads_of.setdefault(a, []).append(i)
         self.readers: dict[int, list[int]] = {}
+        self.readers_now: dict[int, list[int]] = {}  # within a step
         for n, node in enumerate(graph.nodes):
             for a in (graph.states[node.attrs[0]].next,) if node.op == "prev" else node.args:
                 self.readers.setdefault(a, []).append(n)
+                if node.op != "prev":
+                    self.readers_now.setdefault(a, []).append(n)
         self.roots = {o.node for o in graph.outputs}
         self.mentions = {
             n: {a for v in values for f in made(v).values() for a in f.terms}
             for n, values in atoms.lowered.items()
         }
+        self.mentioned: dict[int, list[int]] = {}  # of each atom, the nodes that mention it
+        for n, mentions in self.mentions.items():
+            for a in mentions:
+                self.mentioned.setdefault(a, []).append(n)
 
     def problem(
         self, name: str, node: int, forms: list[Form], *, always: bool = False
@@ -89,7 +113,8 @@ class Sharing:
             return CONSTANT
         if sum(len(f.terms) for f in forms) > len(shared):
             return ENTANGLED
-        if not all(self._whole(terms, forms, shared) for _, terms in self.reads):
+        touched = {i for a in shared for i in self.reads_of.get(a, ())}
+        if not all(self._whole(self.reads[i][1], forms) for i in touched):
             return ENTANGLED
         if shared & self.merged:
             return MERGED
@@ -120,70 +145,68 @@ class Sharing:
         for forms in self.atoms.outputs.values():
             yield from ((-1, form.terms) for form in forms)
 
-    def _whole(self, terms: Mapping[int, Coefficient], forms: list[Form], shared: set[int]) -> bool:
-        """Whether a reader of the shared atoms reads multiples of the forms."""
-        if not shared & terms.keys():
-            return True
+    def _whole(self, terms: Mapping[int, Coefficient], forms: list[Form]) -> bool:
+        """Whether a reader reads multiples of the forms."""
         for form in forms:
             ratios = {Fraction(terms.get(a, 0)) / Fraction(c) for a, c in form.terms.items()}
             if len(ratios) > 1:
                 return False
         return True
 
-    def _followers(self, shared: set[int], *, later: bool) -> set[int]:
-        """Atoms that read some, directly or not, within a step or (`later`) also of the last."""
-        found: set[int] = set()
-        grown = True
-        while grown:
-            grown = False
-            for a, terms in self._edges(later):
-                if a < 0 or a in found:
-                    continue
-                if not shared.isdisjoint(terms) or not found.isdisjoint(terms):
-                    found.add(a)
-                    grown = True
-        return found
+    @cached_property
+    def _ever(self) -> dict[int, list[int]]:
+        """The atoms that read an atom, of this step or of the last."""
+        edges: dict[int, list[int]] = {}
+        for a, terms in self.reads:
+            for b in terms if a >= 0 else ():
+                edges.setdefault(b, []).append(a)
+        return edges
 
-    def _edges(self, later: bool) -> Iterator[tuple[int, Collection[int]]]:
-        if later:
-            yield from ((a, terms.keys()) for a, terms in self.reads)
-            return
+    @cached_property
+    def _now(self) -> dict[int, list[int]]:
+        """The atoms that read an atom within a step."""
+        edges: dict[int, list[int]] = {}
         for a in self.live:
             atom = self.atoms.atoms[a]
             held = [*forms_of(atom)]
             if atom.kind is AtomKind.STATE:
                 held += forms_of(self.atoms.groups[atom.group].lanes[atom.lane])
-            yield a, {b for form in held for b in form.terms}
+            for b in {b for form in held for b in form.terms}:
+                edges.setdefault(b, []).append(a)
+        return edges
 
     # Nodes
 
     def _is_private(self, node: int, shared: set[int], always: bool) -> bool:
         """Whether other nodes that hold the atoms are read by the node alone. A state that only
         updates itself does not count where it is overwritten at every step."""
-        follows = within_step(self.graph, node)
-        own = {n for n, m in self.mentions.items() if m & shared and n not in follows} | {node}
+        follows = reached([node], self.readers_now)
+        own = {n for a in shared for n in self.mentioned.get(a, ()) if n not in follows} | {node}
         others = own - {node}
         if others & self.roots:
             return False
-        skipped = always and all(a in shared for a in self._remembers(shared))
+        skipped = always and all(r in shared for a in shared for r in self._rememberers.get(a, ()))
         readers = {r for n in others for r in self.readers.get(n, ())} - own
         return not {r for r in readers if not (skipped and self.graph.nodes[r].op == "prev")}
 
-    def _remembers(self, shared: set[int]) -> Iterator[int]:
-        """State lanes that read the previous value of one of some."""
+    @cached_property
+    def _rememberers(self) -> dict[int, list[int]]:
+        """The state lanes that read the previous value of an atom."""
+        found: dict[int, list[int]] = {}
         for a in self.live:
             atom = self.atoms.atoms[a]
             if atom.kind is AtomKind.STATE:
                 lanes = self.atoms.groups[atom.group].lanes
-                if any(lanes[i].atom in shared for i in lanes[atom.lane].row):
-                    yield a
+                for i in lanes[atom.lane].row:
+                    found.setdefault(lanes[i].atom, []).append(a)
+        return found
 
     def _is_read(self, node: int, shared: set[int]) -> bool:
-        now = self._followers(shared, later=False) | shared
-        ever = self._followers(shared, later=True)
+        now = reached(shared, self._now) | shared
+        ever = reached(shared, self._ever)
         for r, later in self._lowered_readers(node):
-            reached = ever if later and r == node else ever | shared if later else now
-            if not self.mentions[r] & reached:
+            atoms = ever if later and r == node else ever | shared if later else now
+            if self.mentions[r].isdisjoint(atoms):
                 return False
         return True
 

@@ -208,15 +208,13 @@ def _negated(lg: Legaliser, node: Node) -> list[Value]:
 def rest_of_group(lg: Legaliser, component: Component, group: StateGroup) -> None:
     """The other nodes of the group, for whoever reads them: `prev` as delay lanes."""
     ends = {lg.graph.states[s].next for s in group.states}
-    used = {
-        a for n, node in enumerate(lg.graph.nodes) if n not in component.nodes for a in node.args
-    }
-    used |= set(lg.graph.roots()) | {n for _, n in lg.graph.names}
+    inside = set(component.nodes)
+    used = {n for n in inside if n in lg.asked or not inside.issuperset(lg.readers.get(n, ()))}
     needed: set[int] = set()
     for n in reversed(component.nodes):
         if n not in ends and (n in used or n in needed):
             needed.add(n)
-            needed.update(a for a in lg.graph.nodes[n].args if a in component.nodes)
+            needed.update(a for a in lg.graph.nodes[n].args if a in inside)
     for n in component.nodes:
         if n in ends or n not in needed:
             continue

@@ -54,7 +54,7 @@ class Compiled:
 
     atoms: AtomGraph
     machine: Any  # Layered, or a UnitMachine
-    weights: dict[str, Any]
+    weights: Mapping[str, Any]
     bounds: list[Bound]
     shape: dict[str, Any]
     joint: Mapping[str, Sequence[Sequence[int]]] = field(default_factory=dict)
