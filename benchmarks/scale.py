@@ -16,7 +16,7 @@ from typing import Any
 
 import lsrl
 from lsrl.lower.assemble import assemble
-from lsrl.lower.layers import lay_out
+from lsrl.lower.layout import lay_out
 from lsrl.lower.legalise import Legaliser, Options
 from lsrl.lower.rounding import certify
 from lsrl.lower.schedule import schedule

@@ -13,34 +13,18 @@ from pathlib import Path
 import numpy as np
 
 import lsrl
+from lsrl.experiments.prompts import CAPITALS, letters, spelled
 
 HERE = Path(__file__).parent
 OUT = Path("out")
 
-CAPITALS = {
-    "aus": "can", "aut": "vie", "bel": "bru", "bra": "bsb", "can": "ott",
-    "chl": "san", "chn": "bei", "cub": "hav", "cze": "pra", "deu": "ber",
-    "dnk": "cop", "egy": "cai", "esp": "mad", "fin": "hel", "fra": "par",
-    "gbr": "lon", "grc": "ath", "hun": "bud", "ind": "del", "ita": "rom",
-    "jpn": "tok", "ken": "nai", "nor": "osl", "per": "lim", "swe": "sto",
-}  # fmt: skip
 QUERIES = ("fra", "jpn", "ken", "deu", "swe")
-
-
-def tokens(word: str) -> list[int]:
-    """Letters as 0..25."""
-    return [ord(c) - ord("a") for c in word]
-
-
-def word(codes: np.ndarray) -> str:
-    """[3] tokens as letters."""
-    return "".join(chr(ord("a") + int(c)) for c in codes)
 
 
 def prompt(query: str) -> list[int]:
     """The query, then all keys and values."""
-    pairs = [tokens(key) + tokens(value) for key, value in CAPITALS.items()]
-    return tokens(query) + [t for pair in pairs for t in pair]
+    pairs = [letters(key) + letters(value) for key, value in CAPITALS.items()]
+    return letters(query) + [t for pair in pairs for t in pair]
 
 
 def dictionary() -> None:
@@ -54,7 +38,7 @@ def dictionary() -> None:
     print("  query   model   interpreter")
     for query in QUERIES:
         x = prompt(query)
-        print(f"  {query}     {word(model.run(x)[-3:])}     {word(program.run(x)[-3:])}")
+        print(f"  {query}     {spelled(model.run(x)[-3:])}     {spelled(program.run(x)[-3:])}")
 
 
 def stock() -> None:
@@ -78,7 +62,7 @@ def stock() -> None:
     x = torch.tensor([prompt(query) for query in QUERIES], dtype=torch.float32)[..., None]
     with torch.no_grad():
         answers = head(lstm(x)[0])[:, -3:, 0].round()
-    told = (f"{q} {word(a.numpy())}" for q, a in zip(QUERIES, answers, strict=True))
+    told = (f"{q} {spelled(a.numpy())}" for q, a in zip(QUERIES, answers, strict=True))
     print("  " + ", ".join(told))
 
 
@@ -101,7 +85,7 @@ def mamba() -> None:
     said = stock.generate(
         prompts, attention_mask=torch.ones_like(prompts), max_new_tokens=3, do_sample=False
     )[:, -3:]
-    told = (f"{q} {word(a.numpy() - 1)}" for q, a in zip(QUERIES, said, strict=True))
+    told = (f"{q} {spelled(a.numpy() - 1)}" for q, a in zip(QUERIES, said, strict=True))
     print("  " + ", ".join(told))
 
 
