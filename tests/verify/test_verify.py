@@ -91,6 +91,15 @@ def test_the_failure_tells_where_and_on_what() -> None:
         assert words in str(e.value)
 
 
+def test_what_was_asked_for_is_no_bug() -> None:
+    """A model without a bound is compiled where any error is allowed, and still fails `verify`."""
+    program = lsrl.load(EXAMPLES / "dictionary.lsrl", params={"n": 2}, length=60)
+    options: Any = {"conditional": "direct", "constants": "paper", "tolerance": np.inf}
+    model = lsrl.compile(program, "linear-rnn", **options)
+    assert model.certificate["bound"]["output"] == np.inf
+    assert not verify(model, samples=20).passed
+
+
 def test_a_number_that_is_not_one_is_an_infinite_error() -> None:
     model = example("parity")
     key = next(k for k in model.weights if k.endswith(".D"))
