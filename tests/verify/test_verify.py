@@ -93,7 +93,7 @@ def test_the_failure_tells_where_and_on_what() -> None:
 
 def test_what_was_asked_for_is_no_bug() -> None:
     """A model without a bound is compiled where any error is allowed, and still fails `verify`."""
-    program = lsrl.load(EXAMPLES / "dictionary.lsrl", params={"n": 2}, length=60)
+    program = lsrl.load(EXAMPLES[0].parent / "dictionary.lsrl", params={"n": 2}, length=60)
     options: Any = {"conditional": "direct", "constants": "paper", "tolerance": np.inf}
     model = lsrl.compile(program, "linear-rnn", **options)
     assert model.certificate["bound"]["output"] == np.inf
