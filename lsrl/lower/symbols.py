@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from ..encoding import Columns
 from ..ir.nodes import Graph
 from ..ir.types import Kind
-from .atoms import Form
+from .atoms import AtomGraph, Form
 from .layers import Affine
 from .patchable import Sharing, twins
 
@@ -44,13 +44,22 @@ def symbols(
         entry = _entry(compiled, name, layer, elements)
         if name in outputs:
             result[name] = _output(compiled, name, outputs, sharing, entry, one_hot)
-        else:
-            can = _patchable(sharing, name, nodes[name], atoms.names[name])
-            result[name] = entry | can | _patch(compiled, name, can)
+            continue
+        can = _patchable(sharing, name, nodes[name], atoms.names[name])
+        result[name] = entry | can | _patch(compiled, name, can)
+        if _is_unset(atoms, name):  # it is an output, and right where the model gives that
+            output = next(o for o, n in outputs.items() if n == nodes[name])
+            result[name] = _output(compiled, output, outputs, sharing, entry, one_hot)
     for name in outputs.keys() - result.keys():
         result[name] = _output(compiled, name, outputs, sharing, None, one_hot)
     order = [n for n, _ in sorted(nodes.items(), key=lambda item: item[1]) if n in result]
     return {name: result[name] for name in order}
+
+
+def _is_unset(atoms: AtomGraph, name: str) -> bool:
+    """Whether a name's units hold no value of it until one is written."""
+    unset = getattr(atoms, "unset", ())
+    return any(a in unset for form in atoms.names[name] for a in form.terms)
 
 
 def _patchable(sharing: Sharing, name: str, node: int, forms: list[Form]) -> Entry:

@@ -24,6 +24,7 @@ from ..lower.units.certify import Reach
 from ..lower.units.conditions import Condition
 from ..lower.units.exclusive import exclusive_cases
 from ..lower.units.extremum import running_extremum
+from ..lower.units.handover import handover
 from ..lower.units.layout import LayerUnit
 from ..lower.units.legalise import UnitLegaliser
 from ..lower.units.machine import Machine, Pattern
@@ -142,6 +143,7 @@ TANH_MACHINE = Machine(
         Pattern("select", "select", select, "(high + low) / 2"),
         RELU,
         Pattern("real relu", "relu", real_relu, "(high + low) / 2"),
+        Pattern("handover", "group", handover, "taken + kept + 1, one of them -1"),
         CASES,
         CLOSING,
         AUTOMATON,

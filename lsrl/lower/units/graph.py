@@ -39,6 +39,7 @@ class UnitGraph(AtomGraph):
         self.products = (
             Undo()
         )  # of a unit that holds a product: its parts and |a_k| / 2, w, |x|, |y|
+        self.unset = Undo()  # units that hold no value of the program until one is written: True
         self.resets = Undo()  # of a unit to which exactly 0 is added while it is kept: True
         self._units = Undo()
 

@@ -283,7 +283,7 @@ def unit_values(
     own = set(units.values())
     for a in own:
         reads = [b for _, form in g.atoms[a].args for b in form.terms]
-        if any(_reads_previous(lg, b, own, set()) for b in reads):
+        if any(depends_on(lg, b, own, set()) for b in reads):
             return None
     now = {}
     for lane, a in units.items():
@@ -293,8 +293,8 @@ def unit_values(
     return finish(lg, component, now)
 
 
-def _reads_previous(lg: UnitLegaliser, a: int, own: set[int], seen: set[int]) -> bool:
-    """Whether a unit of this step depends on the group: its previous values, or its units."""
+def depends_on(lg: UnitLegaliser, a: int, own: set[int], seen: set[int]) -> bool:
+    """Whether an atom of this step depends on a group's units, or on their previous values."""
     g = lg.graph_of_units
     atom = g.atoms[a]
     if atom.kind is not AtomKind.UNIT or a in seen:
@@ -305,6 +305,6 @@ def _reads_previous(lg: UnitLegaliser, a: int, own: set[int], seen: set[int]) ->
     for _, form in atom.args:
         for b in form.terms:
             of = g.atoms[b].of
-            if of in own or _reads_previous(lg, b, own, seen):
+            if of in own or depends_on(lg, b, own, seen):
                 return True
     return False
