@@ -5,7 +5,9 @@
 
 Capabilities: as `lstm`, but a unit has no output gate and r switches only what it reads one step
 back. So a value of this step is switched by a pair of units that saturate towards 1 and -1 while
-they are shut: a = (high + low) / 2.
+they are shut: a = (high + low) / 2. And sigma(s) y has a gate, (1 - z) n with z = sigma(-s), if
+z h, which comes with it, is taken away again: n reads -(1 + e^d) h, and r = sigma(-s - d) makes of
+that -e^-s h, as z / (1 - z) = e^-s.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from fractions import Fraction
+from math import exp, expm1, log2
 from typing import Any
 
 from ..analysis.lattice import gcd
@@ -43,6 +46,7 @@ from ..lower.units.patterns import (
     select_ends,
 )
 from ..lower.units.scale import Regime
+from ..lower.units.soft import product
 from ..lower.units.states import (
     Lane,
     ends_of,
@@ -59,6 +63,11 @@ from .gates import Apply, Equations, Name, gate, sigmoid, tanh, times, total
 from .stacked import Rows, Stacked
 
 ONE = constant(1)
+
+# d of a soft gate, by the binary digits of a dtype: 1 + e^(-s-d) is nearly 1 + e^-d.
+APART = {24: 15, 53: 35}
+OWN = 24  # roundings of a soft unit but for those of its own previous value
+MORE = 60.0  # roundings more than an LSTM's that a plan of a product counts for a pair
 
 
 def indicator(lg: UnitLegaliser, margins: tuple[Form, ...]) -> Form | None:
@@ -91,6 +100,11 @@ def real_relu(lg: UnitLegaliser, form: Form, span: Span | None) -> Form | None:
         return None
     a = now(lg, form)
     return pair(lg, a, {"s": a}, span)
+
+
+def soft_product(lg: UnitLegaliser, a: Form, b: Form, span: Span | None) -> Form:
+    """In pairs of soft gates; r would switch what y reads one step back."""
+    return product(lg, now(lg, a), now(lg, b), span, MORE)
 
 
 def now(lg: UnitLegaliser, form: Form) -> Form:
@@ -223,8 +237,8 @@ def cut_at_zero(lg: UnitLegaliser, component: Component) -> dict[int, list[Any]]
 
 def now_only(op: str, roles: Collection[str]) -> tuple[str, ...]:
     """What r would switch."""
-    if op in ("high", "low"):
-        return ("a",)
+    if op in ("high", "low", "soft"):
+        return ("g",) if op == "soft" else ("a",)
     return ("n",) if op == "update" and "r" in roles and "n" in roles else ()
 
 
@@ -240,6 +254,7 @@ MACHINE = Machine(
         Pattern("select pair", "select", select_pair, "(high + low) / 2"),
         Pattern("integer relu", "relu", integer_relu, "[n >= 1] n"),
         Pattern("real relu", "relu", real_relu, "(high + low) / 2"),
+        Pattern("soft product", "product", soft_product, "(sigma(w x) - sigma(-w x)) y, in pairs"),
         Pattern("update gate", "group", update_gate, "[z] h + [not z] (n + [r] l)"),
         Pattern("reset gate", "group", reset_gate, "n + [r] h"),
         Pattern("counter", "group", counter, "(h + x) mod m"),
@@ -276,6 +291,8 @@ class GRU(Stacked):
         if "z" in unit.args:
             reach = max(-unit.form.lo, unit.form.hi, sum(unit.most.get(k, 0.0) for k in "nl"))
             return regime.scale(replace(unit.form, lo=-reach, hi=reach))
+        if unit.op == "soft":  # n reads y and what is taken away, at most y
+            return regime.scale(replace(unit.form, lo=-2 * unit.most["g"], hi=2 * unit.most["g"]))
         return shut_scale(unit) or regime.scale(unit.form)
 
     def write(self, unit: LayerUnit, rows: Rows, scale: float, regime: Regime) -> None:
@@ -283,6 +300,9 @@ class GRU(Stacked):
         args = unit.args
         if unit.op in ("high", "low"):
             self._pair(unit, rows, scale, regime)
+            return
+        if unit.op == "soft":
+            self._soft(unit, rows, scale, regime)
             return
         for k, shut in (("z", True), ("r", False)):
             if k in args:
@@ -294,6 +314,25 @@ class GRU(Stacked):
                 rows.add("n", args[role], scale)
         if "l" in args:
             rows.add("n", args["l"], scale, recurrent=True)
+
+    def _soft(self, unit: LayerUnit, rows: Rows, scale: float, regime: Regime) -> None:
+        apart = APART[regime.digits]
+        rows.add("z", unit.args["s"], -1.0)
+        rows.add("r", unit.args["s"], -1.0)
+        rows.constant("r", -apart)
+        rows.add("n", unit.args["g"], scale)
+        rows.back("n", -1.0 - exp(apart))
+
+    def soft_error(self, unit: LayerUnit, regime: Regime) -> float:
+        """Roundings, among them those of what is left of z h: r is off as its argument is, which
+        is summed up to d + s, and 1 + e^(-s-d) is not quite 1 + e^-d. tanh bends what n reads."""
+        apart, terms = APART[regime.digits], len(unit.args["s"].row) + 1
+        most = max(-unit.form.lo, unit.form.hi)
+        s = unit.most["s"]
+        last = 2.0 ** int(log2(apart)) + 2 * s
+        left = (terms * last * regime.unit_roundoff + exp(-apart) * expm1(s)) / (1 + exp(-s))
+        bent = regime.curve(2 * unit.most["g"], self.scale(unit, regime)) / most
+        return OWN * regime.unit_roundoff + left + bent
 
     def _pair(self, unit: LayerUnit, rows: Rows, scale: float, regime: Regime) -> None:
         rows.constant("z", -regime.gain / 2)
@@ -308,6 +347,8 @@ class GRU(Stacked):
     def approximation(self, unit: LayerUnit, regime: Regime, reach: Reach) -> float:
         """tanh bends; z leaks n and the kept value, r what it switches."""
         scale = self.scale(unit, regime)
+        if unit.op == "soft":
+            return 0.0  # nothing that its pairs share
         if unit.op in ("high", "low"):
             steep = relu_error(regime, scale, regime.steep) if "s" in unit.args else 0.0
             kept = 2 * reach.most("a") * regime.leak()  # z is not quite shut

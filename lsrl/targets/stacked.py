@@ -27,6 +27,7 @@ from ..lower.units.machine import Machine, saturated
 from ..lower.units.rewrites import rewrites
 from ..lower.units.scale import Regime, regimes
 from ..lower.units.schedule import Placement, placements
+from ..lower.units.soft import SOFT
 from .base import (
     FINENESS,
     Compiled,
@@ -56,6 +57,7 @@ class Rows:
         self, arrays: dict[str, Any], place: Mapping[str, int], below: Any, own: Any
     ) -> None:
         self.arrays, self.place, self.below, self.own = arrays, place, below, own
+        self.unit = min(place.values())
 
     def add(self, gate: str, affine: Affine, scale: float, *, recurrent: bool = False) -> None:
         """scale times an affine form; its constant goes to bias_hh if `recurrent`."""
@@ -71,6 +73,10 @@ class Rows:
     def constant(self, gate: str, value: float, *, recurrent: bool = False) -> None:
         """A constant argument."""
         self.arrays["bias_hh" if recurrent else "bias_ih"][self.place[gate]] += value
+
+    def back(self, gate: str, weight: float) -> None:
+        """A weight of what the unit itself was one step ago."""
+        self.arrays["weight_hh"][self.place[gate], self.unit] += weight
 
 
 class Stacked(ABC):
@@ -99,6 +105,10 @@ class Stacked(ABC):
     @abstractmethod
     def approximation(self, unit: LayerUnit, regime: Regime, reach: Reach) -> float:
         """What the operation of a unit is off by itself: where tanh bends, where gates leak."""
+
+    def soft_error(self, unit: LayerUnit, regime: Regime) -> float:
+        """How far sigma(s) y is off in parts of its largest value, by rounding."""
+        return SOFT * regime.unit_roundoff
 
     def carriers(self, form: Form) -> tuple[int, ...]:
         """Signs of the units that hold a form."""
@@ -187,7 +197,7 @@ class Stacked(ABC):
         check_padding(self.name, options, layout.width, len(layout.layers))
         layout.padded = options.hidden_size or 0
         check_parameters(self.name, self.parameters(layout), options)
-        bounds = certify(atoms, layout, regime, graph.length, self.approximation)
+        bounds = certify(atoms, layout, regime, graph.length, self.approximation, self.soft_error)
         weights = self.assemble(layout, regime, options.dtype)
         return Compiled(atoms, layout, weights, bounds, self.shape(layout))
 

@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from lsrl.lower.units.scale import GAIN, LINEAR, SHUT, STEEP
+from lsrl.targets.gru import APART
 
 GATES = {"LSTM": "ifgo", "GRU": "rzn", "relu": "h", "tanh": "h"}
 DIGITS = {torch.float32: 24, torch.float64: 53}
@@ -254,19 +255,29 @@ PRODUCTS = [  # kind, dtype, weights a_k, the largest z, the largest error
     ("LSTM", torch.float32, (1.0,), 2.0**-6, 2.5e-4),
     ("LSTM", torch.float32, (4 / 3, -1 / 6), 2.0**-4, 2e-5),
     ("LSTM", torch.float64, (4 / 3, -1 / 6), 2.0**-9, 1e-11),
+    ("GRU", torch.float32, (1.0,), 2.0**-6, 2.5e-4),
+    ("GRU", torch.float32, (4 / 3, -1 / 6), 2.0**-4, 4e-5),
+    ("GRU", torch.float64, (4 / 3, -1 / 6), 2.0**-9, 5e-11),
 ]
 
 
 @pytest.mark.parametrize(("kind", "dtype", "weights", "z", "most"), PRODUCTS)
 def test_a_product_of_reals(kind: str, dtype: Any, weights: Any, z: float, most: float) -> None:
-    """(2 / w) sum of a_k (sigma(k w x) - sigma(-k w x)) y; w x / 2 is at most z."""
+    """(2 / w) sum of a_k (sigma(k w x) - sigma(-k w x)) y; w x / 2 is at most z. In a GRU 1 - z is
+    the gate, and r takes away what z keeps: z h = (1 - z) e^-s h."""
     x, y = reals(dtype, (8, 2000)), reals(dtype, (8, 2000), seed=1)
     net, w, total = Hand(kind, 2, 2 * len(weights), dtype=dtype), 2 * z, 0.0
-    eps = 2.0 ** -LINEAR[DIGITS[dtype]]
+    eps, apart = 2.0 ** -(LINEAR[DIGITS[dtype]] + 1), APART[DIGITS[dtype]]
     for unit in range(2 * len(weights)):
-        net.gates(unit, i=OPEN, f=CLOSED)
-        net.set("g", unit, x={1: eps})
-        net.set("o", unit, x={0: (1, -1)[unit % 2] * (unit // 2 + 1) * w})
+        s = (1, -1)[unit % 2] * (unit // 2 + 1) * w
+        if kind == "LSTM":
+            net.gates(unit, i=OPEN, f=CLOSED)
+            net.set("g", unit, x={1: eps})
+            net.set("o", unit, x={0: s})
+        else:
+            net.set("z", unit, x={0: -s})
+            net.set("r", unit, x={0: -s}, b=-apart)
+            net.set("n", unit, x={1: eps}, h={unit: -1 - math.exp(apart)})
     h = net.run(x, y) / eps
     for k, a in enumerate(weights):
         total = total + 2 / w * a * (h[..., 2 * k] - h[..., 2 * k + 1])

@@ -97,6 +97,7 @@ NEEDED: dict[str, dict[str, tuple[str, str]]] = {
         "select pair": ("relu", "number"),
         "integer relu": ("relu", "number"),
         "real relu": ("real extremes", "number"),
+        "soft product": ("square of a real", "number"),
         "update gate": ("latch", "number"),
         "reset gate": ("latch of a real", "number"),
         "counter": ("parity", "number"),

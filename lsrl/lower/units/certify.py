@@ -27,7 +27,6 @@ from .parts import Parts
 from .scale import Regime
 
 QUARTER = 0.25
-SOFT = 5  # sigma(s) y: two units in the last place of sigma, and a rounding of the product
 
 
 @dataclass(frozen=True)
@@ -54,6 +53,7 @@ class Reach:
 
 
 Approximation = Callable[[LayerUnit, Regime, Reach], float]
+SoftError = Callable[[LayerUnit, Regime], float]
 
 
 def certify(
@@ -62,9 +62,11 @@ def certify(
     regime: Regime,
     length: int,
     approximation: Approximation,
+    soft_error: SoftError,
 ) -> list[Bound]:
-    """Error bounds of the head's columns. `approximation` is what an operation itself is off by."""
-    analysis = UnitAnalysis(graph, regime, length, approximation)
+    """Error bounds of the head's columns. `approximation` is what an operation itself is off by;
+    of a soft unit `soft_error`, in parts of its largest value, moreover, which no other shares."""
+    analysis = UnitAnalysis(graph, regime, length, approximation, soft_error)
     bounds = [analysis.input(form) for form in machine.layers[0].inputs]
     for layer in machine.layers:
         bounds = analysis.units(layer, bounds)
@@ -106,11 +108,16 @@ class UnitAnalysis(Analysis):
     """The bounds of a layer's units, `errors`, from those of its inputs, layer after layer."""
 
     def __init__(
-        self, graph: UnitGraph, regime: Regime, length: int, approximation: Approximation
+        self,
+        graph: UnitGraph,
+        regime: Regime,
+        length: int,
+        approximation: Approximation,
+        soft_error: SoftError,
     ) -> None:
         super().__init__(graph, regime.digits, length)
         self.regime = regime
-        self.approximation = approximation
+        self.approximation, self.soft_error = approximation, soft_error
         self.precision = _UnitPrecision(graph, self.dtype)
         self.products, self.resets = graph.products, graph.resets
         self.brought: dict[int, _Brought] = {}  # by soft unit
@@ -266,7 +273,7 @@ class UnitAnalysis(Analysis):
         more = factor.plus(off, unit.span, unit.label)
         self.brought[unit.atom] = _Brought(gate, more, max(0.0, gate.error - shared))
         most = max(-unit.form.lo, unit.form.hi)
-        own = SOFT * self.dtype.unit_roundoff * most
+        own = self.soft_error(unit, self.regime) * most
         return Bound(own + self.regime.rounding(most, off), span=unit.span)
 
     def _of_factors(self, unit: LayerUnit, total: Bound) -> Bound:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 SERIES = (1.0, 1 / 3, 2 / 15, 17 / 315, 62 / 2835)  # |coefficients| of z, z^3, ... of tanh
 ROUNDINGS = 8  # of the units and their sum, for each pair, in units of the roundoff
+SOFT = 5  # of sigma(s) y: two units in the last place of sigma, and a rounding of the product
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,15 @@ class Plan:
     total: float
 
 
-def product(lg: UnitLegaliser, a: Form, b: Form, span: Span | None) -> Form:
-    """x y, x the factor in the gate, read by a unit of its own."""
+def product(
+    lg: UnitLegaliser,
+    a: Form,
+    b: Form,
+    span: Span | None,
+    more: float = 0.0,
+) -> Form:
+    """x y, x the factor in the gate, read by a unit of its own. `more`: roundings of a pair beyond
+    those of an LSTM."""
     g = lg.graph_of_units
     x, y = (a, b) if a.width <= b.width else (b, a)
     middle = _short((x.lo + x.hi) / 2)
@@ -46,7 +54,7 @@ def product(lg: UnitLegaliser, a: Form, b: Form, span: Span | None) -> Form:
     most_x, most_y = (max(-f.lo, f.hi) for f in (x, y))
     ends = [i * j for i in (a.lo, a.hi) for j in (b.lo, b.hi)]
     allowed = lg.options.error or lg.options.precision * (max(ends) - min(ends))
-    plan = _plan(most_x, most_y, 2.0**-lg.options.digits, allowed)
+    plan = _plan(most_x, most_y, (ROUNDINGS + more) * 2.0**-lg.options.digits, allowed)
     parts: list[tuple[Fraction, Form]] = [(Fraction(middle), y)]
     gates: list[tuple[int, Fraction]] = []
     for k, weight in enumerate(plan.weights, 1):
@@ -65,12 +73,13 @@ def product(lg: UnitLegaliser, a: Form, b: Form, span: Span | None) -> Form:
     return tighten(held, min(ends), max(ends), None)
 
 
-def _plan(x: float, y: float, unit_roundoff: float, allowed: float) -> Plan:
-    """The fewest pairs that stay within what is allowed, or else the most exact ones."""
+def _plan(x: float, y: float, rounding: float, allowed: float) -> Plan:
+    """The fewest pairs that stay within what is allowed, or else the most exact ones; `rounding` is
+    that of each pair."""
     best: Plan | None = None
     for n in range(1, len(SERIES)):
         weights = _weights(n)
-        plan = min((_with(weights, e, x, y, unit_roundoff) for e in range(1, 40)), key=_total)
+        plan = min((_with(weights, e, x, y, rounding) for e in range(1, 40)), key=_total)
         if best is None or plan.total < best.total:
             best = plan
         if plan.total <= allowed:
@@ -83,14 +92,14 @@ def _total(plan: Plan) -> float:
     return plan.total
 
 
-def _with(weights: tuple[Fraction, ...], e: int, x: float, y: float, unit_roundoff: float) -> Plan:
+def _with(weights: tuple[Fraction, ...], e: int, x: float, y: float, rounding: float) -> Plan:
     """The plan in which the largest z is at most 2^-e."""
     n = len(weights)
     w = Fraction(2) ** (1 - e - math.ceil(math.log2(n * x)))
     z = float(w) * x / 2
     terms = (abs(float(a)) * (k * z) ** (2 * n + 1) for k, a in enumerate(weights, 1))
     left = 2 / float(w) * SERIES[n] * sum(terms) * y
-    rounded = ROUNDINGS * unit_roundoff * 2 / float(w) * y * sum(abs(float(a)) for a in weights)
+    rounded = rounding * 2 / float(w) * y * sum(abs(float(a)) for a in weights)
     return Plan(weights, w, left, left + rounded)
 
 
