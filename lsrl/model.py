@@ -117,8 +117,10 @@ class CompiledModel:
         """Outputs of one sequence, `[T]` or `[T, d]`, by name if there are several.
 
         Integers, enumerations and booleans are rounded, unless `raw` asks for the model's numbers.
-        A sequence longer than the program's length is run all the same, with a `LengthWarning`;
-        one whose activations would take much memory is run part by part (`lsrl.chunks`).
+        A sequence longer than the program's length is run all the same, with a `LengthWarning`.
+        That an input breaks an `assume`, or that an undetermined comparison matters, is not looked
+        at here: `program.run` raises the one, and `lsrl run DIR` warns of both. One whose
+        activations would take much memory is run part by part (`lsrl.chunks`).
         `fused` runs no weights but the program that they hold, all steps at once, in float64
         (`Program.fused`), in NumPy unless a backend is named; there are no raw numbers then.
         """

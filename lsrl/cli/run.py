@@ -9,13 +9,14 @@ from warnings import catch_warnings, simplefilter
 
 import click
 
-from ..errors import Diagnostic, LengthWarning
+from ..errors import Diagnostic, LengthWarning, PromiseError
 from . import options
 from .output import Reply
 
 if TYPE_CHECKING:
     from ..interpret.margins import Margin
     from ..interpret.run import Result
+    from ..model import CompiledModel
     from ..program import Program
 
 
@@ -133,10 +134,21 @@ def _run_checkpoint(path: str, given: str | None, backend: str | None, raw: bool
     steps = len(next(iter(after.values())))
     data = {"steps": steps, "outputs": as_data(after, outs)}
     table = steps_table(before, input_types(program), after, outs)
-    return Reply(data, [table], warnings=_too_long(steps, program.length))
+    return Reply(data, [table], warnings=_outside(model, inputs, steps))
 
 
-def _too_long(steps: int, length: int) -> list[Diagnostic]:
+def _outside(model: CompiledModel, inputs: Any, steps: int) -> list[Diagnostic]:
+    """What of a run the model's certificate is not about: its length, an assumption or a bound that
+    the input breaks, undetermined comparisons that matter."""
     from ..stream import LONGER
 
-    return [Diagnostic("W702", LONGER.format(steps, length))] * (steps > length)
+    program, guard = model.program, model.certificate["guard"]
+    if steps > program.length:
+        return [Diagnostic("W702", LONGER.format(steps, program.length))]
+    try:
+        return _warnings(_result(program, inputs, guard, False).margins, guard)
+    except PromiseError as e:
+        first, *_ = e.diagnostics
+        message = f"the model promises nothing for this input: {first.message}"
+        help = "its outputs may be anything; give an input that the program admits"
+        return [Diagnostic("W703", message, first.span, help)]

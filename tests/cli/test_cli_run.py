@@ -122,6 +122,22 @@ def test_a_margin_that_mattered(lsrl: Any, tmp_path: Path) -> None:
     assert margin["smallest"] == pytest.approx(1e-4)
 
 
+def test_a_checkpoint_tells_what_it_promises_nothing_for(lsrl: Any, tmp_path: Path) -> None:
+    path, folder = tmp_path / "close.lsrl", tmp_path / "out"
+    path.write_text("input x: real in 0..1\ninput y: real in 0..1\nassume x < 0.9\noutput x > y\n")
+    assert lsrl("compile", path, "-t", "lstm", "-o", folder, "--no-verify").exit_code == 0
+    near = lsrl("run", folder, "--input", '{"x": [0.5, 0.1], "y": [0.5001, 0]}')
+    assert near.exit_code == 0 and near.stdout.count("false") == 1
+    assert "warning[W701]: reals are compared here that come within 0.0001" in near.stderr
+    broken = lsrl("run", folder, "--input", '{"x": [0.5, 1], "y": [0, 0]}')
+    assert broken.exit_code == 0 and "step" in broken.stdout
+    assert "warning[W703]: the model promises nothing for this input: the inputs break this" in (
+        broken.stderr
+    )
+    assert ":3:1\n" in broken.stderr
+    assert lsrl("run", folder, "--input", '{"x": [0.5], "y": [0]}').stderr == ""
+
+
 def test_a_checkpoint(lsrl: Any, checkpoint: Path) -> None:
     result = lsrl("run", checkpoint, "--input", "[1, 0, 1]", "--backend", "numpy")
     assert (result.exit_code, result.stdout) == (0, TABLE)
