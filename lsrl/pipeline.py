@@ -140,9 +140,11 @@ def _too_imprecise(
         message = f"in {options.dtype} nothing bounds the error of `{name}`"
     message += "; most of it arises here" if bound.span is not None else ""
     wider = f"--dtype {WIDER[options.dtype]}, " if options.dtype in WIDER else ""
-    wider += "--constants range, " * (options.constants == "paper")
     wider += "--profile exact, " * (options.profile != "exact")
-    return Diagnostic("E804", message, bound.span or output, f"use {wider}{limits}")
+    help = f"use {wider}{limits}"
+    if options.constants == "paper":  # far too large, as a rule
+        help = "use --constants range; --tolerance inf compiles it all the same, without a bound"
+    return Diagnostic("E804", message, bound.span or output, help)
 
 
 def certificate(program: Program, compiled: Compiled, options: CompileOptions) -> dict[str, Any]:

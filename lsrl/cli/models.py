@@ -174,7 +174,9 @@ def _edits(compared: Comparison) -> list[str]:
         return [f"  the weights are not compared with the compiler's: {compared.reason}"]
     lines = [f"    {name}: {edit}" for name, edit in compared.edits.items()]
     if lines:
-        lines.insert(0, "  edited weights, against those that the compiler gives")
+        lines.insert(
+            0, "  weights that the compiler does not give for program.lsrl (either was edited)"
+        )
     if compared.certificate:
         lines.append("  certificate.json is not the one that the compiler gives")
     return lines

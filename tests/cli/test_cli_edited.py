@@ -33,7 +33,7 @@ def test_an_edited_weight_is_named_with_its_change(lsrl: Any, checkpoint: Path) 
     size = load_file(checkpoint / "model.safetensors")["layers.0.B"].size
     assert lines[0] == f"{checkpoint}: FAILED"
     assert lines[-2:] == [
-        "  edited weights, against those that the compiler gives",
+        "  weights that the compiler does not give for program.lsrl (either was edited)",
         f"    layers.0.B: 1 of {size} entries, by up to 0.75",
     ]
     assert any(
