@@ -7,6 +7,7 @@ import math
 import re
 import sys
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 from typing import Any, TypeVar
 
 import click
@@ -15,6 +16,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 Decorator = Callable[[Function], Function]
 
 _WORD = re.compile(r'"(?:[^"\\]|\\.)*"|(?<![\w.])[A-Za-z_]\w*')
+_FRACTION = re.compile(r"-?\d+\s*/\s*0*[1-9]\d*")
 _CONSTANTS = {"true", "false", "null", "True", "False"}
 
 
@@ -49,7 +51,8 @@ def setting(text: str) -> tuple[str, Any]:
 
 
 def parse_value(text: str) -> Any:
-    """A value as JSON, where words, the members of enumerations, need no quotation marks."""
+    """A value as JSON, where words, the members of enumerations, need no quotation marks; or a
+    fraction, as in 1/3, which is exact."""
 
     def quoted(match: re.Match[str]) -> str:
         word = match[0]
@@ -60,7 +63,7 @@ def parse_value(text: str) -> Any:
     try:
         return json.loads(_WORD.sub(quoted, text))
     except (ValueError, RecursionError):
-        return text
+        return Fraction(text) if _FRACTION.fullmatch(text) else text
 
 
 def _settings(ctx: click.Context, param: click.Parameter, given: Sequence[str]) -> dict[str, Any]:

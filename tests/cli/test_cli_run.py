@@ -95,7 +95,8 @@ output g = v
 
 @pytest.mark.parametrize(
     ("setting", "output", "value"),
-    [("n=-3", "a", -3), ("x=0.5", "d", 0.5), ("x=1e-3", "d", 0.001), ("b=true", "e", True),
+    [("n=-3", "a", -3), ("x=0.5", "d", 0.5), ("x=1/4", "d", 0.25),
+     ("x=1e-3", "d", 0.001), ("b=true", "e", True),
      ("b=True", "e", True), ("c=green", "f", "green"), ('c="green"', "f", "green"),
      ("v=[1, 2.5]", "g", [1, 2.5]), (" n = 4 ", "a", 4)],
 )  # fmt: skip
