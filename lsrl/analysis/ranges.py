@@ -1,9 +1,11 @@
 """Ranges and lattices of all values: interval arithmetic, with `length` for states that grow.
 
-A group of linear states is bounded lane by lane: by |A^t s_0| plus the sum of |A^k| times the
-range of what is added (language.md, "Types"). Any other group is iterated from its initial value
-until nothing changes, at most `length` times; after k rounds the intervals hold all values of the
-first k steps.
+The first step, where previous values are known, is bounded by itself, and then all later ones
+together: so what only the first step does widens no later range. From its value after the first
+step, s_1, a group of linear states is bounded lane by lane: by |A^t s_1| plus the sum of |A^k|
+times the range of what is added (language.md, "Types"). Any other group is iterated until nothing
+changes, at most `length` times; after k rounds the intervals hold all values of the k steps that
+follow the first.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from ..ir.types import Kind
 from . import intervals
 from .dependence import Factor, Row, Rows, dependence, is_gate, is_signed
 from .lattice import lattices
-from .linear import linear_ranges
+from .linear import Interval, linear_ranges
 
 MAX_ROUNDS = 4096
 FEW_ROUNDS = 16
@@ -63,27 +65,45 @@ def analyse(graph: Graph) -> tuple[Fact, ...]:
             ranges.group(component)
         else:
             ranges.single(component.nodes[0])
-    result = []
-    for pair, step in zip(ranges.pairs, steps, strict=True):
-        assert pair is not None
-        result.append(Fact(pair[0], pair[1], step))
-    return tuple(result)
+    pairs = map(ranges.always, range(len(graph.nodes)))
+    return tuple(Fact(*pair, step) for pair, step in zip(pairs, steps, strict=True))
 
 
 class _Ranges:
+    """`first` and `pairs`: the ranges at the first step, and at any later one."""
+
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
+        self.first: list[Pair | None] = [None] * len(graph.nodes)
         self.pairs: list[Pair | None] = [None] * len(graph.nodes)
+        self.later = max(1, graph.length - 1)  # how many steps follow the first
+
+    def always(self, n: int) -> Pair:
+        """The range at all steps."""
+        first, later = self._first(n), self._pair(n)
+        return first if first is later or self.graph.length == 1 else hull(first, later)
 
     # One node
 
     def single(self, n: int) -> None:
         node = self.graph.nodes[n]
+        self.first[n] = self._at_first(node)
         if node.op == "prev":
-            state = self.graph.states[node.attrs[0]]
-            self.pairs[n] = hull(self._init(node.attrs[0]), self._pair(state.next))
+            self.pairs[n] = self.always(self.graph.states[node.attrs[0]].next)
+        elif all(self.first[a] is self.pairs[a] for a in node.args):
+            self.pairs[n] = self.first[n]
         else:
             self.pairs[n] = self._evaluate(node, self.pairs)
+
+    def _at_first(self, node: Node) -> Pair:
+        if node.op == "prev":
+            return self._init(node.attrs[0])
+        return self._evaluate(node, self.first)
+
+    def _first(self, n: int) -> Pair:
+        pair = self.first[n]
+        assert pair is not None
+        return pair
 
     def _pair(self, n: int) -> Pair:
         pair = self.pairs[n]
@@ -122,6 +142,7 @@ class _Ranges:
         nodes = component.nodes
         reads: dict[int, list[int]] = {}
         for n in nodes:
+            self.first[n] = self._at_first(self.graph.nodes[n])
             if self.graph.nodes[n].op == "prev":
                 reads.setdefault(self.graph.nodes[n].attrs[0], []).append(n)
         read = {a for n in nodes for a in self.graph.nodes[n].args}
@@ -136,7 +157,7 @@ class _Ranges:
             stable, bounds = False, self._by_rows(next_rows, nodes, reads)
         if not stable:
             values, stable = self._iterate(nodes, reads, bounds, MAX_ROUNDS)
-        if not stable and self.graph.length > MAX_ROUNDS:
+        if not stable and self.later > MAX_ROUNDS:
             self._give_up(nodes, reads)
             return
         for s in reads:
@@ -152,13 +173,13 @@ class _Ranges:
         if any(row is None for row in flat):
             return None
         rest = self._rest(nodes, reads)
-        init = [self._init(s)[0].reshape(-1)[i] for s, i in lanes]
-        length = self.graph.length
+        ends = {s: [e.reshape(-1) for e in self._first(self.graph.states[s].next)] for s in reads}
+        start = [(float(ends[s][0][i]), float(ends[s][1][i])) for s, i in lanes]
         if not any(isinstance(c, Factor) for row in flat for c in (row or {}).values()):
-            found = linear_ranges(lanes, flat, [(v, v) for v in init], rest, length)
+            found = linear_ranges(lanes, flat, start, rest, self.later)
         elif all(_own(lane, row) for lane, row in zip(lanes, flat, strict=True)):
-            triples = zip(flat, init, rest, strict=True)
-            found = [_gated(row, start, added, length) for row, start, added in triples]
+            triples = zip(flat, start, rest, strict=True)
+            found = [_gated(row, one, added, self.later) for row, one, added in triples]
         else:
             return None
         return self._unflatten(lanes, found, reads)
@@ -205,10 +226,10 @@ class _Ranges:
     ) -> tuple[dict[int, Pair], bool]:
         """Range of each state's new value, and whether it holds at every step; sets the pairs of
         all nodes of the group."""
-        before = {s: self._init(s) for s in reads}
+        before = {s: self._first(self.graph.states[s].next) for s in reads}
         if cap is not None:
             before = {s: hull(before[s], self._capped(s, cap[s])) for s in reads}
-        rounds = min(self.graph.length, most)
+        rounds = min(self.later, most)
         stable = False
         for _ in range(1 if cap is not None else rounds):
             for s, reading in reads.items():
@@ -247,13 +268,13 @@ def _own(lane: tuple[int, int], row: Row) -> bool:
     return row is not None and set(row) <= {lane} and all(is_signed(c) for c in row.values())
 
 
-def _gated(row: Row, init: float, rest: tuple[float, float], length: int) -> tuple[float, float]:
-    """s = g s + u with |g| <= 1: at most the initial value plus the sum of what is added."""
-    low = min(init, 0.0) + length * min(rest[0], 0.0)
-    high = max(init, 0.0) + length * max(rest[1], 0.0)
+def _gated(row: Row, start: Interval, rest: Interval, steps: int) -> Interval:
+    """s = g s + u with |g| <= 1: at most what it starts from plus the sum of what is added."""
+    low = min(start[0], 0.0) + steps * min(rest[0], 0.0)
+    high = max(start[1], 0.0) + steps * max(rest[1], 0.0)
     if row is not None and all(is_gate(c) for c in row.values()):
         return low, high
-    most = abs(init) + length * max(abs(rest[0]), abs(rest[1]))
+    most = max(-start[0], start[1]) + steps * max(abs(rest[0]), abs(rest[1]))
     return -most, most
 
 
