@@ -1,4 +1,8 @@
-"""Certificates of the stock modules: no run exceeds them, and they are not much larger."""
+"""Certificates: no run exceeds them, and they are not much larger.
+
+Of the stock torch modules for small programs and examples, of all other targets for the examples
+that take reals and do not add them up without end.
+"""
 
 from __future__ import annotations
 
@@ -36,6 +40,13 @@ PROGRAMS = {
 MANY = ["exponential_smoothing", "fir_filter", "macd", "moving_average", "oscillator"]
 REFUSED = {("rnn-tanh", "latch"), ("rnn-tanh", "register")}  # no construction for one of a real
 HELD = [(t, n) for t in TARGETS for n in (*PROGRAMS, *MANY) if (t, n) not in REFUSED]
+ROTATES = "oscillator"  # what `mamba` and `hawk` refuse
+OTHERS = [
+    (t, n)
+    for t in ("linear-rnn", "gated-linear-rnn", "mamba", "hawk")
+    for n in ("decay", *MANY, "sort_window")
+    if n != ROTATES or t.endswith("rnn")
+]
 
 
 @lru_cache
@@ -115,20 +126,23 @@ def changed(x: np.ndarray, low: float, high: float, rng: np.random.Generator) ->
         run[start:stop] = np.clip(new[kind], low, high)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize(("target", "name"), HELD)
-def test_a_bound_holds_and_is_at_most_100_times_what_is_seen(
-    target: str, name: str, dtype: str
-) -> None:
-    model = lsrl.compile(program_of(name), target, dtype=dtype, verify=False)
-    found = largest(model, drawn(name))
-    for output, error in found.items():
+def test_a_bound_holds_in_float64(target: str, name: str) -> None:
+    model = lsrl.compile(program_of(name), target, dtype="float64", verify=False)
+    for output, error in largest(model, drawn(name)).items():
+        bound = model.certificate["bound"][output]
+        assert error <= bound, (output, error, bound)  # the meaning itself is in float64
+
+
+@pytest.mark.parametrize(("target", "name"), [*HELD, *OTHERS])
+def test_a_bound_holds_and_is_at_most_100_times_what_is_seen(target: str, name: str) -> None:
+    model = lsrl.compile(program_of(name), target, verify=False)
+    for output, error in largest(model, drawn(name)).items():
         bound = model.certificate["bound"][output]
         assert error <= bound, (output, error, bound)
-        if dtype == "float32":  # the meaning is in float64
-            if bound > 100 * error:
-                error = climbed(model, drawn(name), output, bound / 100)
-            assert bound <= 100 * error, (output, error, bound)
+        if bound > 100 * error:
+            error = climbed(model, drawn(name), output, bound / 100)
+        assert bound <= 100 * error, (output, error, bound)
 
 
 @pytest.mark.parametrize("steps", [10, 200, 1024])

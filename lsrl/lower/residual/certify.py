@@ -43,13 +43,15 @@ class Errors:
     `bend`: by how much an activation differs from a ReLU, at most. `rate` takes a decay to how far
     the realised factor is from it. `condition` is the relative error of what is written to a state
     for an error of 1 in its condition; `written` takes a decay to the relative error of what it is
-    given.
+    given. `splits`: a sum or a decay has a state for what the first step writes, and one for the
+    rest.
     """
 
     bend: float
     rate: Callable[[Fraction], float]
     condition: float
     written: Callable[[Fraction], float]
+    splits: bool
 
 
 def certify(
@@ -199,24 +201,31 @@ class _Certificate(Analysis):
         if not taken.error and unit.rate == 1 and self.precision.on_lattice(unit.form.step, most):
             return ZERO
         u = self.dtype.unit_roundoff
-        args = dict(self.graph.atoms[unit.atom].args)
-        rate, off = float(unit.rate), 0.0
-        roundings = 1
+        rate, off, roundings, misread = float(unit.rate), 0.0, 1, 0.0
         if unit.rate < 1:
-            off, roundings = self.own.rate(unit.rate), 3
-            high = max(abs(e) for e in self.residual.rectified(unit.op, args[VALUE]))
-            taken = taken.plus(self.own.written(unit.rate) * high, unit.span, unit.label)
+            off, roundings, misread = self.own.rate(unit.rate), 3, self.own.written(unit.rate)
         # e_t <= keep * e_{t-1} + own, where keep >= rate + off + rounding of what is kept
-        own = taken.error + (off + roundings * u) * most * (1 + u) + self.dtype.underflow
+        changed = (off + roundings * u) * (1 + u)
+        own = taken.error * (1 + misread) + changed * most + self.dtype.underflow
         keep = (rate + off) * (1 + roundings * u)
-        steps = self.length
+        steps = float(self.length)
         if keep < 1:
-            total = own * min(steps, 1 / (1 - keep))
+            steps = min(steps, 1 / (1 - keep))
         else:
             grown = (keep - 1) * steps
             if grown > 0.5:
                 return taken.plus(math.inf, unit.span, unit.label)
-            total = own * steps * (1 + grown)  # (keep^T - 1) / (keep - 1), for small excesses
+            steps *= 1 + grown  # (keep^T - 1) / (keep - 1), for small excesses
+        low, high = self.residual.rectified(unit.op, dict(self.graph.atoms[unit.atom].args)[VALUE])
+        total = own * steps
+        if self.own.splits and low < 0 < high:
+            total += changed * 2 * max(-low, high) * _longest(keep, self.length)
+        given = max(-low, high) * steps
+        if keep < 1 and not low < 0 < high:
+            # what is given, of one sign, adds up to the state: e_t = keep e_{t-1} + misread x_t
+            # is at most misread (s_t + (keep - rate) (s_{t-1} + keep s_{t-2} + ...))
+            given = min(given, most * (1 + (keep - rate) * steps))
+        total += misread * given
         return Bound(total, total, unit.span or taken.span, unit.label or taken.label)
 
     def _gated(
@@ -269,3 +278,16 @@ class _Certificate(Analysis):
             return result
         own = self.dtype.unit_roundoff * (high_a + taken.error) * (high_b + other.error)
         return result.plus(2 * own + self.dtype.underflow, unit.span, unit.label)
+
+
+def _longest(keep: float, length: int) -> float:
+    """The most of t keep^(t - 1), for t up to the length.
+
+    Where what the first step wrote, at most F, has a state of its own, that is at most keep^(t - 1)
+    F after t steps; and the other state, at most that more than their sum. Each is rounded, and
+    what a step is off by is kept: t keep^(t - 1) 2 F in all, beside what the sum itself is off by.
+    """
+    if keep >= 1:
+        return length * math.pow(keep, length)
+    at = -1 / math.log(keep)  # where it is most, of all real t
+    return max(1.0, min(at, length) * math.pow(keep, min(at, length) - 1))

@@ -101,7 +101,7 @@ class Hawk(Residual):
     published = "Hawk (De et al. 2024), loads into transformers.RecurrentGemmaForCausalLM"
     class_name = "CompiledHawk"
     machine = MACHINE
-    errors = Errors(BEND, rate_error, 0.0, written_error)
+    errors = Errors(BEND, rate_error, 0.0, written_error, splits=True)
     only_powers = True  # the embedding is multiplied by sqrt(H), and norms keep w - 1
 
     def scale(self, unit: Unit) -> float:

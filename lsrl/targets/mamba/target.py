@@ -81,7 +81,7 @@ class Mamba(Residual):
     published = "Mamba (Gu and Dao 2023), loads into transformers.MambaForCausalLM"
     class_name = "CompiledMamba"
     machine = MACHINE
-    errors = Errors(BEND, rate_error, 2.0 + 2**-20, lambda rate: 0.0)
+    errors = Errors(BEND, rate_error, 2.0 + 2**-20, lambda rate: 0.0, splits=False)
 
     def scale(self, unit: Unit) -> float:
         return channel_scale(unit)
