@@ -10,7 +10,7 @@ the blocks write to it. Norms are exact: see `targets/stream.py`.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -21,6 +21,7 @@ from .graph import (
     DECAY,
     DELAY,
     FACTOR,
+    FADE,
     LANE,
     LATCH,
     OWN,
@@ -30,6 +31,7 @@ from .graph import (
     SIGNED,
     SUM,
     VALUE,
+    Fade,
 )
 from .layout import Block, ResidualLayout, Unit
 
@@ -44,7 +46,8 @@ class Errors:
     the realised factor is from it. `condition` is the relative error of what is written to a state
     for an error of 1 in its condition; `written` takes a decay to the relative error of what it is
     given. `splits`: a sum or a decay has a state for what the first step writes, and one for the
-    rest.
+    rest. `fade` takes a case of a fade, and that of its largest rate, to how far its factor is from
+    its rate, and to the relative error of what is written then.
     """
 
     bend: float
@@ -52,6 +55,7 @@ class Errors:
     condition: float
     written: Callable[[Fraction], float]
     splits: bool
+    fade: Callable[[Fade, Fade], tuple[float, float]]
 
 
 def certify(
@@ -77,6 +81,7 @@ class _Certificate(Analysis):
         self.layout, self.own = layout, errors
         self.residual = layout.graph
         self.most = [0.0] * len(layout.lanes)
+        self.units: list[Unit] = []  # of the block that is looked at
 
     def run(self, tokens: bool) -> list[Bound]:
         """The bounds of the head's outputs; `most` becomes the largest error of each lane."""
@@ -118,7 +123,7 @@ class _Certificate(Analysis):
     def _block(self, block: Block, lanes: list[tuple[Form, Bound]]) -> list[tuple[Form, Bound]]:
         errors: dict[Source, Bound] = {(LANE, i): b for i, (_, b) in enumerate(lanes)}
         forms: dict[Source, Form] = {(LANE, i): f for i, (f, _) in enumerate(lanes)}
-        late = []
+        late, self.units = [], block.units
         for i, unit in enumerate(block.units):  # conditions read units that come before or after
             forms["u", i] = forms[OWN, i] = unit.form
             if unit.when is None:
@@ -154,6 +159,8 @@ class _Certificate(Analysis):
         if unit.atom >= 0 and self.graph.atoms[unit.atom].crisp:
             self.precision.check_range(unit.affine, errors, forms, unit.span)
             return self.decided(unit.affine, errors)
+        if unit.op == FADE:
+            return self._faded(unit, errors, forms)
         taken = self._taken_in(unit, errors, forms)
         if unit.op == RELU and unit.saturating:
             return self.saturated(unit, taken, errors)
@@ -227,6 +234,63 @@ class _Certificate(Analysis):
             given = min(given, most * (1 + (keep - rate) * steps))
         total += misread * given
         return Bound(total, total, unit.span or taken.span, unit.label or taken.label)
+
+    def _faded(
+        self, unit: Unit, errors: Mapping[Source, Bound], forms: Mapping[Source, Form]
+    ) -> Bound:
+        """A state that fades, case by case.
+
+        In a case e' <= keep e + own. So, however the cases follow each other, e is at most the
+        largest own / (1 - keep); and at most the largest own a step, for keep <= 1.
+        """
+        assert unit.when is not None
+        self.precision.check_range(unit.affine, errors, forms, unit.span)
+        self.precision.check_range(unit.when, errors, forms, unit.span)
+        if any(errors[source].error for source in self._conditions(unit.when)):
+            return ZERO.plus(math.inf, unit.span, unit.label)
+        atom = self.graph.atoms[unit.atom]
+        most, u = max(abs(atom.lo), abs(atom.hi)), self.dtype.unit_roundoff
+        slowest = next(f for f in atom.fades if f.rate == atom.rate)
+        result = ZERO
+        for fade in (f for f in atom.fades if f.rate < 1):
+            taken = self._taken_in_case(unit, fade, errors, forms)
+            off, misread = self.own.fade(fade, slowest)
+            own = float(fade.written) * taken.error * (1 + misread) + misread * fade.most
+            own += (off + 3 * u * (fade.rate > 0)) * most * (1 + u) + self.dtype.underflow
+            keep = (float(fade.rate) + off) * (1 + 3 * u)
+            if keep >= 1:
+                return ZERO.plus(math.inf, unit.span, unit.label)
+            total = own * min(self.length, 1 / (1 - keep))
+            if total > result.error:
+                result = Bound(total, total, unit.span or taken.span, unit.label or taken.label)
+        return result
+
+    def _conditions(self, when: Affine) -> Iterator[Source]:
+        """What the cases of a fade are decided by; what a unit passes on of it is only rounded."""
+        for source in when.row:
+            kind, i = source
+            passed = kind == OWN and self.units[i].atom < 0
+            yield from self.units[i].affine.row if passed else [source]
+
+    def _taken_in_case(
+        self, unit: Unit, fade: Fade, errors: Mapping[Source, Bound],
+        forms: Mapping[Source, Form],
+    ) -> Bound:  # fmt: skip
+        """What is taken in where a case holds: what belongs to others only is exactly 0 then."""
+        owned = {a for f in self.graph.atoms[unit.atom].fades for a in f.atoms}
+        row = {
+            source: c
+            for source, c in unit.affine.row.items()
+            if fade.atoms & forms[source].terms.keys() or not forms[source].terms.keys() <= owned
+        }
+        affine = Affine(row, unit.affine.const)
+        bound = self.affine(affine, errors, forms, unit.span, unit.label)
+        if self.residual.machine.rectifies and not self._is_exact(affine, bound, forms):
+            bound = bound.plus(self.own.bend, unit.span, unit.label)
+        return bound
+
+    def _is_exact(self, affine: Affine, bound: Bound, forms: Mapping[Source, Form]) -> bool:
+        return not bound.error and self.precision.is_exact(affine, forms)
 
     def _gated(
         self, unit: Unit, taken: Bound, errors: Mapping[Source, Bound],
