@@ -27,6 +27,7 @@ from .linear import Interval, linear_ranges
 
 MAX_ROUNDS = 4096
 FEW_ROUNDS = 16
+SLACK = 2.0**-10  # of the rest of a series that is guessed
 
 Array = np.ndarray[Any, Any]
 Pair = tuple[Array, Array]
@@ -152,7 +153,9 @@ class _Ranges:
         flat = [row for s in reads for row in next_rows[s]]
         if any(isinstance(c, Factor) for row in flat for c in (row or {}).values()):
             values, stable = self._iterate(nodes, reads, None, FEW_ROUNDS)
-            bounds = None if stable else self._by_rows(next_rows, nodes, reads)
+            bounds = None
+            if not stable:
+                bounds = self._settled(nodes, reads, values, self._by_rows(next_rows, nodes, reads))
         else:
             stable, bounds = False, self._by_rows(next_rows, nodes, reads)
         if not stable:
@@ -232,11 +235,7 @@ class _Ranges:
         rounds = min(self.later, most)
         stable = False
         for _ in range(1 if cap is not None else rounds):
-            for s, reading in reads.items():
-                for n in reading:
-                    self.pairs[n] = before[s]
-            self._sweep(nodes, self.pairs)
-            after = {s: hull(before[s], self._pair(self.graph.states[s].next)) for s in reads}
+            after = {s: hull(before[s], p) for s, p in self._next(nodes, reads, before).items()}
             stable = all(_equal(before[s], after[s]) for s in reads)
             if stable:
                 break
@@ -244,6 +243,39 @@ class _Ranges:
         if cap is not None:
             return {s: self._capped(s, cap[s]) for s in reads}, True
         return {s: self._pair(self.graph.states[s].next) for s in reads}, stable
+
+    def _next(
+        self, nodes: Sequence[int], reads: dict[int, list[int]], before: dict[int, Pair]
+    ) -> dict[int, Pair]:
+        """Each state's range after one that it was in; sets the pairs of all nodes of the group."""
+        for s, reading in reads.items():
+            for n in reading:
+                self.pairs[n] = before[s]
+        self._sweep(nodes, self.pairs)
+        return {s: self._pair(self.graph.states[s].next) for s in reads}
+
+    def _settled(
+        self,
+        nodes: Sequence[int],
+        reads: dict[int, list[int]],
+        values: dict[int, Pair],
+        bounds: dict[int, Pair] | None,
+    ) -> dict[int, Pair] | None:
+        """Other bounds, and a range that no step leaves if there is one: where rounds add less and
+        less, a little more than the limit of the series is guessed, and what follows from that must
+        lie within it."""
+        first = {s: self._first(self.graph.states[s].next) for s in reads}
+        rounds = [{s: hull(first[s], values[s]) for s in reads}]
+        for _ in range(2):
+            after = self._next(nodes, reads, rounds[-1])
+            rounds.append({s: hull(rounds[-1][s], after[s]) for s in reads})
+        guess = {s: _limit(*(r[s] for r in rounds)) for s in reads}
+        after = self._next(nodes, reads, guess)
+        if not all(_equal(guess[s], hull(guess[s], after[s])) for s in reads):
+            return bounds
+        for _ in range(FEW_ROUNDS):  # each time within what was before
+            after = self._next(nodes, reads, {s: hull(first[s], after[s]) for s in reads})
+        return {s: meet(after[s], bounds[s]) for s in reads} if bounds else after
 
     def _capped(self, s: int, pair: Pair) -> Pair:
         """A closed form, cut by the bound declared on the state, if there is one."""
@@ -276,6 +308,17 @@ def _gated(row: Row, start: Interval, rest: Interval, steps: int) -> Interval:
         return low, high
     most = max(-start[0], start[1]) + steps * max(abs(rest[0]), abs(rest[1]))
     return -most, most
+
+
+def _limit(a: Pair, b: Pair, c: Pair) -> Pair:
+    """Beyond where growing ranges go, if each grows by a constant share of what it grew before."""
+    ends = []
+    for x, y, z in zip(a, b, c, strict=True):
+        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+            share = (z - y) / (y - x)
+            rest = (z - y) * share / (1 - share) * (1 + SLACK)
+        ends.append(z + np.where((z == y) | ~(np.abs(share) < 1), 0.0, rest))
+    return ends[0], ends[1]
 
 
 def _ends(lo: Any, hi: Any) -> Pair:

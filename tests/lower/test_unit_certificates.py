@@ -38,21 +38,28 @@ PROGRAMS = {
     "small integer": "input k: int in 0..8\n" + REALS + "output k * r",
 }
 MANY = ["exponential_smoothing", "fir_filter", "macd", "moving_average", "oscillator"]
+FADING = {  # for `mamba` and `hawk`
+    "reset": REALS + "input c: bool\nstate s = 0.3 then if c then r else 0.9 * s + r / 3\noutput s",
+    "factors": REALS + "input k: int in 0..3\nstate s = 1 then if k == 0 then s else "
+    "if k == 1 then r else if k == 2 then 0.99 * s + 0.5 else 0.25 * s + r\noutput s",
+    "slow": REALS + "input b: bool\nstate s = 0 then (if b then 0.5 else 0.999) * s + r\noutput s",
+}
 REFUSED = {("rnn-tanh", "latch"), ("rnn-tanh", "register")}  # no construction for one of a real
 HELD = [(t, n) for t in TARGETS for n in (*PROGRAMS, *MANY) if (t, n) not in REFUSED]
 ROTATES = "oscillator"  # what `mamba` and `hawk` refuse
+RESIDUAL = ("mamba", "hawk")
 OTHERS = [
     (t, n)
-    for t in ("linear-rnn", "gated-linear-rnn", "mamba", "hawk")
+    for t in ("linear-rnn", "gated-linear-rnn", *RESIDUAL)
     for n in ("decay", *MANY, "sort_window")
-    if n != ROTATES or t.endswith("rnn")
-]
+    if n != ROTATES or t not in RESIDUAL
+] + [(t, n) for t in RESIDUAL for n in FADING]
 
 
 @lru_cache
 def program_of(name: str) -> lsrl.Program:
-    if name in PROGRAMS:
-        return lsrl.parse("length <= 200\n" + PROGRAMS[name])
+    if name in PROGRAMS | FADING:
+        return lsrl.parse("length <= 200\n" + (PROGRAMS | FADING)[name])
     return lsrl.load(EXAMPLES / f"{name}.lsrl", length=200)
 
 

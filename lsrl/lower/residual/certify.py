@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from ..atoms import Form, constant
@@ -31,6 +31,7 @@ from .graph import (
     SIGNED,
     SUM,
     VALUE,
+    WHEN,
     Fade,
 )
 from .layout import Block, ResidualLayout, Unit
@@ -240,8 +241,8 @@ class _Certificate(Analysis):
     ) -> Bound:
         """A state that fades, case by case.
 
-        In a case e' <= keep e + own. So, however the cases follow each other, e is at most the
-        largest own / (1 - keep); and at most the largest own a step, for keep <= 1.
+        In a case e' <= keep e + own, keep < 1. So, however the cases follow each other, e is at
+        most the largest own / (1 - keep), and at most the largest own times the length.
         """
         assert unit.when is not None
         self.precision.check_range(unit.affine, errors, forms, unit.span)
@@ -251,7 +252,10 @@ class _Certificate(Analysis):
         atom = self.graph.atoms[unit.atom]
         most, u = max(abs(atom.lo), abs(atom.hi)), self.dtype.unit_roundoff
         slowest = next(f for f in atom.fades if f.rate == atom.rate)
-        result = ZERO
+        control = dict(atom.args)[WHEN]  # a sum of at most two numbers, as `fade` takes it to be
+        more = {f.control - slowest.control for f in atom.fades}
+        assert control.const == slowest.control and more >= {*control.terms.values()}
+        largest, result = 0.0, ZERO
         for fade in (f for f in atom.fades if f.rate < 1):
             taken = self._taken_in_case(unit, fade, errors, forms)
             off, misread = self.own.fade(fade, slowest)
@@ -260,10 +264,11 @@ class _Certificate(Analysis):
             keep = (float(fade.rate) + off) * (1 + 3 * u)
             if keep >= 1:
                 return ZERO.plus(math.inf, unit.span, unit.label)
-            total = own * min(self.length, 1 / (1 - keep))
+            largest, total = max(largest, own), own / (1 - keep)
             if total > result.error:
                 result = Bound(total, total, unit.span or taken.span, unit.label or taken.label)
-        return result
+        most = min(result.error, largest * self.length)
+        return replace(result, error=most, worst=most)
 
     def _conditions(self, when: Affine) -> Iterator[Source]:
         """What the cases of a fade are decided by; what a unit passes on of it is only rounded."""

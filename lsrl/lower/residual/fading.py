@@ -66,9 +66,11 @@ def _faded(
     value, fades = _taken_in(lg, cases, slowest)
     if value.is_const and value.const == 0:
         return lg.atoms.combine([], init)
+    split = lg.machine.rectifies and value.lo < 0 < value.hi  # both parts grow
     made = lg.residual.unit(
         FADE, value, when=control, rate=slowest, fades=fades, label=label,
-        most=_most(lg, cases, slowest, value, ends, init),
+        extent=_extent(lg, cases),
+        most=None if split else max(abs(float(e) - float(init)) for e in ends[:2]),
     )  # fmt: skip
     return lg.atoms.combine([(1, made)], init)
 
@@ -78,12 +80,18 @@ def _rate(case: Case) -> Fraction:
 
 
 def _control(lg: ResidualLegaliser, cases: list[Case], slowest: Fraction) -> Form:
-    """The value of the case that holds; it is that of the slowest where no other does."""
+    """The value of the case that holds; it is that of the slowest where no other does.
+
+    Each other rate adds its atom, so that beside the slowest's value at most one is not 0, and that
+    is rounded by itself: of 512 - 518 b nothing small is left exact.
+    """
     own = lg.machine.fade(slowest, slowest).control
     parts = []
     for rate in sorted({_rate(c) for c in cases} - {slowest}):
         when = lg.logic.disjunction([c.when for c in cases if _rate(c) == rate])
         holds = number(lg.residual_logic, when, lg.options.digits)
+        if not holds.is_const and (holds.const or [*holds.terms.values()] != [1]):
+            holds = lg.residual.relu(holds, kept=True)
         parts.append((lg.machine.fade(rate, slowest).control - own, holds))
     return lg.atoms.combine(parts, own)
 
@@ -127,13 +135,11 @@ def _is_gate(lg: ResidualLegaliser, a: int) -> bool:
     return lg.residual.op(a) == PRODUCT and lg.residual.atoms[a].saturating
 
 
-def _most(
-    lg: ResidualLegaliser, cases: list[Case], slowest: Fraction, value: Form, ends: Any,
-    init: Fraction,
-) -> float:  # fmt: skip
-    """What the state can grow to; by its range only where it is not the difference of two."""
-    added = max(max(-c.added.lo, c.added.hi) for c in cases)
-    most = added * min(lg.graph.length, float(1 / (1 - slowest)))
-    if lg.machine.rectifies and value.lo < 0 < value.hi:
-        return most
-    return min(most, max(abs(float(e) - float(init)) for e in ends[:2]))
+def _extent(lg: ResidualLegaliser, cases: list[Case]) -> tuple[float, float]:
+    """How far the state can go below and above 0: by as much in each step, or to where no case
+    leads farther."""
+    found = [(float(1 / (1 - _rate(c))), c.added) for c in cases if _rate(c) < 1]
+    low, high = min(0.0, *(f.lo for _, f in found)), max(0.0, *(f.hi for _, f in found))
+    length = lg.graph.length
+    lowest, highest = min(n * f.lo for n, f in found), max(n * f.hi for n, f in found)
+    return max(length * low, min(0.0, lowest)), min(length * high, max(0.0, highest))

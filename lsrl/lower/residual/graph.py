@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
@@ -87,7 +87,8 @@ class ResidualMachine:
 
 @dataclass(frozen=True)
 class Setting:
-    """What a unit does with its value. `most` bounds the magnitude of what a state grows to;
+    """What a unit does with its value. `most` bounds the magnitude of what a state grows to,
+    `extent` how far below and above 0 a fade grows that takes in both signs, each by itself;
     `saturating`: one factor of a product, after its ReLU, is 0 or 1; `approximation`: by how much
     what is added to a state in a step may differ from what it means; `fades`: the cases of a fade,
     whose `rate` is the largest below 1."""
@@ -97,11 +98,17 @@ class Setting:
     lag: int = 0
     rate: Fraction = Fraction(1)
     most: float | None = None
+    extent: tuple[float, float] = (0.0, 0.0)
     saturating: bool = False
     approximation: float = 0.0
     fades: tuple[Fade, ...] = ()
     label: str = ""
     span: Span | None = None
+
+    @property
+    def mirrored(self) -> Setting:
+        """The same of the negative of its value."""
+        return replace(self, extent=(-self.extent[1], -self.extent[0]))
 
 
 class ResidualGraph(AtomGraph):
@@ -151,7 +158,7 @@ class ResidualGraph(AtomGraph):
         if factor is not None and self.machine.rectifies and not setting.saturating:
             factors = [*self._by_sign(factor)]
         made = [
-            (s * t, self._one(setting, part, other))
+            (s * t, self._one(setting if s > 0 else setting.mirrored, part, other))
             for (s, part), (t, other) in itertools.product(parts, factors)
         ]
         return self.combine(made)
@@ -202,13 +209,12 @@ class ResidualGraph(AtomGraph):
             return min(ends), max(ends)
         lo, hi = min(lo, 0.0), max(hi, 0.0)
         if op == FADE:
-            assert own.most is not None
-            return -own.most if lo < 0 else 0.0, own.most if hi > 0 else 0.0
-        if op in STATES - {LATCH}:
+            lo, hi = (end if x else 0.0 for x, end in zip((lo, hi), own.extent, strict=True))
+        elif op in STATES - {LATCH}:
             most = self.length if own.rate == 1 else min(self.length, float(1 / (1 - own.rate)))
             lo, hi = lo * most, hi * most
-            if own.most is not None:
-                lo, hi = max(lo, -own.most), min(hi, own.most)
+        if op in STATES - {LATCH} and own.most is not None:
+            lo, hi = max(lo, -own.most), min(hi, own.most)
         return lo, hi
 
     def _step(self, own: Setting, value: Form, factor: Form | None) -> Fraction | None:

@@ -161,7 +161,7 @@ def _gate(disjunction: bool) -> Callable[[_Analysis, Node, int], Cases]:
         else:
             settled, other = logic.conjunction(others).negated(), constant(0)
         kept = [
-            Case(logic.conjunction([settled.negated(), c.when]), c.keeps, c.added)
+            replace(c, when=logic.conjunction([settled.negated(), c.when]))
             for c in an.cases(own[0], i)
         ]
         return [Case(settled, False, other), *kept]
@@ -209,8 +209,7 @@ def _product(an: _Analysis, node: Node, i: int) -> Cases:
         return _scaled(an, an.cases(own[0], i), other[0], i)
     c = an.lg.logic.from_value(factor)
     kept = [
-        Case(an.lg.logic.conjunction([c, case.when]), case.keeps, case.added)
-        for case in an.cases(own[0], i)
+        replace(case, when=an.lg.logic.conjunction([c, case.when])) for case in an.cases(own[0], i)
     ]
     return [Case(c.negated(), False, constant(0)), *kept]
 
