@@ -41,7 +41,7 @@ MANY = ["exponential_smoothing", "fir_filter", "macd", "moving_average", "oscill
 FADING = {  # for `mamba` and `hawk`
     "reset": REALS + "input c: bool\nstate s = 0.3 then if c then r else 0.9 * s + r / 3\noutput s",
     "factors": REALS + "input k: int in 0..3\nstate s = 1 then if k == 0 then s else "
-    "if k == 1 then r else if k == 2 then 0.99 * s + 0.5 else 0.25 * s + r\noutput s",
+    "if k == 1 then r else if k == 2 then 0.9 * s + 0.5 else 0.25 * s + r\noutput s",
     "slow": REALS + "input b: bool\nstate s = 0 then (if b then 0.5 else 0.999) * s + r\noutput s",
 }
 REFUSED = {("rnn-tanh", "latch"), ("rnn-tanh", "register")}  # no construction for one of a real
@@ -70,6 +70,8 @@ def adversarial(program: lsrl.Program, steps: int) -> dict[str, np.ndarray]:
     for field in program.inputs:
         x, (low, high) = data[field.name], (float(field.lo), float(field.hi))
         if field.type.kind.value != "real" or field.type.shape:
+            if not field.type.shape:
+                x[24:32] = rng.integers(int(low), int(high), (8, 1), endpoint=True)
             continue
         x[0], x[1] = low, high
         x[2, ::2], x[2, 1::2] = low, high

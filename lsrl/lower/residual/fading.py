@@ -89,11 +89,16 @@ def _control(lg: ResidualLegaliser, cases: list[Case], slowest: Fraction) -> For
     parts = []
     for rate in sorted({_rate(c) for c in cases} - {slowest}):
         when = lg.logic.disjunction([c.when for c in cases if _rate(c) == rate])
-        holds = number(lg.residual_logic, when, lg.options.digits)
-        if not holds.is_const and (holds.const or [*holds.terms.values()] != [1]):
-            holds = lg.residual.relu(holds, kept=True)
-        parts.append((lg.machine.fade(rate, slowest).control - own, holds))
+        parts.append((lg.machine.fade(rate, slowest).control - own, _holds(lg, when)))
     return lg.atoms.combine(parts, own)
+
+
+def _holds(lg: ResidualLegaliser, when: Bool) -> Form:
+    """A boolean as a single atom that is 0 or 1."""
+    found = number(lg.residual_logic, when, lg.options.digits)
+    if not found.is_const and (found.const or [*found.terms.values()] != [1]):
+        return lg.residual.relu(found, kept=True)
+    return found
 
 
 def _taken_in(
@@ -122,9 +127,13 @@ def _taken_in(
         return lg.atoms.combine([(1 / fade.written, added)]), tuple(f for f, _, _ in found)
     parts, fades = [], []
     for fade, added, when in found:
-        gated = lg.logic.gate(when, added)
-        atoms = frozenset(a for a in gated.terms if _is_gate(lg, a))
-        fades.append(replace(fade, atoms=atoms))
+        if added.is_const:
+            gated = lg.atoms.combine([(added.const, _holds(lg, when))])
+            own = frozenset(gated.terms)
+        else:
+            gated = lg.logic.gate(when, added)
+            own = frozenset(a for a in gated.terms if _is_gate(lg, a))
+        fades.append(replace(fade, atoms=own))
         if fade.rate < 1:
             parts.append((1 / fade.written, gated))
     return lg.atoms.combine(parts), tuple(fades)
