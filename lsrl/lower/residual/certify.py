@@ -227,7 +227,8 @@ class _Certificate(Analysis):
         low, high = self.residual.rectified(unit.op, dict(self.graph.atoms[unit.atom].args)[VALUE])
         total = own * steps
         if self.own.splits and low < 0 < high:
-            total += changed * 2 * max(-low, high) * _longest(keep, self.length)
+            parts = 1 + (unit.rate < 1)  # a sum's state for the first step is not rounded
+            total += changed * parts * max(-low, high) * _longest(keep, self.length)
         given = max(-low, high) * steps
         if keep < 1 and not low < 0 < high:
             # what is given, of one sign, adds up to the state: e_t = keep e_{t-1} + misread x_t
