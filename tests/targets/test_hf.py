@@ -117,7 +117,7 @@ REALS = {
     "reset decay": (
         "input r: real in -1..1\ninput c: bool\nstate s = 0 then if c then r else 0.75 * s + r\n"
         "output s",
-        500 * UNIT,
+        800 * UNIT,
     ),
     "factors": (
         "input r: real in -1..1\ninput c: bool\n"
