@@ -30,6 +30,7 @@ from .settle import settled_source
 from .targets import TARGETS
 from .targets.base import CompileOptions
 from .tensors import read, write
+from .tokens import TOKENS
 from .version import __version__
 
 FORMAT = 1
@@ -117,28 +118,38 @@ def manifest(model: CompiledModel) -> dict[str, Any]:
         "output_size": model.output_size,
         **model.shape,
         "inputs": [
-            _field(c, f.type, (f.lo, f.hi))
+            _field(c, f.type, (f.lo, f.hi), options.encoding)
             for c, f in zip(model.input_columns, model.program.inputs, strict=True)
         ],
-        "outputs": [_output(model.program, c, i) for i, c in enumerate(model.output_columns)],
+        "outputs": [_output(model, c, i) for i, c in enumerate(model.output_columns)],
     }
 
 
-def _field(columns: Columns, type: Any, ends: tuple[Any, Any]) -> dict[str, Any]:
+def _field(columns: Columns, type: Any, ends: tuple[Any, Any], encoding: str) -> dict[str, Any]:
+    """A field, and how the model has it. `number` and `onehot` (with `values`): columns of its own;
+    `tokens`: a digit of the id for each element, counted from `lo` or over `members`, the first
+    field and element slowest."""
     entry: dict[str, Any] = {"name": columns.name, "type": type.kind.value, "size": type.size}
-    entry |= {"vector": bool(type.shape), "encoding": "onehot" if columns.values else "number"}
-    if columns.values:
-        entry |= {"values": list(columns.values)}
-    numbers = [int(e) if type.kind is not Kind.REAL else float(e) for e in ends]
+    entry["vector"] = bool(type.shape)
+    if encoding == TOKENS:
+        entry["encoding"] = TOKENS
+    elif columns.values:
+        entry |= {"encoding": "onehot", "values": list(columns.values)}
+    else:
+        entry["encoding"] = "number"
     if type.kind is Kind.ENUM:
         return entry | {"members": list(type.members)}
-    return entry | {"lo": numbers[0], "hi": numbers[1]}
+    if columns.values:
+        ends = columns.values[0], columns.values[-1]
+    lo, hi = (float(e) if type.kind is Kind.REAL else int(e) for e in ends)
+    return entry | {"lo": lo, "hi": hi}
 
 
-def _output(program: Program, columns: Columns, i: int) -> dict[str, Any]:
-    output = program.graph.outputs[i]
-    fact = program.facts[output.node]
-    return _field(columns, program.graph.nodes[output.node].type, (fact.low, fact.high))
+def _output(model: CompiledModel, columns: Columns, i: int) -> dict[str, Any]:
+    program = model.program
+    node = program.graph.outputs[i].node
+    fact, type = program.facts[node], program.graph.nodes[node].type
+    return _field(columns, type, (fact.low, fact.high), model.options.encoding)
 
 
 def _sources(program: Program) -> dict[str, str]:

@@ -1,9 +1,11 @@
 """Ranges and lattices of all values: interval arithmetic, with `length` for states that grow.
 
-A group of linear states is bounded lane by lane: by |A^t s_0| plus the sum of |A^k| times the
-range of what is added (language.md, "Types"). Any other group is iterated from its initial value
-until nothing changes, at most `length` times; after k rounds the intervals hold all values of the
-first k steps.
+The first step, where previous values are known, is bounded by itself, and then all later ones
+together: so what only the first step does widens no later range. From its value after the first
+step, s_1, a group of linear states is bounded lane by lane: by |A^t s_1| plus the sum of |A^k|
+times the range of what is added (language.md, "Types"). Any other group is iterated until nothing
+changes, at most `length` times; after k rounds the intervals hold all values of the k steps that
+follow the first.
 """
 
 from __future__ import annotations
@@ -21,10 +23,11 @@ from ..ir.types import Kind
 from . import intervals
 from .dependence import Factor, Row, Rows, dependence, is_gate, is_signed
 from .lattice import lattices
-from .linear import linear_ranges
+from .linear import Interval, linear_ranges
 
 MAX_ROUNDS = 4096
 FEW_ROUNDS = 16
+SLACK = 2.0**-10  # of the rest of a series that is guessed
 
 Array = np.ndarray[Any, Any]
 Pair = tuple[Array, Array]
@@ -63,27 +66,45 @@ def analyse(graph: Graph) -> tuple[Fact, ...]:
             ranges.group(component)
         else:
             ranges.single(component.nodes[0])
-    result = []
-    for pair, step in zip(ranges.pairs, steps, strict=True):
-        assert pair is not None
-        result.append(Fact(pair[0], pair[1], step))
-    return tuple(result)
+    pairs = map(ranges.always, range(len(graph.nodes)))
+    return tuple(Fact(*pair, step) for pair, step in zip(pairs, steps, strict=True))
 
 
 class _Ranges:
+    """`first` and `pairs`: the ranges at the first step, and at any later one."""
+
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
+        self.first: list[Pair | None] = [None] * len(graph.nodes)
         self.pairs: list[Pair | None] = [None] * len(graph.nodes)
+        self.later = max(1, graph.length - 1)  # how many steps follow the first
+
+    def always(self, n: int) -> Pair:
+        """The range at all steps."""
+        first, later = self._first(n), self._pair(n)
+        return first if first is later or self.graph.length == 1 else hull(first, later)
 
     # One node
 
     def single(self, n: int) -> None:
         node = self.graph.nodes[n]
+        self.first[n] = self._at_first(node)
         if node.op == "prev":
-            state = self.graph.states[node.attrs[0]]
-            self.pairs[n] = hull(self._init(node.attrs[0]), self._pair(state.next))
+            self.pairs[n] = self.always(self.graph.states[node.attrs[0]].next)
+        elif all(self.first[a] is self.pairs[a] for a in node.args):
+            self.pairs[n] = self.first[n]
         else:
             self.pairs[n] = self._evaluate(node, self.pairs)
+
+    def _at_first(self, node: Node) -> Pair:
+        if node.op == "prev":
+            return self._init(node.attrs[0])
+        return self._evaluate(node, self.first)
+
+    def _first(self, n: int) -> Pair:
+        pair = self.first[n]
+        assert pair is not None
+        return pair
 
     def _pair(self, n: int) -> Pair:
         pair = self.pairs[n]
@@ -122,6 +143,7 @@ class _Ranges:
         nodes = component.nodes
         reads: dict[int, list[int]] = {}
         for n in nodes:
+            self.first[n] = self._at_first(self.graph.nodes[n])
             if self.graph.nodes[n].op == "prev":
                 reads.setdefault(self.graph.nodes[n].attrs[0], []).append(n)
         read = {a for n in nodes for a in self.graph.nodes[n].args}
@@ -131,12 +153,14 @@ class _Ranges:
         flat = [row for s in reads for row in next_rows[s]]
         if any(isinstance(c, Factor) for row in flat for c in (row or {}).values()):
             values, stable = self._iterate(nodes, reads, None, FEW_ROUNDS)
-            bounds = None if stable else self._by_rows(next_rows, nodes, reads)
+            bounds = None
+            if not stable:
+                bounds = self._settled(nodes, reads, values, self._by_rows(next_rows, nodes, reads))
         else:
             stable, bounds = False, self._by_rows(next_rows, nodes, reads)
         if not stable:
             values, stable = self._iterate(nodes, reads, bounds, MAX_ROUNDS)
-        if not stable and self.graph.length > MAX_ROUNDS:
+        if not stable and self.later > MAX_ROUNDS:
             self._give_up(nodes, reads)
             return
         for s in reads:
@@ -152,13 +176,13 @@ class _Ranges:
         if any(row is None for row in flat):
             return None
         rest = self._rest(nodes, reads)
-        init = [self._init(s)[0].reshape(-1)[i] for s, i in lanes]
-        length = self.graph.length
+        ends = {s: [e.reshape(-1) for e in self._first(self.graph.states[s].next)] for s in reads}
+        start = [(float(ends[s][0][i]), float(ends[s][1][i])) for s, i in lanes]
         if not any(isinstance(c, Factor) for row in flat for c in (row or {}).values()):
-            found = linear_ranges(lanes, flat, [(v, v) for v in init], rest, length)
+            found = linear_ranges(lanes, flat, start, rest, self.later)
         elif all(_own(lane, row) for lane, row in zip(lanes, flat, strict=True)):
-            triples = zip(flat, init, rest, strict=True)
-            found = [_gated(row, start, added, length) for row, start, added in triples]
+            triples = zip(flat, start, rest, strict=True)
+            found = [_gated(row, one, added, self.later) for row, one, added in triples]
         else:
             return None
         return self._unflatten(lanes, found, reads)
@@ -205,17 +229,13 @@ class _Ranges:
     ) -> tuple[dict[int, Pair], bool]:
         """Range of each state's new value, and whether it holds at every step; sets the pairs of
         all nodes of the group."""
-        before = {s: self._init(s) for s in reads}
+        before = {s: self._first(self.graph.states[s].next) for s in reads}
         if cap is not None:
             before = {s: hull(before[s], self._capped(s, cap[s])) for s in reads}
-        rounds = min(self.graph.length, most)
+        rounds = min(self.later, most)
         stable = False
         for _ in range(1 if cap is not None else rounds):
-            for s, reading in reads.items():
-                for n in reading:
-                    self.pairs[n] = before[s]
-            self._sweep(nodes, self.pairs)
-            after = {s: hull(before[s], self._pair(self.graph.states[s].next)) for s in reads}
+            after = {s: hull(before[s], p) for s, p in self._next(nodes, reads, before).items()}
             stable = all(_equal(before[s], after[s]) for s in reads)
             if stable:
                 break
@@ -223,6 +243,39 @@ class _Ranges:
         if cap is not None:
             return {s: self._capped(s, cap[s]) for s in reads}, True
         return {s: self._pair(self.graph.states[s].next) for s in reads}, stable
+
+    def _next(
+        self, nodes: Sequence[int], reads: dict[int, list[int]], before: dict[int, Pair]
+    ) -> dict[int, Pair]:
+        """Each state's range after one that it was in; sets the pairs of all nodes of the group."""
+        for s, reading in reads.items():
+            for n in reading:
+                self.pairs[n] = before[s]
+        self._sweep(nodes, self.pairs)
+        return {s: self._pair(self.graph.states[s].next) for s in reads}
+
+    def _settled(
+        self,
+        nodes: Sequence[int],
+        reads: dict[int, list[int]],
+        values: dict[int, Pair],
+        bounds: dict[int, Pair] | None,
+    ) -> dict[int, Pair] | None:
+        """Other bounds, and a range that no step leaves if there is one: where rounds add less and
+        less, a little more than the limit of the series is guessed, and what follows from that must
+        lie within it."""
+        first = {s: self._first(self.graph.states[s].next) for s in reads}
+        rounds = [{s: hull(first[s], values[s]) for s in reads}]
+        for _ in range(2):
+            after = self._next(nodes, reads, rounds[-1])
+            rounds.append({s: hull(rounds[-1][s], after[s]) for s in reads})
+        guess = {s: _limit(*(r[s] for r in rounds)) for s in reads}
+        after = self._next(nodes, reads, guess)
+        if not all(_equal(guess[s], hull(guess[s], after[s])) for s in reads):
+            return bounds
+        for _ in range(FEW_ROUNDS):  # each time within what was before
+            after = self._next(nodes, reads, {s: hull(first[s], after[s]) for s in reads})
+        return {s: meet(after[s], bounds[s]) for s in reads} if bounds else after
 
     def _capped(self, s: int, pair: Pair) -> Pair:
         """A closed form, cut by the bound declared on the state, if there is one."""
@@ -247,14 +300,25 @@ def _own(lane: tuple[int, int], row: Row) -> bool:
     return row is not None and set(row) <= {lane} and all(is_signed(c) for c in row.values())
 
 
-def _gated(row: Row, init: float, rest: tuple[float, float], length: int) -> tuple[float, float]:
-    """s = g s + u with |g| <= 1: at most the initial value plus the sum of what is added."""
-    low = min(init, 0.0) + length * min(rest[0], 0.0)
-    high = max(init, 0.0) + length * max(rest[1], 0.0)
+def _gated(row: Row, start: Interval, rest: Interval, steps: int) -> Interval:
+    """s = g s + u with |g| <= 1: at most what it starts from plus the sum of what is added."""
+    low = min(start[0], 0.0) + steps * min(rest[0], 0.0)
+    high = max(start[1], 0.0) + steps * max(rest[1], 0.0)
     if row is not None and all(is_gate(c) for c in row.values()):
         return low, high
-    most = abs(init) + length * max(abs(rest[0]), abs(rest[1]))
+    most = max(-start[0], start[1]) + steps * max(abs(rest[0]), abs(rest[1]))
     return -most, most
+
+
+def _limit(a: Pair, b: Pair, c: Pair) -> Pair:
+    """Beyond where growing ranges go, if each grows by a constant share of what it grew before."""
+    ends = []
+    for x, y, z in zip(a, b, c, strict=True):
+        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+            share = (z - y) / (y - x)
+            rest = (z - y) * share / (1 - share) * (1 + SLACK)
+        ends.append(z + np.where((z == y) | ~(np.abs(share) < 1), 0.0, rest))
+    return ends[0], ends[1]
 
 
 def _ends(lo: Any, hi: Any) -> Pair:

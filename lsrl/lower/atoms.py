@@ -87,9 +87,10 @@ class Atom:
     A unit of a gated machine applies `op` to the forms `args`,
     by role; a previous value is that of the atom `of`, one step ago.
     `index` is the column of an input; `factor` what a product multiplies `form` by. A realisation
-    that only approximates what it stands for enters its error as `approximation`. `lag` and `rate`
-    belong to the delays and states of residual machines (see lower/residual). `crisp`: a step of
-    `decided` (logic.py), whose value does not depend on how far the atom that it reads is off.
+    that only approximates what it stands for enters its error as `approximation`. `lag`, `rate`
+    and `fades` belong to the delays and states of residual machines (see lower/residual). `crisp`:
+    a step of `decided` (logic.py), whose value does not depend on how far the atom that it reads is
+    off.
     """
 
     kind: AtomKind
@@ -112,6 +113,7 @@ class Atom:
     approximation: float = 0.0
     lag: int = 0
     rate: Fraction = Fraction(1)
+    fades: tuple[Any, ...] = ()
 
     @property
     def operands(self) -> tuple[Form, ...]:

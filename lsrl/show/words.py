@@ -85,9 +85,11 @@ def channel(op: str, args: Mapping[str, str], lag: int, rate: Fraction, margins:
     words = str(value)
     if op == residual.DELAY:
         words += f", {lag}"
-    if rate != 1:
+    if rate != 1 and op != residual.FADE:
         words += f", {number(float(rate))}"
-    if when is not None:
+    if op == residual.FADE:
+        words += f", as {when}"
+    elif when is not None:
         words += f" when {when}{' > 0' if margins else ''}"
     if op == residual.SIGNED:
         op = "signed sum" if rate == 1 else "signed decay"

@@ -101,6 +101,24 @@ def test_a_loaded_model_is_the_saved_one(
 
 
 @pytest.mark.parametrize("target", TARGETS)
+def test_config_says_which_digit_of_a_token_a_field_is(target: str, tmp_path: Path) -> None:
+    text = "type k = {a, b, c}\ninput m: k\ninput v: int[2] in -1..2\noutput v\noutput o = m == a"
+    compile(parse(text), target, verify=False).save(tmp_path / "m")
+    said = json.loads((tmp_path / "m" / "config.json").read_text())["lsrl"]
+    common = {"encoding": "tokens", "vector": False, "size": 1}
+    vector = common | {"type": "int", "size": 2, "vector": True, "lo": -1, "hi": 2}
+    assert said["encoding"] == said["interface"] == "tokens"
+    assert said["inputs"] == [
+        common | {"name": "m", "type": "enum", "members": ["a", "b", "c"]},
+        vector | {"name": "v"},
+    ]
+    assert said["outputs"] == [
+        vector | {"name": "v"},
+        common | {"name": "o", "type": "bool", "lo": 0, "hi": 1},
+    ]
+
+
+@pytest.mark.parametrize("target", TARGETS)
 def test_sizes(lsrl: Any, program: Path, target: str) -> None:
     """More channels and layers than needed change nothing; fewer are refused."""
     out = program.parent / "out"

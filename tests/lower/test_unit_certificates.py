@@ -1,4 +1,8 @@
-"""Certificates of the stock modules: no run exceeds them, and they are not much larger."""
+"""Certificates: no run exceeds them, and they are not much larger.
+
+Of the stock torch modules for small programs and examples, of all other targets for the examples
+that take reals and do not add them up without end.
+"""
 
 from __future__ import annotations
 
@@ -34,14 +38,28 @@ PROGRAMS = {
     "small integer": "input k: int in 0..8\n" + REALS + "output k * r",
 }
 MANY = ["exponential_smoothing", "fir_filter", "macd", "moving_average", "oscillator"]
+FADING = {  # for `mamba` and `hawk`
+    "reset": REALS + "input c: bool\nstate s = 0.3 then if c then r else 0.9 * s + r / 3\noutput s",
+    "factors": REALS + "input k: int in 0..3\nstate s = 1 then if k == 0 then s else "
+    "if k == 1 then r else if k == 2 then 0.9 * s + 0.5 else 0.25 * s + r\noutput s",
+    "slow": REALS + "input b: bool\nstate s = 0 then (if b then 0.5 else 0.999) * s + r\noutput s",
+}
 REFUSED = {("rnn-tanh", "latch"), ("rnn-tanh", "register")}  # no construction for one of a real
 HELD = [(t, n) for t in TARGETS for n in (*PROGRAMS, *MANY) if (t, n) not in REFUSED]
+ROTATES = "oscillator"  # what `mamba` and `hawk` refuse
+RESIDUAL = ("mamba", "hawk")
+OTHERS = [
+    (t, n)
+    for t in ("linear-rnn", "gated-linear-rnn", *RESIDUAL)
+    for n in ("decay", *MANY, "sort_window")
+    if n != ROTATES or t not in RESIDUAL
+] + [(t, n) for t in RESIDUAL for n in FADING]
 
 
 @lru_cache
 def program_of(name: str) -> lsrl.Program:
-    if name in PROGRAMS:
-        return lsrl.parse("length <= 200\n" + PROGRAMS[name])
+    if name in PROGRAMS | FADING:
+        return lsrl.parse("length <= 200\n" + (PROGRAMS | FADING)[name])
     return lsrl.load(EXAMPLES / f"{name}.lsrl", length=200)
 
 
@@ -52,6 +70,8 @@ def adversarial(program: lsrl.Program, steps: int) -> dict[str, np.ndarray]:
     for field in program.inputs:
         x, (low, high) = data[field.name], (float(field.lo), float(field.hi))
         if field.type.kind.value != "real" or field.type.shape:
+            if not field.type.shape:
+                x[24:32] = rng.integers(int(low), int(high), (8, 1), endpoint=True)
             continue
         x[0], x[1] = low, high
         x[2, ::2], x[2, 1::2] = low, high
@@ -115,20 +135,23 @@ def changed(x: np.ndarray, low: float, high: float, rng: np.random.Generator) ->
         run[start:stop] = np.clip(new[kind], low, high)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize(("target", "name"), HELD)
-def test_a_bound_holds_and_is_at_most_100_times_what_is_seen(
-    target: str, name: str, dtype: str
-) -> None:
-    model = lsrl.compile(program_of(name), target, dtype=dtype, verify=False)
-    found = largest(model, drawn(name))
-    for output, error in found.items():
+def test_a_bound_holds_in_float64(target: str, name: str) -> None:
+    model = lsrl.compile(program_of(name), target, dtype="float64", verify=False)
+    for output, error in largest(model, drawn(name)).items():
+        bound = model.certificate["bound"][output]
+        assert error <= bound, (output, error, bound)  # the meaning itself is in float64
+
+
+@pytest.mark.parametrize(("target", "name"), [*HELD, *OTHERS])
+def test_a_bound_holds_and_is_at_most_100_times_what_is_seen(target: str, name: str) -> None:
+    model = lsrl.compile(program_of(name), target, verify=False)
+    for output, error in largest(model, drawn(name)).items():
         bound = model.certificate["bound"][output]
         assert error <= bound, (output, error, bound)
-        if dtype == "float32":  # the meaning is in float64
-            if bound > 100 * error:
-                error = climbed(model, drawn(name), output, bound / 100)
-            assert bound <= 100 * error, (output, error, bound)
+        if bound > 100 * error:
+            error = climbed(model, drawn(name), output, bound / 100)
+        assert bound <= 100 * error, (output, error, bound)
 
 
 @pytest.mark.parametrize("steps", [10, 200, 1024])

@@ -114,6 +114,16 @@ REALS = {
     "relu of a real": ("input r: real in -1..1\noutput relu(r)", 5 * UNIT),
     "latch of a real": ("input r: real in -1..1\ninput c: bool\noutput latch(c, r)", 5 * UNIT),
     "product of reals": ("input r: real in -1..1\ninput q: real in -1..1\noutput r * q", 32 * UNIT),
+    "reset decay": (
+        "input r: real in -1..1\ninput c: bool\nstate s = 0 then if c then r else 0.75 * s + r\n"
+        "output s",
+        800 * UNIT,
+    ),
+    "factors": (
+        "input r: real in -1..1\ninput c: bool\n"
+        "state s = 0 then (if c then 0.5 else 0.75) * s + r\noutput s",
+        800 * UNIT,
+    ),
     "decay": ("input r: real in -1..1\nstate s = 0 then 0.75 * s + r\noutput s", 400 * UNIT),
 }
 

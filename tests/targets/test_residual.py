@@ -31,6 +31,18 @@ TEXTS = {c.name: c.text for c in CASES} | {
     "state s = [true, true] then s and [false, b[0]]\noutput s",
     "a factor that is 0": "length <= 9\ninput y: real in 0..1\n"
     "state s = -2 then clamp(y - 1, 0, 1) * s + y\noutput s",
+    "a decay that is reset": "input c: bool\ninput r: real in 0..1\n"
+    "state s = 0 then if c then 0 else 0.5 * s + r\noutput s",
+    "a factor of two": "length <= 60\ninput b: bool\ninput r: real in -1..1\n"
+    "k = if b then 0.1 else 0.5\nstate s = 1 then (1 - k) * s + k * r\noutput s",
+    "kept, replaced or faded": "length <= 60\ninput k: int in 0..3\ninput r: real in -1..1\n"
+    "state s = 0.3 then if k == 0 then s else if k == 1 then r else if k == 2 then 0.9 * s + 0.5 "
+    "else 0.25 * s - r\noutput s",
+    "fading lanes": "length <= 60\ninput b: bool[2]\ninput r: real in -1..1\n"
+    "state s = [0, 2] then [0.5, 0.75] * (if b[0] then s else [0, 0]) + (if b[1] then r else 0)\n"
+    "output s",
+    "a real decides how it fades": "length <= 60\ninput r: real in -1..1\n"
+    "state s = 0 then (if r > 0.2 then 0.5 else 0.75) * s + r\noutput s",
     "reset at every step": "input x: int in -7..0\nv = x > -7 or x <= -1\n"
     "state n = 0 then if v then 0 else n + 1\noutput n\noutput x",
     "wide integers": "input x: int in -90000..90000\noutput max(x, prev(x)) - 2",
@@ -43,15 +55,16 @@ REFUSED = {
     "table automaton": ("E803", "turn states in cycles and merge others"),
     "general": ("E803", "is finite"),
     "signed": ("E803", "is signed"),
-    "a decay that is reset": ("E803", "is gated"),
+    "a real factor": ("E803", "is gated"),
+    "fades and adds": ("E803", "fades in some steps adds in none to what it keeps"),
     "growing": ("E803", "the factor 2 is not in [0, 1]"),
     "alternating decay": ("E803", "the factor -0.5 is not in [0, 1]"),
     "values beside which no norm is exact": ("E805", "beside which its norms are exact"),
 }
 REFUSED_TEXTS = TEXTS | {
     "signed": "input c: bool\nstate s = 1 then (if c then -1 else 1) * s\noutput s",
-    "a decay that is reset": "input c: bool\ninput r: real in 0..1\n"
-    "state s = 0 then if c then 0 else 0.5 * s + r\noutput s",
+    "a real factor": "input g: real in 0..1\nstate s = 0 then g * s + 1\noutput s",
+    "fades and adds": "input c: bool\nstate s = 0 then (if c then 0.5 else 1) * s + 1\noutput s",
     "growing": "length <= 9\ninput r: real in 0..1\nstate s = 0 then 2 * s + r\noutput s",
     "alternating decay": "input r: real in 0..1\nstate s = 0 then r - 0.5 * s\noutput s",
     "values beside which no norm is exact": "input x: int in 0..1000000000\noutput prev(x)",

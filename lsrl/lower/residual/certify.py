@@ -10,8 +10,8 @@ the blocks write to it. Norms are exact: see `targets/stream.py`.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from ..atoms import Form, constant
@@ -21,6 +21,7 @@ from .graph import (
     DECAY,
     DELAY,
     FACTOR,
+    FADE,
     LANE,
     LATCH,
     OWN,
@@ -30,6 +31,8 @@ from .graph import (
     SIGNED,
     SUM,
     VALUE,
+    WHEN,
+    Fade,
 )
 from .layout import Block, ResidualLayout, Unit
 
@@ -43,13 +46,17 @@ class Errors:
     `bend`: by how much an activation differs from a ReLU, at most. `rate` takes a decay to how far
     the realised factor is from it. `condition` is the relative error of what is written to a state
     for an error of 1 in its condition; `written` takes a decay to the relative error of what it is
-    given.
+    given. `splits`: a sum or a decay has a state for what the first step writes, and one for the
+    rest. `fade` takes a case of a fade, and that of its largest rate, to how far its factor is from
+    its rate, and to the relative error of what is written then.
     """
 
     bend: float
     rate: Callable[[Fraction], float]
     condition: float
     written: Callable[[Fraction], float]
+    splits: bool
+    fade: Callable[[Fade, Fade], tuple[float, float]]
 
 
 def certify(
@@ -75,6 +82,7 @@ class _Certificate(Analysis):
         self.layout, self.own = layout, errors
         self.residual = layout.graph
         self.most = [0.0] * len(layout.lanes)
+        self.units: list[Unit] = []  # of the block that is looked at
 
     def run(self, tokens: bool) -> list[Bound]:
         """The bounds of the head's outputs; `most` becomes the largest error of each lane."""
@@ -116,7 +124,7 @@ class _Certificate(Analysis):
     def _block(self, block: Block, lanes: list[tuple[Form, Bound]]) -> list[tuple[Form, Bound]]:
         errors: dict[Source, Bound] = {(LANE, i): b for i, (_, b) in enumerate(lanes)}
         forms: dict[Source, Form] = {(LANE, i): f for i, (f, _) in enumerate(lanes)}
-        late = []
+        late, self.units = [], block.units
         for i, unit in enumerate(block.units):  # conditions read units that come before or after
             forms["u", i] = forms[OWN, i] = unit.form
             if unit.when is None:
@@ -152,6 +160,8 @@ class _Certificate(Analysis):
         if unit.atom >= 0 and self.graph.atoms[unit.atom].crisp:
             self.precision.check_range(unit.affine, errors, forms, unit.span)
             return self.decided(unit.affine, errors)
+        if unit.op == FADE:
+            return self._faded(unit, errors, forms)
         taken = self._taken_in(unit, errors, forms)
         if unit.op == RELU and unit.saturating:
             return self.saturated(unit, taken, errors)
@@ -199,25 +209,94 @@ class _Certificate(Analysis):
         if not taken.error and unit.rate == 1 and self.precision.on_lattice(unit.form.step, most):
             return ZERO
         u = self.dtype.unit_roundoff
-        args = dict(self.graph.atoms[unit.atom].args)
-        rate, off = float(unit.rate), 0.0
-        roundings = 1
+        rate, off, roundings, misread = float(unit.rate), 0.0, 1, 0.0
         if unit.rate < 1:
-            off, roundings = self.own.rate(unit.rate), 3
-            high = max(abs(e) for e in self.residual.rectified(unit.op, args[VALUE]))
-            taken = taken.plus(self.own.written(unit.rate) * high, unit.span, unit.label)
+            off, roundings, misread = self.own.rate(unit.rate), 3, self.own.written(unit.rate)
         # e_t <= keep * e_{t-1} + own, where keep >= rate + off + rounding of what is kept
-        own = taken.error + (off + roundings * u) * most * (1 + u) + self.dtype.underflow
+        changed = (off + roundings * u) * (1 + u)
+        own = taken.error * (1 + misread) + changed * most + self.dtype.underflow
         keep = (rate + off) * (1 + roundings * u)
-        steps = self.length
+        steps = float(self.length)
         if keep < 1:
-            total = own * min(steps, 1 / (1 - keep))
+            steps = min(steps, 1 / (1 - keep))
         else:
             grown = (keep - 1) * steps
             if grown > 0.5:
                 return taken.plus(math.inf, unit.span, unit.label)
-            total = own * steps * (1 + grown)  # (keep^T - 1) / (keep - 1), for small excesses
+            steps *= 1 + grown  # (keep^T - 1) / (keep - 1), for small excesses
+        low, high = self.residual.rectified(unit.op, dict(self.graph.atoms[unit.atom].args)[VALUE])
+        total = own * steps
+        if self.own.splits and low < 0 < high:
+            parts = 1 + (unit.rate < 1)  # a sum's state for the first step is not rounded
+            total += changed * parts * max(-low, high) * _longest(keep, self.length)
+        given = max(-low, high) * steps
+        if keep < 1 and not low < 0 < high:
+            # what is given, of one sign, adds up to the state: e_t = keep e_{t-1} + misread x_t
+            # is at most misread (s_t + (keep - rate) (s_{t-1} + keep s_{t-2} + ...))
+            given = min(given, most * (1 + (keep - rate) * steps))
+        total += misread * given
         return Bound(total, total, unit.span or taken.span, unit.label or taken.label)
+
+    def _faded(
+        self, unit: Unit, errors: Mapping[Source, Bound], forms: Mapping[Source, Form]
+    ) -> Bound:
+        """A state that fades, case by case.
+
+        In a case e' <= keep e + own, keep < 1. So, however the cases follow each other, e is at
+        most the largest own / (1 - keep), and at most the largest own times the length.
+        """
+        assert unit.when is not None
+        self.precision.check_range(unit.affine, errors, forms, unit.span)
+        self.precision.check_range(unit.when, errors, forms, unit.span)
+        if any(errors[source].error for source in self._conditions(unit.when)):
+            return ZERO.plus(math.inf, unit.span, unit.label)
+        atom = self.graph.atoms[unit.atom]
+        most, u = max(abs(atom.lo), abs(atom.hi)), self.dtype.unit_roundoff
+        slowest = next(f for f in atom.fades if f.rate == atom.rate)
+        control = dict(atom.args)[WHEN]  # a sum of at most two numbers, as `fade` takes it to be
+        more = {f.control - slowest.control for f in atom.fades}
+        assert control.const == slowest.control and more >= {*control.terms.values()}
+        largest, result = 0.0, ZERO
+        for fade in (f for f in atom.fades if f.rate < 1):
+            taken = self._taken_in_case(unit, fade, errors, forms)
+            off, misread = self.own.fade(fade, slowest)
+            own = float(fade.written) * taken.error * (1 + misread) + misread * fade.most
+            own += (off + 3 * u * (fade.rate > 0)) * most * (1 + u) + self.dtype.underflow
+            keep = (float(fade.rate) + off) * (1 + 3 * u)
+            if keep >= 1:
+                return ZERO.plus(math.inf, unit.span, unit.label)
+            largest, total = max(largest, own), own / (1 - keep)
+            if total > result.error:
+                result = Bound(total, total, unit.span or taken.span, unit.label or taken.label)
+        most = min(result.error, largest * self.length)
+        return replace(result, error=most, worst=most)
+
+    def _conditions(self, when: Affine) -> Iterator[Source]:
+        """What the cases of a fade are decided by; what a unit passes on of it is only rounded."""
+        for source in when.row:
+            kind, i = source
+            passed = kind == OWN and self.units[i].atom < 0
+            yield from self.units[i].affine.row if passed else [source]
+
+    def _taken_in_case(
+        self, unit: Unit, fade: Fade, errors: Mapping[Source, Bound],
+        forms: Mapping[Source, Form],
+    ) -> Bound:  # fmt: skip
+        """What is taken in where a case holds: what belongs to others only is exactly 0 then."""
+        owned = {a for f in self.graph.atoms[unit.atom].fades for a in f.atoms}
+        row = {
+            source: c
+            for source, c in unit.affine.row.items()
+            if fade.atoms & forms[source].terms.keys() or not forms[source].terms.keys() <= owned
+        }
+        affine = Affine(row, unit.affine.const)
+        bound = self.affine(affine, errors, forms, unit.span, unit.label)
+        if self.residual.machine.rectifies and not self._is_exact(affine, bound, forms):
+            bound = bound.plus(self.own.bend, unit.span, unit.label)
+        return bound
+
+    def _is_exact(self, affine: Affine, bound: Bound, forms: Mapping[Source, Form]) -> bool:
+        return not bound.error and self.precision.is_exact(affine, forms)
 
     def _gated(
         self, unit: Unit, taken: Bound, errors: Mapping[Source, Bound],
@@ -269,3 +348,16 @@ class _Certificate(Analysis):
             return result
         own = self.dtype.unit_roundoff * (high_a + taken.error) * (high_b + other.error)
         return result.plus(2 * own + self.dtype.underflow, unit.span, unit.label)
+
+
+def _longest(keep: float, length: int) -> float:
+    """The most of t keep^(t - 1), for t up to the length.
+
+    Where what the first step wrote, at most F, has a state of its own, that is at most keep^(t - 1)
+    F after t steps; and the other state, at most that more than their sum. Each is rounded, and
+    what a step is off by is kept: t keep^(t - 1) 2 F in all, beside what the sum itself is off by.
+    """
+    if keep >= 1:
+        return length * math.pow(keep, length)
+    at = -1 / math.log(keep)  # where it is most, of all real t
+    return max(1.0, min(at, length) * math.pow(keep, min(at, length) - 1))

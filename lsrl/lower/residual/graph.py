@@ -7,6 +7,7 @@ Besides ReLUs a block has products, short delays and scalar states, each startin
     signed  s' = rate s + x, x of both signs on a machine that rectifies
     decay   s' = rate s + x
     latch   s' = x where `when` holds, else s
+    fade    s' = a s + m x, a and m as the value of `when` says, one of a few (see `Fade`)
 
 A machine that rectifies takes max(x, 0) for x: a value of both signs is then the difference of two
 atoms. A product is max(`value`, 0) times `factor` (rectified as well, on such a machine).
@@ -15,7 +16,8 @@ atoms. A product is max(`value`, 0) times `factor` (rectified as well, on such a
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
@@ -25,8 +27,9 @@ from ..atoms import Atom, AtomGraph, AtomKind, Form, tighten
 from ..coefficients import Coefficient
 
 DELAY, SUM, SIGNED, DECAY, LATCH = "delay", "sum", "signed", "decay", "latch"
+FADE = "fade"
 RELU, PRODUCT, PASS = "relu", "product", "pass"
-STATES = frozenset({SUM, SIGNED, DECAY, LATCH})
+STATES = frozenset({SUM, SIGNED, DECAY, LATCH, FADE})
 LANE, OWN = "r", "v"  # sources: a lane of the residual stream; a unit of the same block
 WHEN, VALUE, FACTOR = "when", "value", "factor"  # roles of the forms of an atom
 
@@ -42,11 +45,29 @@ class BlockKind:
 
 
 @dataclass(frozen=True)
+class Fade:
+    """A case of a state that fades: where `when` is `control`, it is kept by `rate`, and what it
+    takes in is multiplied by `written`.
+
+    Of what a state takes in, the `atoms` of the other cases are 0 then; it comes to `most`, after
+    the multiplication.
+    """
+
+    rate: Fraction
+    control: Fraction
+    written: Fraction
+    atoms: frozenset[int] = frozenset()
+    most: float = 0.0
+
+
+@dataclass(frozen=True)
 class ResidualMachine:
     """What the blocks of a target can do; they follow each other in this order, over and over.
 
     `rectifies`: channels pass a ReLU before delays, states and products. `margins`: a condition is
-    the sign of a form (at least 1/2 or at most -1/2), else a form that is 0 or 1. `apart`: states
+    the sign of a form (at least 1/2 or at most -1/2), else a form that is 0 or 1. `fade` makes the
+    case of a rate, 1 for what is kept as it is, of a state whose largest other rate comes second;
+    `first_is_whole`: what a state takes in at the first step is not multiplied. `apart`: states
     that share a block with no others.
     """
 
@@ -55,6 +76,8 @@ class ResidualMachine:
     rectifies: bool
     margins: bool
     window: int  # how many steps back a block sees
+    fade: Callable[[Fraction, Fraction], Fade]
+    first_is_whole: bool
     apart: frozenset[str] = frozenset()
 
     def block(self, number: int) -> BlockKind:
@@ -64,19 +87,28 @@ class ResidualMachine:
 
 @dataclass(frozen=True)
 class Setting:
-    """What a unit does with its value. `most` bounds the magnitude of what a state grows to;
+    """What a unit does with its value. `most` bounds the magnitude of what a state grows to,
+    `extent` how far below and above 0 a fade grows that takes in both signs, each by itself;
     `saturating`: one factor of a product, after its ReLU, is 0 or 1; `approximation`: by how much
-    what is added to a state in a step may differ from what it means."""
+    what is added to a state in a step may differ from what it means; `fades`: the cases of a fade,
+    whose `rate` is the largest below 1."""
 
     op: str
     when: Form | None = None
     lag: int = 0
     rate: Fraction = Fraction(1)
     most: float | None = None
+    extent: tuple[float, float] = (0.0, 0.0)
     saturating: bool = False
     approximation: float = 0.0
+    fades: tuple[Fade, ...] = ()
     label: str = ""
     span: Span | None = None
+
+    @property
+    def mirrored(self) -> Setting:
+        """The same of the negative of its value."""
+        return replace(self, extent=(-self.extent[1], -self.extent[0]))
 
 
 class ResidualGraph(AtomGraph):
@@ -126,7 +158,7 @@ class ResidualGraph(AtomGraph):
         if factor is not None and self.machine.rectifies and not setting.saturating:
             factors = [*self._by_sign(factor)]
         made = [
-            (s * t, self._one(setting, part, other))
+            (s * t, self._one(setting if s > 0 else setting.mirrored, part, other))
             for (s, part), (t, other) in itertools.product(parts, factors)
         ]
         return self.combine(made)
@@ -144,7 +176,8 @@ class ResidualGraph(AtomGraph):
     def _one(self, own: Setting, value: Form, factor: Form | None) -> Form:
         forms = {VALUE: value, WHEN: own.when, FACTOR: factor}
         args = tuple((role, form) for role, form in forms.items() if form is not None)
-        key = (own.op, *((r, *form.key) for r, form in args), own.lag, own.rate, own.saturating)
+        key = (own.op, *((r, *form.key) for r, form in args), own.lag, own.rate, own.saturating,
+               own.fades)  # fmt: skip
         if key not in self._relus:
             lo, hi = self._ends(own, value, factor)
             step = self._step(own, value, factor)
@@ -152,7 +185,8 @@ class ResidualGraph(AtomGraph):
             atom = Atom(
                 AtomKind.UNIT, lo, hi, step, op=own.op, args=args, lag=own.lag, rate=own.rate,
                 fuzzy=fuzzy, saturating=own.saturating,
-                approximation=own.approximation, label=own.label, span=own.span or self.span,
+                approximation=own.approximation, fades=own.fades, label=own.label,
+                span=own.span or self.span,
             )  # fmt: skip
             self._relus[key] = self.add(atom)
         self.share(self._relus[key])
@@ -174,11 +208,13 @@ class ResidualGraph(AtomGraph):
             ends = [x * y for x in (lo, hi) for y in (low, factor.hi)]
             return min(ends), max(ends)
         lo, hi = min(lo, 0.0), max(hi, 0.0)
-        if op in STATES - {LATCH}:
+        if op == FADE:
+            lo, hi = (end if x else 0.0 for x, end in zip((lo, hi), own.extent, strict=True))
+        elif op in STATES - {LATCH}:
             most = self.length if own.rate == 1 else min(self.length, float(1 / (1 - own.rate)))
             lo, hi = lo * most, hi * most
-            if own.most is not None:
-                lo, hi = max(lo, -own.most), min(hi, own.most)
+        if op in STATES - {LATCH} and own.most is not None:
+            lo, hi = max(lo, -own.most), min(hi, own.most)
         return lo, hi
 
     def _step(self, own: Setting, value: Form, factor: Form | None) -> Fraction | None:

@@ -372,7 +372,8 @@ class _Layout:
         part = value_form(self.graph, rest.terms)
         low = Fraction(part.lo) if self.graph.machine.rectifies and part.lo != 0 else Fraction(0)
         if not row:
-            low = -Fraction(rest.const) if self.graph.machine.rectifies else Fraction(0)
+            least = Fraction(min(form.lo, 0.0)) - Fraction(rest.const)
+            low = least if self.graph.machine.rectifies else Fraction(0)
         key = (*sorted(rest.terms.items()), low)
         if key not in passes:
             known = self._affine((a, WHEN))

@@ -40,7 +40,7 @@ def lower_group(lg: ResidualLegaliser, component: Component) -> None:
     lg.atoms.maker = lg.graph.states[group.states[0]].next
     lg.residual.span = lg.graph.states[group.states[0]].span
     reasons: list[str] = []
-    for make in (_linear, _gated, _rewritten, finite, counted):
+    for make in (_linear, _gated, _fading, _rewritten, finite, counted):
         found = make(lg, component, group, reasons)
         if found is not None:
             lg.values.update(found)
@@ -245,6 +245,18 @@ def _gated(
     for n in inside:
         lg.values.pop(n, None)
     return valued(lg, component, now)
+
+
+def _fading(
+    lg: ResidualLegaliser, component: Component, group: StateGroup, reasons: list[str]
+) -> Values | None:
+    """Lanes that are kept in part, as the input says."""
+    from .fading import fading_lanes
+
+    now = fading_lanes(lg, component, group, reasons)
+    for n in component.nodes:
+        lg.values.pop(n, None)
+    return None if now is None else valued(lg, component, now)
 
 
 def by_cases(

@@ -6,7 +6,8 @@ The cases exclude each other and one of them always holds; a condition may read 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from ...ir.nodes import Node
@@ -21,11 +22,13 @@ MOST_CASES = 8
 
 @dataclass(frozen=True)
 class Case:
-    """Where `when` holds, the next value is `added`, plus the previous value if it `keeps` it."""
+    """Where `when` holds, the next value is `added`, plus `factor` times the previous value if it
+    `keeps` it."""
 
     when: Any
     keeps: bool
     added: Form
+    factor: Fraction = Fraction(1)
 
     @property
     def stays(self) -> bool:
@@ -40,10 +43,11 @@ class NoCases(Exception):
     """The next value is not of this shape."""
 
 
-def cases_of(lg: Legaliser, inside: set[int], lane: Lane) -> Cases:
-    """The cases of a lane whose `prev` node has a value. Raises `NoCases`."""
+def cases_of(lg: Legaliser, inside: set[int], lane: Lane, scales: bool = False) -> Cases:
+    """The cases of a lane whose `prev` node has a value; `scales`: factors may be other than 1.
+    Raises `NoCases`."""
     state = lg.graph.states[lane[0]]
-    found = _Analysis(lg, inside, lane).cases(state.next, lane[1])
+    found = _Analysis(lg, inside, lane, scales).cases(state.next, lane[1])
     return [c for c in merged(lg, found) if not _never(c.when)]
 
 
@@ -56,9 +60,9 @@ def merged(lg: Legaliser, cases: Sequence[Case]) -> Cases:
     """Cases of the same value as one."""
     groups: dict[Any, list[Case]] = {}
     for case in cases:
-        groups.setdefault((case.keeps, case.added.key), []).append(case)
+        groups.setdefault((case.keeps, case.factor, case.added.key), []).append(case)
     return [
-        Case(lg.logic.disjunction([c.when for c in same]), same[0].keeps, same[0].added)
+        replace(same[0], when=lg.logic.disjunction([c.when for c in same]))
         for same in groups.values()
     ]
 
@@ -68,8 +72,8 @@ def _never(when: Any) -> bool:
 
 
 class _Analysis:
-    def __init__(self, lg: Legaliser, inside: set[int], lane: Lane) -> None:
-        self.lg, self.inside, self.lane = lg, inside, lane
+    def __init__(self, lg: Legaliser, inside: set[int], lane: Lane, scales: bool = False) -> None:
+        self.lg, self.inside, self.lane, self.scales = lg, inside, lane, scales
         self.always = lg.logic.from_value(constant(1))
         self.reads = _readers(lg, inside, lane[0])
 
@@ -123,7 +127,7 @@ def _select(an: _Analysis, node: Node, i: int) -> Cases:
     for arg, when in ((node.args[1], c), (node.args[2], c.negated())):
         for case in an.cases(arg, i):
             both = an.lg.logic.conjunction([when, case.when])
-            result.append(Case(both, case.keeps, case.added))
+            result.append(replace(case, when=both))
     return result
 
 
@@ -136,7 +140,8 @@ def _sum(*signs: int) -> Callable[[_Analysis, Node, int], Cases]:
                 if (a.keeps and b.keeps) or (b.keeps and signs[1] < 0):
                     raise NoCases
                 added = an.lg.atoms.combine([(signs[0], a.added), (signs[1], b.added)])
-                result.append(Case(an.both(a, b), a.keeps or b.keeps, added))
+                factor = a.factor * b.factor  # 1 of what keeps nothing
+                result.append(Case(an.both(a, b), a.keeps or b.keeps, added, factor))
         return result
 
     return rule
@@ -156,7 +161,7 @@ def _gate(disjunction: bool) -> Callable[[_Analysis, Node, int], Cases]:
         else:
             settled, other = logic.conjunction(others).negated(), constant(0)
         kept = [
-            Case(logic.conjunction([settled.negated(), c.when]), c.keeps, c.added)
+            replace(c, when=logic.conjunction([settled.negated(), c.when]))
             for c in an.cases(own[0], i)
         ]
         return [Case(settled, False, other), *kept]
@@ -175,7 +180,7 @@ def _extremum(sign: int) -> Callable[[_Analysis, Node, int], Cases]:
             when = _wins(an, a, b, i, sign, strict=not first)
             for case in cases:
                 both = an.lg.logic.conjunction([when, case.when])
-                result.append(Case(both, case.keeps, case.added))
+                result.append(replace(case, when=both))
         return result
 
     return rule
@@ -193,7 +198,7 @@ def _wins(an: _Analysis, a: int, b: int, i: int, sign: int, strict: bool) -> Any
 
 
 def _product(an: _Analysis, node: Node, i: int) -> Cases:
-    """s times a boolean."""
+    """s times a boolean, or (`scales`) times one of a few constants in [0, 1]."""
     own = [a for a in node.args if a in an.reads]
     other = [a for a in node.args if a not in an.reads]
     if len(own) != 1 or not other:
@@ -201,13 +206,51 @@ def _product(an: _Analysis, node: Node, i: int) -> Cases:
     evaluate(an.lg, other[0], an.inside)
     factor = an.lg.forms(other[0])[i]
     if not factor.is_boolean:
-        raise NoCases
+        return _scaled(an, an.cases(own[0], i), other[0], i)
     c = an.lg.logic.from_value(factor)
     kept = [
-        Case(an.lg.logic.conjunction([c, case.when]), case.keeps, case.added)
-        for case in an.cases(own[0], i)
+        replace(case, when=an.lg.logic.conjunction([c, case.when])) for case in an.cases(own[0], i)
     ]
     return [Case(c.negated(), False, constant(0)), *kept]
+
+
+def _scaled(an: _Analysis, cases: Cases, n: int, i: int) -> Cases:
+    """Cases times element i (or the only one) of a node that is one of a few constants."""
+    if not an.scales:
+        raise NoCases
+    result = []
+    for when, k in _constants(an, n, i):
+        if not 0 <= k <= 1:
+            raise NoCases
+        for case in cases:
+            both, keeps = an.lg.logic.conjunction([when, case.when]), case.keeps and k != 0
+            added = an.lg.atoms.combine([(k, case.added)])
+            result.append(Case(both, keeps, added, k * case.factor if keeps else Fraction(1)))
+    return result
+
+
+def _constants(an: _Analysis, n: int, i: int) -> list[tuple[Any, Fraction]]:
+    """The constants that a node free of the state can be, and when it is each."""
+    node = an.lg.graph.nodes[n]
+    if node.op == "const":
+        values = node.attrs[0]
+        return [(an.always, Fraction(values[i if len(values) > 1 else 0]))]
+    if node.op in ("broadcast", "bound", "promise"):
+        return _constants(an, node.args[0], i)
+    if node.op == "select":
+        c = an.condition(node.args[0], i)
+        return [
+            (an.lg.logic.conjunction([when, other]), k)
+            for arg, when in ((node.args[1], c), (node.args[2], c.negated()))
+            for other, k in _constants(an, arg, i)
+        ]
+    if node.op in ("add", "sub"):
+        sign = 1 if node.op == "add" else -1
+        first, second = (_constants(an, a, i) for a in node.args)
+        return [
+            (an.lg.logic.conjunction([c, d]), k + sign * m) for c, k in first for d, m in second
+        ]
+    raise NoCases
 
 
 def _concat(an: _Analysis, node: Node, i: int) -> Cases:

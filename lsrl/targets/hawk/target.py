@@ -22,6 +22,7 @@ from ...lower.residual.certify import Errors
 from ...lower.residual.graph import (
     DECAY,
     DELAY,
+    FADE,
     LANE,
     OWN,
     PASS,
@@ -30,6 +31,7 @@ from ...lower.residual.graph import (
     STATES,
     SUM,
     BlockKind,
+    Fade,
     ResidualMachine,
 )
 from ...lower.residual.layout import Block, ResidualLayout, Unit
@@ -46,6 +48,16 @@ ERASING = 32.0  # Lambda: with r = 1 the state becomes exp(-256) of itself, 0 in
 C = 8.0
 ROUNDOFF = 2.0**-24
 
+
+def fade(rate: Fraction, slowest: Fraction) -> Fade:
+    """A case of a state with Lambda = 32: the argument of r, a saturated sigmoid for 0 and 1; what
+    is written is multiplied by sqrt(1 - a^2)."""
+    if rate in (0, 1):
+        return Fade(rate, Fraction(GAIN if not rate else -GAIN), Fraction(1))
+    share = -math.log(rate) / (C * ERASING)
+    return Fade(rate, Fraction(math.log(share) - math.log1p(-share)), Fraction(written(rate)))
+
+
 MACHINE = ResidualMachine(
     "hawk",
     (
@@ -55,6 +67,8 @@ MACHINE = ResidualMachine(
     rectifies=False,
     margins=True,
     window=KERNEL - 1,
+    fade=fade,
+    first_is_whole=True,
 )
 HOLDING = 0.75 * 2.0**-25  # -log a of a sum: a rounds to 1, and 1 - a^2 to 2^-24
 
@@ -88,6 +102,22 @@ def written_error(rate: Fraction) -> float:
     return off / (2 * (1 - square)) + 5 * ROUNDOFF
 
 
+def fade_error(case: Fade, slowest: Fade) -> tuple[float, float]:
+    """How far the factor of a case can be off, and, relatively, what is written.
+
+    r is off by the roundings of its argument, a sum of that of the slowest case and what this case
+    adds, stored coefficients, and by a sigmoid of five roundings; the exponent by two products."""
+    if not case.rate:
+        return 0.0, 3 * ROUNDOFF
+    own, base = float(case.control), float(slowest.control)
+    argument = 4 * ROUNDOFF * (abs(base) + abs(own - base))
+    rate, exponent = float(case.rate), -math.log(case.rate)
+    off = rate * (math.expm1(exponent * (argument + 8 * ROUNDOFF)) + 2 * ROUNDOFF)
+    square = rate**2
+    relative = (2 * rate * off + ROUNDOFF * (2 * square + 1)) / (2 * (1 - square))
+    return off, relative + 5 * ROUNDOFF
+
+
 def _stored(rate: Fraction) -> tuple[float, float]:
     """How far the factor is off by the rounding of Lambda, and -log of the factor."""
     exponent = C * math.log1p(math.exp(parameter(rate)))
@@ -101,7 +131,7 @@ class Hawk(Residual):
     published = "Hawk (De et al. 2024), loads into transformers.RecurrentGemmaForCausalLM"
     class_name = "CompiledHawk"
     machine = MACHINE
-    errors = Errors(BEND, rate_error, 0.0, written_error)
+    errors = Errors(BEND, rate_error, 0.0, written_error, True, fade_error)
     only_powers = True  # the embedding is multiplied by sqrt(H), and norms keep w - 1
 
     def scale(self, unit: Unit) -> float:
@@ -268,11 +298,13 @@ class _Temporal:
         if unit.op in (SUM, DECAY):
             w["rg_lru.recurrent_param"][i] = parameter(unit.rate)
         if unit.when is not None:
-            for gate in ("input_gate", "recurrent_gate"):
-                w[f"rg_lru.{gate}_bias"][0, i] = GAIN * float(unit.when.const)
+            latches = unit.op != FADE  # by margins, whether it takes something in as well
+            gain = GAIN if latches else 1.0
+            for gate in ("input_gate", "recurrent_gate") if latches else ("recurrent_gate",):
+                w[f"rg_lru.{gate}_bias"][0, i] = gain * float(unit.when.const)
                 for (kind, j), c in unit.when.row.items():
                     assert kind in (OWN, LANE)
-                    w[f"rg_lru.{gate}_weight"][0, j, i] = GAIN * float(c)
+                    w[f"rg_lru.{gate}_weight"][0, j, i] = gain * float(c)
 
     def _split(self, i: int, first: int, unit: Unit) -> None:
         """Channel i takes in nothing at the first step, channel `first` nothing afterwards."""

@@ -21,6 +21,7 @@ from ...lower.residual.certify import Errors
 from ...lower.residual.graph import (
     DECAY,
     DELAY,
+    FADE,
     LANE,
     LATCH,
     PRODUCT,
@@ -29,6 +30,7 @@ from ...lower.residual.graph import (
     STATES,
     SUM,
     BlockKind,
+    Fade,
     ResidualMachine,
 )
 from ...lower.residual.layout import Block, ResidualLayout, Unit
@@ -41,8 +43,20 @@ from . import equations
 KERNEL = 4  # taps of the convolution: three steps back
 OPEN = 32.0  # silu(32) = 32: a gate that is open, the value of the constant channel
 STEP = 128.0  # dt where a state is written; a state is erased by exp(-128), 0 in float32
+KEPT = -2  # of dt, in 128: softplus(-256) is 0 in float32
 NO_STEP = -200.0  # softplus of it is 0 in float32
 ROUNDOFF = 2.0**-24
+
+
+def fade(rate: Fraction, slowest: Fraction) -> Fade:
+    """A case of a state whose A is that of a decay by `slowest` in dt = 128: dt is 128 times as
+    large as the rate wants, and 0 where it is 1; what is written is multiplied by it as well."""
+    if rate == 1:
+        return Fade(rate, Fraction(KEPT), Fraction(1))
+    least = -math.log(slowest)
+    steps = 2.0 ** math.ceil(math.log2(STEP / least)) if not rate else -math.log(rate) / least
+    return Fade(rate, Fraction(steps), Fraction(steps))
+
 
 MACHINE = ResidualMachine(
     "mamba",
@@ -50,6 +64,8 @@ MACHINE = ResidualMachine(
     rectifies=True,
     margins=False,
     window=KERNEL - 1,
+    fade=fade,
+    first_is_whole=False,
     apart=frozenset({SIGNED}),
 )
 
@@ -69,6 +85,22 @@ def rate_error(rate: Fraction) -> float:
     return stored + float(rate) * ROUNDOFF * (2 * abs(exponent) + 2)
 
 
+def fade_error(case: Fade, slowest: Fade) -> tuple[float, float]:
+    """How far the factor of a case can be off, and, relatively, what is written.
+
+    dt is off by the roundings of the control, a sum of its least value (-3 at least), that of the
+    slowest case (1) and what this case adds, stored coefficients; exp(dt A) by that, by A_log as it
+    is stored, by two exponentials and a product."""
+    steps = float(case.control)
+    step = 8 * ROUNDOFF * (abs(steps - 1) + 4) / steps
+    if not case.rate:
+        return 0.0, step + 4 * ROUNDOFF
+    exponent = math.exp(log_rate(slowest.rate)) * STEP
+    stored = abs(exponent / -math.log(slowest.rate) - 1)
+    relative = -math.log(case.rate) * (stored + step + 4 * ROUNDOFF)
+    return float(case.rate) * (math.expm1(relative) + 2 * ROUNDOFF), step + 4 * ROUNDOFF
+
+
 def channel_scale(unit: Unit) -> float:
     """What a channel gives, S y or S x times its gate, is the unit's value times this."""
     return STEEP * (STEEP if unit.op == PRODUCT else OPEN)
@@ -81,7 +113,7 @@ class Mamba(Residual):
     published = "Mamba (Gu and Dao 2023), loads into transformers.MambaForCausalLM"
     class_name = "CompiledMamba"
     machine = MACHINE
-    errors = Errors(BEND, rate_error, 2.0 + 2**-20, lambda rate: 0.0)
+    errors = Errors(BEND, rate_error, 2.0 + 2**-20, lambda rate: 0.0, False, fade_error)
 
     def scale(self, unit: Unit) -> float:
         return channel_scale(unit)
@@ -247,12 +279,12 @@ class _Mixer:
         w = self.weights
         w["D"][index] = 0.0
         w["dt_proj.bias"][index] = STEP
-        if unit.op in (SUM, DECAY):
+        if unit.op in (SUM, DECAY, FADE):
             w["A_log"][index] = log_rate(unit.rate)
-        if unit.op == LATCH:
-            assert unit.when is not None
-            w["dt_proj.bias"][index] = -STEP
-            w["dt_proj.weight"][index, self.steps[_key(unit.when)]] = 2 * STEP
+        if unit.when is not None:
+            latches = unit.op == LATCH  # by 0 or 1; a fade has dt / 128 there
+            w["dt_proj.bias"][index] = -STEP if latches else 0.0
+            w["dt_proj.weight"][index, self.steps[_key(unit.when)]] = STEP * (1 + latches)
 
     def _constant(self, index: int) -> None:
         """The channel that is always 32: from it come B = 1/128, C = 1 and the constants of dt."""
