@@ -62,6 +62,8 @@ class RobustLogic(ReluLogic):
         s = g.combine([(1 / (d.step or Fraction(1)), d)])
         return self._all(lambda: g.combine((1, self._firm(s, c, -HALF)) for c in (2, -2)))
 
+    equal = equals_zero
+
     def conjunction(self, parts: Sequence[Bool]) -> Bool:
         """All of them."""
         if len(parts) == 1:
