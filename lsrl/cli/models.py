@@ -37,7 +37,8 @@ if TYPE_CHECKING:
     default="exact",
     show_default=True,
     metavar="NAME",
-    help="Of the weights: exact, robust or trainable (the latter two: lstm, gru, rnn-tanh).",
+    help="Of the weights: exact; robust (lstm, gru, rnn-tanh and the linear RNNs); "
+    "trainable (lstm, gru, rnn-tanh).",
 )
 @click.option(
     "--hidden-size",

@@ -173,6 +173,8 @@ class PaperLogic(VariantLogic):
         equal = tighten(g.combine(sides, 1), 0.0, 1.0, None)
         return self.from_value(self.step(equal))
 
+    equal = equals_zero
+
     def conjunction(self, parts: Sequence[Bool]) -> Bool:
         """r(sum of step(c_i) - (k - 1))."""
         if len(parts) == 1:

@@ -120,6 +120,7 @@ class Logic(Protocol):
     def from_value(self, value: Form) -> Any: ...
     def at_least(self, d: Form, k: int | Fraction) -> Any: ...
     def equals_zero(self, d: Form) -> Any: ...
+    def equal(self, d: Form) -> Any: ...
     def above(self, d: Form) -> Any: ...
     def conjunction(self, parts: Sequence[Any]) -> Any: ...
     def disjunction(self, parts: Sequence[Any]) -> Any: ...
@@ -215,6 +216,17 @@ class ReluLogic:
 
     def equals_zero(self, d: Form) -> Bool:
         """d == 0 for d on a lattice: falsity |d|, value the second difference of relu."""
+        return self._zero(d, self.absolute)
+
+    def equal(self, d: Form) -> Bool:
+        """x == y for d = x - y, neither of them constant: d == 0 with the falsity
+        r(2 d - 1/2) + r(-2 d - 1/2), in which errors of d below a quarter do not show.
+
+        (Comparisons with constants have |d|: the units of neighbouring constants are the same.)
+        """
+        return self._zero(d, self.apart)
+
+    def _zero(self, d: Form, distance: Callable[[Form], Form]) -> Bool:
         g = self.graph
         read = g.on_clock(d, lambda v: int(v == 0))
         if read is not None:
@@ -223,7 +235,7 @@ class ReluLogic:
         scaled = g.combine([(1 / step, d)])
 
         def falsity() -> Form:
-            return self.absolute(scaled)
+            return distance(scaled)
 
         def value() -> Form:
             up, down = (g.relu(g.combine([(1, scaled)], k)) for k in (1, -1))
@@ -278,6 +290,11 @@ class ReluLogic:
         """|d| = r(d) + r(-d)."""
         g = self.graph
         return g.combine([(1, g.relu(d)), (1, g.relu(g.combine([(-1, d)])))])
+
+    def apart(self, d: Form) -> Form:
+        """0 where an integer d is 0, else at least 3/2: r(2 d - 1/2) + r(-2 d - 1/2)."""
+        g = self.graph
+        return g.combine((1, g.relu(g.combine([(c, d)], Fraction(-1, 2)))) for c in (2, -2))
 
     def gate(self, c: Bool, a: Form, span: Span | None = None) -> Form:
         """a where c holds, else 0; between the two where c is undetermined.

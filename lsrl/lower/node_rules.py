@@ -114,10 +114,15 @@ def _equality(negate: bool) -> Rule:
             sides = zip(lg.bools(node.args[0]), lg.bools(node.args[1]), strict=True)
             result = [lg.logic.same(a, b) for a, b in sides]
         else:
-            result = [lg.logic.equals_zero(lg.difference(a, b)) for a, b in _pairs(lg, node)]
+            result = [_equal(lg, a, b) for a, b in _pairs(lg, node)]
         return [same.negated() if negate else same for same in result]
 
     return rule
+
+
+def _equal(lg: Legaliser, a: Form, b: Form) -> Value:
+    compare = lg.logic.equals_zero if a.is_const or b.is_const else lg.logic.equal
+    return compare(lg.difference(a, b))  # type: ignore[no-any-return]
 
 
 def _columns(lg: Legaliser, node: Node, ufunc: Any) -> list[tuple[Any, ...]]:

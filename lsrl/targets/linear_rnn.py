@@ -25,6 +25,7 @@ from ..lower.layers import Layer
 from ..lower.layout import lay_out
 from ..lower.legalise import Legaliser, Options
 from ..lower.logic import ReluLogic
+from ..lower.robust import Robust
 from ..lower.rounding import certify
 from ..lower.schedule import schedule
 from .base import (
@@ -47,6 +48,8 @@ CELL = Cell(
 )
 
 
+PROFILES = ("exact", "robust")
+OWN_CHOICES = (None, "range")  # no variant of the paper's
 MakeLogic = Callable[[AtomGraph, Fraction, int], ReluLogic]
 
 
@@ -112,6 +115,8 @@ class LinearRNN:
         ]
 
     def _logics(self, options: CompileOptions, digits: int) -> list[MakeLogic]:
+        if options.profile == "robust":
+            return [Robust(self.multiplies)]
         if options.conditional is None and options.constants == "range":
             return self.own_logics(digits)
         variant = options.conditional or ("multiplicative_" * self.multiplies + "optimized")
@@ -126,9 +131,13 @@ class LinearRNN:
         if options.encoding != "number":
             message = f"`{self.name}` has no encoding `{options.encoding}`"
             raise OptionError.at("E022", None, message, "it has `number`")
-        if options.profile != "exact":
+        if options.profile not in PROFILES:
             message = f"`{self.name}` has no profile `{options.profile}`"
-            raise OptionError.at("E023", None, message, "it has `exact`")
+            raise OptionError.at("E023", None, message, f"it has {' and '.join(PROFILES)}")
+        if options.profile == "robust" and (options.conditional, options.constants) != OWN_CHOICES:
+            message = "the profile `robust` has conditionals and constants of its own"
+            help = "leave --conditional and --constants out, or use --profile exact"
+            raise OptionError.at("E028", None, message, help)
         variants = [v for v in VARIANTS if self.multiplies or not v.startswith("multiplicative")]
         check_variants(self.name, options, variants, CONSTANTS)
         check_unpadded(self.name, options)

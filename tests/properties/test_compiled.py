@@ -75,6 +75,13 @@ def test_gated_linear_rnn() -> None:
     assert any(_agrees(case(s), "float64", target="gated-linear-rnn") for s in range(CHUNK))
 
 
+def test_robust_linear_rnn() -> None:
+    """Nearly whatever `linear-rnn` holds with the profile `exact`."""
+    kinds = [case(seed, linear_rnn=True) for seed in range(CHUNK // 2)]
+    assert sum(_agrees(c, "float32", profile="robust") for c in kinds) >= 0.4 * CHUNK
+    assert any(_agrees(c, "bfloat16", profile="robust") for c in kinds)
+
+
 @pytest.mark.parametrize("constants", ["range", "paper"])
 def test_conditionals_of_the_paper(constants: str) -> None:
     """Each variant on programs of its own, on the target that has them all."""

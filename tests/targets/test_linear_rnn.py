@@ -170,7 +170,7 @@ def test_what_float32_cannot_hold_is_refused_with_the_operation() -> None:
         ({"target": "linear-rn"}, "E020"),
         ({"dtype": "float8"}, "E021"),
         ({"encoding": "onehot"}, "E022"),
-        ({"profile": "robust"}, "E023"),
+        ({"profile": "trainable"}, "E023"),
         ({"guard": 0.0}, "E024"),
         ({"conditional": "fastest"}, "E028"),
         ({"conditional": "multiplicative"}, "E028"),

@@ -46,7 +46,8 @@ class Noise(Study):
             "dictionary, vector, or another example, whose outputs are compared at every step.",
         ),
         models(
-            "linear-rnn", "gated-linear-rnn", *(f"linear-rnn+{v}+paper" for v in VARIANTS),
+            "linear-rnn", "linear-rnn+robust", "gated-linear-rnn",
+            *(f"linear-rnn+{v}+paper" for v in VARIANTS),
             *(f"gated-linear-rnn+{v}+paper" for v in PRODUCTS),
             "linear-rnn+optimized+paper+rescaled", "linear-rnn+rescaled",
             "lstm", "lstm+robust", "gru", "gru+robust", "rnn",

@@ -27,6 +27,7 @@ class ResidualLogic(ReluLogic):
 
     multiplies = True
     graph: ResidualGraph
+    equal = ReluLogic.equals_zero
 
     def conjunction(self, parts: Sequence[Bool]) -> Bool:
         """All of them; what always holds adds nothing, so that a margin stays one."""

@@ -118,6 +118,8 @@ class GateLogic:
         below = self.graph.combine([(-1, d)])
         return self.conjunction([self.at_least(d, 0), self.at_least(below, 0)])
 
+    equal = equals_zero
+
     def above(self, d: Form) -> Condition:
         """d > 0 for a real d: the margin is 1/2 where d is the guard band's half-width. What
         decides a state has a margin in the guard band, too."""
