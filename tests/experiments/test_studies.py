@@ -131,10 +131,17 @@ def test_a_changed_file_is_another_cell(tmp_path: Any) -> None:
     assert before.id != after.id
 
 
-def test_a_grid_too_large_for_memory() -> None:
-    (cell,) = cells("vector", cells=100_000, model="linear-rnn")
-    with pytest.raises(OptionError, match=r"10,000,000,001 steps and needs about [\d,.]+ GiB") as e:
-        study("vector").check(cell)
+@pytest.mark.parametrize(
+    ("name", "given", "words"),
+    [
+        ("vector", {}, r"a prompt of 100000\^2 cells has 10,000,000,001 steps and needs about"),
+        ("noise", {"program": "vector"}, r"5 prompts of 100000\^2 cells have 10,000,000,001 steps"),
+    ],
+)
+def test_a_grid_too_large_for_memory(name: str, given: dict[str, Any], words: str) -> None:
+    (cell,) = cells(name, cells=100_000, model="linear-rnn", **given)
+    with pytest.raises(OptionError, match=words + r".* [\d,.]+ GiB") as e:
+        study(name).check(cell)
     assert e.value.code == "E053"
 
 

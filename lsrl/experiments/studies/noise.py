@@ -18,6 +18,7 @@ from ...model import CompiledModel, NumpyRunner
 from ...trace import NOISES, traced
 from ..disturb import PROTOCOLS, Undisturbed, protocol, rescaled, with_noise
 from ..figures import strips
+from ..memory import check_grid
 from ..sections import Figure, Section, Sheet, number, pivot, quantiles
 from ..settings import Setting
 from ..specs import DTYPES, Spec, compiled, files_of, models
@@ -84,7 +85,10 @@ class Noise(Study):
         return files_of(settings)
 
     def check(self, cell: Cell) -> None:
+        """Raises `OptionError` E053 for a grid that does not fit into memory."""
         Spec.parse(cell["model"])
+        if cell["program"] == "vector":
+            check_grid(cell["cells"], cell["d_in"], cell["d_out"], cell["queries"])
 
     def run(self, cell: Cell) -> Outcome:
         task = _task(cell)

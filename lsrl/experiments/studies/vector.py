@@ -8,17 +8,16 @@ L sqrt(d_in) / (2 N), the farthest that a point is from a centre, and the model'
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from ...errors import OptionError
 from ...model import CompiledModel
 from ...program import GUARD
 from .. import functions
 from ..figures import lines, surfaces
+from ..memory import check_grid, prompt_bytes
 from ..prompts import points_inside
 from ..sections import Figure, Section, pivot
 from ..settings import Setting
@@ -28,7 +27,6 @@ from ..sweep import Cell
 from ..tasks import approximated
 
 CHUNK = 2**27  # bytes of prompts that are run at once, about
-NUMBERS = 24  # of 8 bytes for each number of a prompt: copies of it, and what the layers compute
 PICTURE = 32  # points of a picture along each axis
 
 
@@ -56,12 +54,7 @@ class Vector(Study):
     def check(self, cell: Cell) -> None:
         """Raises `OptionError` E053 for a grid that does not fit into memory."""
         Spec.parse(cell["model"])
-        needed, there = prompt_bytes(cell["cells"], cell["d_in"], cell["d_out"]), memory()
-        if needed > there // 2:
-            steps = cell["cells"] ** cell["d_in"] + 1
-            message = f"a prompt of {cell['cells']}^{cell['d_in']} cells has {steps:,} steps and "
-            message += f"needs about {gigabytes(needed)}, of {gigabytes(there)} here"
-            raise OptionError.at("E053", None, message, "choose fewer cells or dimensions")
+        check_grid(cell["cells"], cell["d_in"], cell["d_out"])
 
     def run(self, cell: Cell) -> Outcome:
         n, d_in, d_out = cell["cells"], cell["d_in"], cell["d_out"]
@@ -141,21 +134,6 @@ def approximate(
         y = model.runner(cell["backend"]).run(model.stacked(found.batch))
         answers.append(model.split(y)["y"][:, -1])
     return target.call(points), np.concatenate(answers), model
-
-
-def prompt_bytes(n: int, d_in: int, d_out: int) -> int:
-    """About how much memory a prompt takes while it is run."""
-    steps: int = n**d_in + 1
-    return steps * (1 + d_in + d_out) * NUMBERS * 8
-
-
-def memory() -> int:
-    """Bytes of memory of this machine."""
-    return int(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-
-
-def gigabytes(size: int) -> str:
-    return f"{size / 2**30:,.1f} GiB"
 
 
 STUDY = Vector()
