@@ -60,6 +60,8 @@ def strips(
                 ax.set_yscale("log")
         for ax in list(axes.flat)[len(panels) :]:
             ax.remove()
+        for ax in list(axes.flat)[max(0, len(panels) - columns) : len(panels)]:
+            ax.tick_params(labelbottom=True)  # the lowest of each column
         canvas.supxlabel(x_label)
         canvas.supylabel(y_label)
 

@@ -11,9 +11,11 @@ from typing import Any
 import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
+from matplotlib.figure import Figure
 
 from lsrl.cli import main
 from lsrl.experiments import STUDIES, Sweep, read_sweep, study
+from lsrl.experiments.figures import strips
 from lsrl.experiments.sections import number, quantiles, quartiles
 
 ROOT = Path(__file__).parents[2]
@@ -124,6 +126,14 @@ def test_quantiles_of_wild_values() -> None:
     assert [number(v) for v in (None, float("nan"), 3, 1234567, 0.012345, "a", True)] == [
         "-", "-", "3", "1,234,567", "0.0123", "a", "True",
     ]  # fmt: skip
+
+
+def test_the_lowest_panel_of_each_column_has_labels() -> None:
+    rows = pd.DataFrame({"sigma": [0.0, 1e-3], "wrong": [0.0, 5.0]})
+    canvas = Figure()
+    strips({str(i): rows for i in range(6)}, "sigma", "wrong", "x", "y", log=False)(canvas)
+    shown = [ax.xaxis.get_tick_params()["labelbottom"] for ax in canvas.axes]
+    assert shown == [False, False, True, True, True, True]
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "experiments").glob("*/*.toml")), ids=str)
