@@ -121,8 +121,8 @@ def update_gate(lg: UnitLegaliser, component: Component) -> dict[int, list[Any]]
 
 
 def reset_gate(lg: UnitLegaliser, component: Component) -> dict[int, list[Any]] | None:
-    """r where a lane keeps its value, n what is added; exact for reals too."""
-    return lane_by_lane(lg, component, "update", _reset)
+    """r where a lane keeps its value, or a constant times it, n what is added; exact for reals."""
+    return lane_by_lane(lg, component, "update", _reset, scales=True)
 
 
 def _update(lg: UnitLegaliser, lane: Lane, a: int, cases: Cases) -> dict[str, Form] | None:
@@ -166,15 +166,17 @@ def _reset(lg: UnitLegaliser, lane: Lane, a: int, cases: Cases) -> dict[str, For
     g, own = lg.graph_of_units, lg.graph_of_units.previous(a)
     logic: Any = lg.logic
     keep = logic.disjunction([c.when for c in cases if c.keeps])
-    if keep.is_constant:
-        return None  # linear, or no state
+    factors = {c.factor for c in cases if c.keeps}
+    if keep.is_constant or len(factors) != 1:
+        return None  # linear, no state, or none that r switches whole
+    (factor,) = factors
     added = [(c, logic.gate(c.when, _beside(own, addition(lg, lane, c)))) for c in cases]
     total = g.combine([(1, form) for _, form in added])
     if reads_back(lg, total):
         return None
-    if adds_nothing_while_kept(lg, added, _is_switched):
+    if factor == 1 and adds_nothing_while_kept(lg, added, _is_switched):
         g.resets[a] = True
-    return {"n": total, "l": own, "r": logic.margin(keep)}
+    return {"n": total, "l": g.combine([(factor, own)]), "r": logic.margin(keep)}
 
 
 def _beside(own: Form, form: Form) -> Form:

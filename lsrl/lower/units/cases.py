@@ -33,7 +33,8 @@ class Case:
     @property
     def stays(self) -> bool:
         """Whether the next value is the previous one."""
-        return self.keeps and self.added.is_const and self.added.const == 0
+        is_added = not self.added.is_const or self.added.const != 0
+        return self.keeps and self.factor == 1 and not is_added
 
 
 Cases = list[Case]

@@ -113,15 +113,16 @@ MakeUnit = Callable[["UnitLegaliser", Lane, int, Cases], dict[str, Form] | None]
 
 
 def lane_by_lane(
-    lg: UnitLegaliser, component: Component, op: str, make: MakeUnit
+    lg: UnitLegaliser, component: Component, op: str, make: MakeUnit, scales: bool = False
 ) -> dict[int, list[Any]] | None:
-    """One unit a lane: `make` gives its arguments, by role, from the cases of its next value."""
+    """One unit a lane: `make` gives its arguments, by role, from the cases of its next value, in
+    which it is kept as it is or (`scales`) times a constant."""
     inside = set(component.nodes)
     units = {lane: reserve(lg, op, lane) for lane in lanes_of(lg, component)}
     set_previous(lg, component, {lane: previous_of(lg, a, lane) for lane, a in units.items()})
     try:
         for lane, a in units.items():
-            args = make(lg, lane, a, cases_of(lg, inside, lane))
+            args = make(lg, lane, a, cases_of(lg, inside, lane, scales))
             if args is None:
                 return None
             lg.graph_of_units.define(a, args)
@@ -132,7 +133,8 @@ def lane_by_lane(
 
 def addition(lg: UnitLegaliser, lane: Lane, case: Case) -> Form:
     """What a case adds to a lane's unit, which holds the lane less its initial value."""
-    return lg.graph_of_units.shifted(case.added, 0 if case.keeps else -initial(lg, lane))
+    kept = case.factor if case.keeps else 0
+    return lg.graph_of_units.shifted(case.added, (kept - 1) * initial(lg, lane))
 
 
 def adds_nothing_while_kept(
