@@ -37,6 +37,10 @@ def scaled_step(step: Fraction | None, c: Coefficient) -> int | Fraction | None:
 
 def primitive(terms: Mapping[Any, Coefficient]) -> tuple[tuple[tuple[Any, int], ...], Fraction]:
     """Coefficients as coprime integers, the first one positive, and the factor taken out."""
+    if len(terms) == 1:
+        ((a, c),) = terms.items()
+        if c:
+            return ((a, 1),), Fraction(c)
     items = sorted(terms.items())
     factor = gcd(c for _, c in items)
     if factor is None:  # a finer lattice than `gcd` follows

@@ -62,13 +62,15 @@ def _lane_needs(graph: AtomGraph, g: int, i: int, lanes: set[tuple[int, int]]) -
 
 
 def schedule(graph: AtomGraph) -> list[Schedule]:
-    """Candidate schedules: everything as early as it can be, as late, and a mixture."""
+    """Candidate schedules: everything as early as it can be, as late, and a mixture; each once."""
     relus, lanes = live(graph)
     early = _early(graph, relus, lanes)
     depth = _depth(graph, *early)
     late = _late(graph, relus, lanes, depth)
     mixed = _mixed(graph, relus, lanes, early, late)
-    return [Schedule(*s, lanes, depth) for s in (early, late, mixed)]
+    found = [early, late, mixed]
+    different = [s for i, s in enumerate(found) if s not in found[:i]]
+    return [Schedule(*s, lanes, depth) for s in different]
 
 
 Layers = tuple[dict[int, int], dict[int, int]]
