@@ -43,10 +43,10 @@ def of_constants(values: Iterable[Scalar]) -> Step:
     return gcd(None if isinstance(v, float) else abs(Fraction(v)) for v in values)
 
 
-def lattices(graph: Graph) -> list[Step]:
-    """The step of each node."""
+def lattices(graph: Graph, order: Sequence[Component] | None = None) -> list[Step]:
+    """The step of each node. `order`: the graph's components, if they are known."""
     steps: list[Step] = [Fraction(0)] * len(graph.nodes)
-    for component in components(graph):
+    for component in components(graph) if order is None else order:
         if component.cyclic:
             _group(graph, component, steps)
         else:

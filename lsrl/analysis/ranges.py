@@ -8,7 +8,7 @@ first k steps.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -28,6 +28,7 @@ FEW_ROUNDS = 16
 
 Array = np.ndarray[Any, Any]
 Pair = tuple[Array, Array]
+Pairs = list[Any] | dict[int, Any]  # of nodes; None where not known yet
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,13 +57,12 @@ class Fact:
 
 def analyse(graph: Graph) -> tuple[Fact, ...]:
     """Facts of every node. Unbounded ranges are infinite; `analysis/check.py` reports them."""
-    steps = lattices(graph)
+    order = components(graph)
+    steps = lattices(graph, order)
     ranges = _Ranges(graph)
-    for component in components(graph):
-        if component.cyclic:
-            ranges.group(component)
-        else:
-            ranges.single(component.nodes[0])
+    with np.errstate(over="ignore", invalid="ignore"):
+        for component in order:
+            ranges.component(component)
     result = []
     for pair, step in zip(ranges.pairs, steps, strict=True):
         assert pair is not None
@@ -74,6 +74,45 @@ class _Ranges:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.pairs: list[Pair | None] = [None] * len(graph.nodes)
+        self._known: dict[tuple[Hashable, ...], list[Pair]] = {}
+        self._ones: dict[Hashable, Pair] = {}
+
+    def component(self, component: Component) -> None:
+        """Sets the pairs of a component. One that does the same as another one, with the very same
+        operands, has its pairs."""
+        key = self._key(component)
+        known = self._known.get(key)
+        if known is None:
+            if component.cyclic:
+                self.group(component)
+            else:
+                self.single(component.nodes[0])
+            known = self._known[key] = [self._one(self._pair(n)) for n in component.nodes]
+        for n, pair in zip(component.nodes, known, strict=True):
+            self.pairs[n] = pair
+
+    def _one(self, pair: Pair) -> Pair:
+        """The first pair of these very ranges."""
+        low, high = pair
+        return self._ones.setdefault((low.shape, low.tobytes(), high.tobytes()), pair)
+
+    def _key(self, component: Component) -> tuple[Hashable, ...]:
+        """What the pairs of a component follow from: its nodes, by what they do to which nodes in
+        it and pairs outside, and its states."""
+        place = {n: i for i, n in enumerate(component.nodes)}
+
+        def at(n: int) -> Hashable:
+            return place[n] if n in place else ("pair", id(self.pairs[n]))
+
+        found: list[Hashable] = []
+        for n in component.nodes:
+            node = self.graph.nodes[n]
+            if node.op == "prev":
+                state = self.graph.states[node.attrs[0]]
+                found.append((node.op, node.type, state.type, state.init, at(state.next)))
+            else:
+                found.append((node.op, node.type, node.attrs, *map(at, node.args)))
+        return tuple(found)
 
     # One node
 
@@ -95,7 +134,7 @@ class _Ranges:
         values = np.array([float(v) for v in s.init]).reshape(s.type.shape)
         return values, values
 
-    def _evaluate(self, node: Node, pairs: Sequence[Pair | None], clip: bool = True) -> Pair:
+    def _evaluate(self, node: Node, pairs: Pairs, clip: bool = True) -> Pair:
         if node.op == "const":
             values = np.asarray(node.values, dtype=np.float64)
             return values, values
@@ -105,8 +144,7 @@ class _Ranges:
             return np.full(shape, float(field.lo)), np.full(shape, float(field.hi))
         args: list[Any] = [pairs[a] for a in node.args]
         vector = [bool(self.graph.nodes[a].type.shape) for a in node.args]
-        with np.errstate(over="ignore", invalid="ignore"):
-            result = intervals.apply(node, args, vector)
+        result = intervals.apply(node, args, vector)
         if clip and node.op == "bound":
             result = meet(result, _ends(node.attrs[1], node.attrs[2]))
         elif clip and node.op == "promise":
@@ -165,7 +203,7 @@ class _Ranges:
 
     def _rest(self, nodes: Sequence[int], reads: dict[int, list[int]]) -> list[tuple[float, float]]:
         """Range of what each lane adds to the group's part: its next value from zero."""
-        pairs = list(self.pairs)
+        pairs = {a: self.pairs[a] for n in nodes for a in self.graph.nodes[n].args}
         for s, reading in reads.items():
             zero = np.zeros(self.graph.states[s].type.shape or ())
             for n in reading:
@@ -173,7 +211,7 @@ class _Ranges:
         self._sweep(nodes, pairs, clip=False)
         result = []
         for s in reads:
-            low, high = pairs[self.graph.states[s].next]  # type: ignore[misc]
+            low, high = pairs[self.graph.states[s].next]
             result += list(zip(low.reshape(-1), high.reshape(-1), strict=True))
         return result
 
@@ -191,7 +229,7 @@ class _Ranges:
             result[s] = _sane((low, high))
         return result
 
-    def _sweep(self, nodes: Sequence[int], pairs: list[Pair | None], clip: bool = True) -> None:
+    def _sweep(self, nodes: Sequence[int], pairs: Pairs, clip: bool = True) -> None:
         for n in nodes:
             if self.graph.nodes[n].op != "prev":
                 pairs[n] = self._evaluate(self.graph.nodes[n], pairs, clip)
