@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -40,12 +41,12 @@ class Fact:
     hi: Array
     step: Fraction | None
 
-    @property
+    @cached_property
     def low(self) -> float:
         """The smallest value of any element."""
         return float(self.lo.min())
 
-    @property
+    @cached_property
     def high(self) -> float:
         """The largest value of any element."""
         return float(self.hi.max())
