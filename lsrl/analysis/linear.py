@@ -27,6 +27,8 @@ def linear_ranges(
     Lanes that need each other are bounded together; the others one after another, so that a shift
     register costs no matrix powers.
     """
+    if len(lanes) == 1 and (rows[0] or {}).get(lanes[0], 0) in (0, 1):
+        return [_alone(lanes[0] in (rows[0] or {}), init[0], rest[0], length)]
     index = {lane: i for i, lane in enumerate(lanes)}
     edges = [[index[lane] for lane in (row or {})] for row in rows]
     found: list[Interval] = [(0.0, 0.0)] * len(lanes)
@@ -51,6 +53,15 @@ def linear_ranges(
         for a, i in enumerate(members):
             found[i] = float(low_high[0][a]), float(low_high[1][a])
     return found
+
+
+def _alone(kept: bool, init: Interval, rest: Interval, length: int) -> Interval:
+    """Of a lane that is replaced, or kept and added to, by itself."""
+    low, high = rest
+    if not kept:
+        return low, high
+    first, last = init[0] + low, init[1] + high
+    return min(first, first + (length - 1) * low), max(last, last + (length - 1) * high)
 
 
 def _powers(A: Any, init: Any, added: Any, length: int) -> tuple[Any, Any]:

@@ -282,7 +282,8 @@ class _Layout:
         low = Fraction(form.lo) if form.lo < -NEGLIGIBLE * form.hi else Fraction(0)
         if low.denominator == 1:
             low = int(low)  # type: ignore[assignment]
-        shifted = self.graph.combine([(1, form)], -low)
+        is_atom = not low and form.const == 0 and list(form.terms.values()) == [1]
+        shifted = form if is_atom else self.graph.combine([(1, form)], -low)
         column = len(layer.units)
         label = "carry"
         layer.units.append(Unit(Affine(row, -low), shifted, label))
