@@ -204,7 +204,7 @@ class _Ranges:
 
     def _rest(self, nodes: Sequence[int], reads: dict[int, list[int]]) -> list[tuple[float, float]]:
         """Range of what each lane adds to the group's part: its next value from zero."""
-        pairs = {a: self.pairs[a] for n in nodes for a in self.graph.nodes[n].args}
+        pairs: Pairs = {a: self.pairs[a] for n in nodes for a in self.graph.nodes[n].args}
         for s, reading in reads.items():
             zero = np.zeros(self.graph.states[s].type.shape or ())
             for n in reading:

@@ -349,7 +349,7 @@ class AtomGraph:
         if not silent:
             most = max(counts.values())
             often = [v for v, count in counts.items() if count == most]
-            met = often if len(often) == 1 else set(values.get(a, rest) for a in lanes)
+            met = often if len(often) == 1 else {values.get(a, rest) for a in lanes}
             base = max(met, key=counts.__getitem__)
         if base != rest:
             values = {a: values.get(a, rest) for a in lanes}

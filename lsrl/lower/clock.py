@@ -156,7 +156,7 @@ def _unrolled(course: Course, clock: Clock) -> Any:
 def _commonest(values: Any) -> tuple[Any, Any]:
     """The most frequent value of a sequence `[k]`, and where it has others."""
     if values.dtype == bool:
-        base = 2 * int(np.count_nonzero(values)) > len(values)
+        base: Any = 2 * int(np.count_nonzero(values)) > len(values)
     else:
         numbers, first, counts = np.unique(values, return_index=True, return_counts=True)
         found = {int(numbers[i]): int(counts[i]) for i in np.argsort(first)}
