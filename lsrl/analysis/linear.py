@@ -27,8 +27,6 @@ def linear_ranges(
     Lanes that need each other are bounded together; the others one after another, so that a shift
     register costs no matrix powers.
     """
-    if len(lanes) == 1 and (rows[0] or {}).get(lanes[0], 0) in (0, 1):
-        return [_alone(lanes[0] in (rows[0] or {}), init[0], rest[0], length)]
     index = {lane: i for i, lane in enumerate(lanes)}
     edges = [[index[lane] for lane in (row or {})] for row in rows]
     found: list[Interval] = [(0.0, 0.0)] * len(lanes)
@@ -44,6 +42,10 @@ def linear_ranges(
                     ends = float(c) * before[0], float(c) * before[1]  # type: ignore[arg-type]
                     low, high = low + min(ends), high + max(ends)
             added.append((low, high))
+        own = (rows[members[0]] or {}).get(lanes[members[0]], 0)
+        if len(members) == 1 and own in (0, 1):
+            found[members[0]] = _alone(bool(own), init[members[0]], added[0], length)
+            continue
         matrix = np.zeros((len(members), len(members)))
         for a, i in enumerate(members):
             for b, j in enumerate(members):

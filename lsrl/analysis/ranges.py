@@ -64,10 +64,14 @@ def analyse(graph: Graph) -> tuple[Fact, ...]:
     with np.errstate(over="ignore", invalid="ignore"):
         for component in order:
             ranges.component(component)
+    found: dict[tuple[int, Fraction | None], Fact] = {}
     result = []
     for pair, step in zip(ranges.pairs, steps, strict=True):
         assert pair is not None
-        result.append(Fact(pair[0], pair[1], step))
+        key = id(pair), step
+        if key not in found:
+            found[key] = Fact(pair[0], pair[1], step)
+        result.append(found[key])
     return tuple(result)
 
 
@@ -191,7 +195,7 @@ class _Ranges:
         if any(row is None for row in flat):
             return None
         rest = self._rest(nodes, reads)
-        init = [self._init(s)[0].reshape(-1)[i] for s, i in lanes]
+        init = [v for s in reads for v in self._init(s)[0].reshape(-1)]
         length = self.graph.length
         if not any(isinstance(c, Factor) for row in flat for c in (row or {}).values()):
             found = linear_ranges(lanes, flat, [(v, v) for v in init], rest, length)
