@@ -43,7 +43,7 @@ def timed(seconds: dict[str, float], name: str, run: Callable[[], Result]) -> Re
 
 @collector_paused()
 def compiled(source: Path, params: Mapping[str, Any], length: int) -> Stages:
-    """From a file to sparse weights, as `lsrl.compile` does it; neither symbols nor verification."""
+    """From a file to sparse weights, as `lsrl.compile`; no symbols, no verification."""
     seconds: dict[str, float] = {}
     program = timed(seconds, "read", lambda: lsrl.load(source, params=params, length=length))
     graph, facts = timed(seconds, "optimise", lambda: (program.graph, program.facts))
