@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 Arrays = dict[str, Array]
 Run = Callable[[Mapping[str, Array], Any], tuple[Arrays, Any]]
 # Numbers of one value that are computed at a time: small enough for NumPy to stay in the cache, and
-# for its arrays to be taken from memory that it has already (128 KB of float64); large enough for
+# for its arrays to be taken from memory that it has already (256 KB of float64); large enough for
 # the other frameworks to make up for what a call costs.
-PART = {"numpy": 2**14, "torch": 2**16, "jax": 2**18}
+PART = {"numpy": 2**15, "torch": 2**16, "jax": 2**18}
 
 
 class Fused:
