@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 from math import exp, expm1, log2
 from typing import Any
 
@@ -27,6 +28,7 @@ from ..lower.units.cases import Cases
 from ..lower.units.certify import Reach
 from ..lower.units.conditions import Condition
 from ..lower.units.cut import cut_sum
+from ..lower.units.fading import fading_cases
 from ..lower.units.graph import is_previous
 from ..lower.units.layout import LayerUnit
 from ..lower.units.legalise import UnitLegaliser
@@ -260,6 +262,9 @@ MACHINE = Machine(
         Pattern("update gate", "group", update_gate, "[z] h + [not z] (n + [r] l)"),
         Pattern("reset gate", "group", reset_gate, "n + [r] h"),
         Pattern("counter", "group", counter, "(h + x) mod m"),
+        Pattern(
+            "fading cases", "group", partial(fading_cases, apart=True), "[r] k h' for each case"
+        ),
         Pattern("cut at zero", "group", cut_at_zero, "x + [r] h, of which relu is the state"),
         AUTOMATON,
         CLOSING,

@@ -60,11 +60,11 @@ def integer_relu(lg: UnitLegaliser, form: Form, span: Span | None) -> Form | Non
 
 
 def switched(lg: UnitLegaliser, lane: Lane, before: Form, cases: Cases) -> Form:
-    """The sum of [c] (s or 0, plus x)."""
+    """The sum of [c] (k s or 0, plus x)."""
     g = lg.atoms
     parts = []
     for case in cases:
-        value = g.combine([(int(case.keeps), before), (1, case.added)])
+        value = g.combine([(case.share, before), (1, case.added)])
         parts.append((1, lg.logic.gate(case.when, value)))
     return g.combine(parts)
 
@@ -72,7 +72,7 @@ def switched(lg: UnitLegaliser, lane: Lane, before: Form, cases: Cases) -> Form:
 def by_cases(
     lg: UnitLegaliser, component: Component, switch: Switch = switched
 ) -> dict[int, list[Any]] | None:
-    """Each case as a value of its own that is switched on: s' = sum of [c] (s or 0, plus x)."""
+    """Each case as a value of its own that is switched on: s' = sum of [c] (k s or 0, plus x)."""
     lanes = lanes_of(lg, component)
     inside = set(component.nodes)
 
@@ -80,7 +80,7 @@ def by_cases(
         set_previous(lg, component, dict(zip(lanes, previous, strict=True)))
         result = []
         for lane, before in zip(lanes, previous, strict=True):
-            result.append(switch(lg, lane, before, cases_of(lg, inside, lane)))
+            result.append(switch(lg, lane, before, cases_of(lg, inside, lane, scales=True)))
         return result
 
     try:
