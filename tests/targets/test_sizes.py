@@ -35,6 +35,9 @@ TEXTS["leak"] = (
     "input c: bool\ninput r: real in -2..3\n"
     "state s = 0 then if c then r else 0.9 * s + 0.1 * r\noutput s"
 )
+TEXTS["fading or kept"] = (
+    "input c: bool\ninput r: real in -2..3\nstate s = 0 then if c then 0.5 * s + r else s\noutput s"
+)
 TEXTS["latch of a real"] = "input c: bool\ninput r: real in -2..3\noutput latch(c, r)"
 
 
@@ -90,7 +93,7 @@ NEEDED: dict[str, dict[str, tuple[str, str]]] = {
         "soft product": ("square of a real", "number"),
         "cells": ("latch", "number"),
         "counter": ("parity", "onehot"),
-        "fading cases": ("leak", "number"),
+        "fading cases": ("fading or kept", "number"),
         "automaton": ("automaton", "onehot"),
         "closing": ("mutual recursion", "number"),
     },
