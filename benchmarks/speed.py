@@ -3,7 +3,8 @@
 `python benchmarks/speed.py`: the dictionary program (n = 3, 25 pairs, batch of 256), the median of
 several runs, and the ratios to a step-by-step evaluation of the same graph in Python and to the
 LSRL reference implementation (7 to 60 steps a second on its dictionary model, as published; the
-larger number is taken, or what was measured and is given as `--reference`). Given `--profile`,
+larger number is taken). Given `--reference CHECKOUT`, the reference implementation is run in that
+folder (`reference.py`); `--reference-rate` takes its steps a second as a number. Given `--profile`,
 where the time from text to weights goes, by stage.
 """
 
@@ -18,6 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from reference import NotMeasured, measured
+from stages import compiled
 
 import lsrl
 
@@ -45,49 +48,37 @@ def naive(program: lsrl.Program, x: Any) -> None:
     oracle(program.graph, {"token": [int(v) for v in x]})
 
 
-def stages(n: int, length: int) -> dict[str, float]:
-    """Seconds of each stage of compiling the dictionary."""
-    from lsrl.lower.layout import lay_out
-    from lsrl.lower.legalise import Legaliser, Options
-    from lsrl.lower.rounding import certify
-    from lsrl.lower.schedule import schedule
-
-    marks = [time.perf_counter()]
-
-    def mark() -> None:
-        marks.append(time.perf_counter())
-
-    program = lsrl.load(ROOT / "examples/dictionary.lsrl", params={"n": n}, length=length)
-    mark()
-    assert program.graph and program.facts
-    mark()
-    atoms = Legaliser(program.graph, program.facts, Options()).run()
-    mark()
-    machines = [lay_out(atoms, plan, 24) for plan in schedule(atoms)]
-    mark()
-    certify(atoms, min(machines, key=lambda m: m.parameters), 24, length)
-    mark()
-    names = ["parse and elaborate", "optimise and analyse", "legalise", "lay out", "certify"]
-    return {k: b - a for k, a, b in zip(names, marks, marks[1:], strict=False)}
+def reference_rate(options: argparse.Namespace) -> tuple[float, str]:
+    """Steps a second of the reference implementation, and where the number is from."""
+    if options.reference is not None:
+        return measured(options.reference, options.reference_python), "measured now"
+    if options.reference_rate is not None:
+        return options.reference_rate, "given"
+    return PUBLISHED, "published: 7 to 60; not measured here"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--profile", action="store_true")
-    parser.add_argument("--reference", type=float, metavar="STEPS_A_SECOND", help="measured")
+    given = parser.add_mutually_exclusive_group()
+    given.add_argument("--reference", type=Path, metavar="CHECKOUT", help="run it in this folder")
+    given.add_argument("--reference-rate", type=float, metavar="STEPS_A_SECOND")
+    parser.add_argument("--reference-python", default=sys.executable, help="that runs it")
     options = parser.parse_args()
     if options.profile:
         for n in (3, 10, 30, 100):
-            found = stages(n, n + 100 * n)
+            found = compiled(ROOT / "examples/dictionary.lsrl", {"n": n}, 101 * n).seconds
             print(f"n = {n}: " + ", ".join(f"{k} {v:.2f} s" for k, v in found.items()))
         return
+    try:
+        reference, source = reference_rate(options)
+    except NotMeasured as e:
+        sys.exit(f"the reference implementation was not measured: {e}")
+    print(f"reference implementation: {reference:.3g} steps/s ({source})")
     program = lsrl.load(ROOT / "examples/dictionary.lsrl", length=200)
     model = lsrl.compile(program, verify=False)
     x = np.random.default_rng(0).integers(0, 27, (BATCH, STEPS))
     base = rate(lambda: naive(program, x[0]), STEPS, 3)
-    reference = options.reference or PUBLISHED
-    print(f"reference implementation: {reference:g} steps/s", end=" ")
-    print("(given)" if options.reference else "(published: 7 to 60; not measured here)")
     print(f"{'':24}{'element-steps/s':>16}{'to naive':>10}{'to reference':>14}")
     runs = {
         "one node at a time": None,

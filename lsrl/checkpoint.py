@@ -20,7 +20,7 @@ from .dtypes import DTYPES
 from .elaborate.modules import load_imports
 from .encoding import Columns
 from .errors import CheckpointError, Diagnostic, LsrlError
-from .files import new_folder, write_all
+from .files import check_room, new_folder, write_all
 from .hf import ADAPTER, ADAPTER_FILE, METADATA, from_hf, hf_config, is_hf, to_hf
 from .ir.types import Kind
 from .lower.conditional import CONSTANTS, VARIANTS
@@ -29,7 +29,7 @@ from .program import Program, load
 from .settle import settled_source
 from .targets import TARGETS
 from .targets.base import CompileOptions
-from .tensors import read, write
+from .tensors import read, stored_size, write
 from .tokens import TOKENS
 from .version import __version__
 
@@ -41,6 +41,7 @@ INFINITE = "inf"  # a bound or a tolerance without end
 def save(model: CompiledModel, folder: Path, *, force: bool = False) -> None:
     """Write a checkpoint folder, whole or not at all."""
     with new_folder(folder, force=force) as place:
+        check_room(folder, stored_size(model.weights, model.dtype))
         texts = {
             "config.json": _json(config(model)),
             "symbols.json": _json(model.symbols),

@@ -39,6 +39,17 @@ def new_folder(folder: Path, *, force: bool) -> Iterator[Path]:
             shutil.rmtree(temporary, ignore_errors=True)
 
 
+def check_room(folder: Path, size: int) -> None:
+    """Raises `OptionError` E031 where so many bytes do not fit beside a folder."""
+    free = shutil.disk_usage(folder.absolute().parent).free
+    if size > free:
+        message = (
+            f"`{folder}` would take about {size / 1e9:,.1f} GB, and {free / 1e9:,.1f} GB are free"
+        )
+        help = "choose another disk, or smaller ranges; --max-parameters refuses before compiling"
+        raise OptionError.at("E031", None, message, help)
+
+
 def check_folder(folder: Path, *, force: bool) -> None:
     """Raises `OptionError` where `new_folder` could not put a folder: E030 if something is there
     already, E031 if nothing can be written there."""

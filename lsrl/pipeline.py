@@ -7,6 +7,7 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
+from .collect import collector_paused
 from .encoding import output_columns
 from .errors import Diagnostic, OptionError, UnsupportedError
 from .lower.circuit import circuit
@@ -22,6 +23,7 @@ from .targets.base import Compiled, CompileOptions, tolerances
 WIDER = {"float32": "float64", "float16": "float32", "bfloat16": "float32"}
 
 
+@collector_paused()
 def compile(
     program: Program,
     target: str = "linear-rnn",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from .analysis.check import check_ranges, exact_comparisons
 from .analysis.ranges import Fact, analyse
+from .collect import collector_paused
 from .elaborate.modules import read_source
 from .elaborate.program import Elaborated, elaborate
 from .encoding import encode, input_columns, output_columns, rounded, split
@@ -31,6 +32,7 @@ GUARD = 1e-3
 class Program:
     """An LSRL program with its parameters set. Made by `lsrl.load` and `lsrl.parse`."""
 
+    @collector_paused()
     def __init__(self, source: Source, params: Mapping[str, Any], length: int | None) -> None:
         _check_settings(params, length)
         self.source = source

@@ -37,13 +37,22 @@ def write(
             file.write(part)
 
 
+def stored_size(weights: Mapping[str, Any], dtype: DType) -> int:
+    """Bytes of the numbers in the file; no array is made for that."""
+    return sum(_width(dtype) * prod(shape_of(weights, name)) for name in weights)
+
+
+def _width(dtype: DType) -> int:
+    return len(dtype.to_bytes(np.zeros(1)))
+
+
 def parts(
     weights: Mapping[str, Any], dtype: DType, metadata: Mapping[str, str] | None = None
 ) -> Iterator[bytes]:
     """The header and the numbers of each array. Arrays are in order of their names, so that equal
     weights give equal bytes."""
     header: dict[str, Any] = {"__metadata__": dict(metadata)} if metadata else {}
-    width = len(dtype.to_bytes(np.zeros(1)))
+    width = _width(dtype)
     at = 0
     for name in sorted(weights):
         shape = shape_of(weights, name)

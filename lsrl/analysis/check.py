@@ -4,10 +4,9 @@ overflow.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
-
-import numpy as np
 
 from ..errors import Diagnostic, ProgramError
 from ..ir.nodes import Graph, Node
@@ -58,7 +57,7 @@ def _problems(graph: Graph, facts: Sequence[Fact]) -> Iterator[Diagnostic]:
 
 
 def _is_finite(fact: Fact) -> bool:
-    return bool(np.isfinite([fact.low, fact.high]).all())
+    return math.isfinite(fact.low) and math.isfinite(fact.high)
 
 
 def _unbounded(graph: Graph, facts: Sequence[Fact], n: int) -> Iterator[Diagnostic]:

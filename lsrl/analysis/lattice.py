@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
+from functools import lru_cache
 
 from ..ir.components import Component, components
 from ..ir.nodes import Graph, Node, Scalar
@@ -35,6 +36,12 @@ def gcd(steps: Iterable[int | Step]) -> Step:
                 return None
             above, below = above * (common // below), common
         above = math.gcd(above, s.numerator * (below // s.denominator))
+    return _fraction(above, below)
+
+
+@lru_cache(maxsize=1 << 12)
+def _fraction(above: int, below: int) -> Fraction:
+    """A quotient; the same few are asked for over and over."""
     return Fraction(above, below)
 
 
@@ -43,10 +50,10 @@ def of_constants(values: Iterable[Scalar]) -> Step:
     return gcd(None if isinstance(v, float) else abs(Fraction(v)) for v in values)
 
 
-def lattices(graph: Graph) -> list[Step]:
-    """The step of each node."""
+def lattices(graph: Graph, order: Sequence[Component] | None = None) -> list[Step]:
+    """The step of each node. `order`: the graph's components, if they are known."""
     steps: list[Step] = [Fraction(0)] * len(graph.nodes)
-    for component in components(graph):
+    for component in components(graph) if order is None else order:
         if component.cyclic:
             _group(graph, component, steps)
         else:

@@ -42,6 +42,10 @@ def linear_ranges(
                     ends = float(c) * before[0], float(c) * before[1]  # type: ignore[arg-type]
                     low, high = low + min(ends), high + max(ends)
             added.append((low, high))
+        own = (rows[members[0]] or {}).get(lanes[members[0]], 0)
+        if len(members) == 1 and own in (0, 1):
+            found[members[0]] = _alone(bool(own), init[members[0]], added[0], length)
+            continue
         matrix = np.zeros((len(members), len(members)))
         for a, i in enumerate(members):
             for b, j in enumerate(members):
@@ -51,6 +55,15 @@ def linear_ranges(
         for a, i in enumerate(members):
             found[i] = float(low_high[0][a]), float(low_high[1][a])
     return found
+
+
+def _alone(kept: bool, init: Interval, rest: Interval, length: int) -> Interval:
+    """Of a lane that is replaced, or kept and added to, by itself."""
+    low, high = rest
+    if not kept:
+        return low, high
+    first, last = init[0] + low, init[1] + high
+    return min(first, first + (length - 1) * low), max(last, last + (length - 1) * high)
 
 
 def _powers(A: Any, init: Any, added: Any, length: int) -> tuple[Any, Any]:

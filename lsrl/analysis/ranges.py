@@ -10,9 +10,10 @@ follow the first.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,7 @@ SLACK = 2.0**-10  # of the rest of a series that is guessed
 
 Array = np.ndarray[Any, Any]
 Pair = tuple[Array, Array]
+Pairs = list[Any] | dict[int, Any]  # of nodes; None where not known yet
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,12 +44,12 @@ class Fact:
     hi: Array
     step: Fraction | None
 
-    @property
+    @cached_property
     def low(self) -> float:
         """The smallest value of any element."""
         return float(self.lo.min())
 
-    @property
+    @cached_property
     def high(self) -> float:
         """The largest value of any element."""
         return float(self.hi.max())
@@ -59,15 +61,21 @@ class Fact:
 
 def analyse(graph: Graph) -> tuple[Fact, ...]:
     """Facts of every node. Unbounded ranges are infinite; `analysis/check.py` reports them."""
-    steps = lattices(graph)
+    order = components(graph)
+    steps = lattices(graph, order)
     ranges = _Ranges(graph)
-    for component in components(graph):
-        if component.cyclic:
-            ranges.group(component)
-        else:
-            ranges.single(component.nodes[0])
-    pairs = map(ranges.always, range(len(graph.nodes)))
-    return tuple(Fact(*pair, step) for pair, step in zip(pairs, steps, strict=True))
+    with np.errstate(over="ignore", invalid="ignore"):
+        for component in order:
+            ranges.component(component)
+    found: dict[tuple[int, Fraction | None], Fact] = {}
+    result = []
+    for n, step in enumerate(steps):
+        pair = ranges.always(n)
+        key = id(pair), step
+        if key not in found:
+            found[key] = Fact(*pair, step)
+        result.append(found[key])
+    return tuple(result)
 
 
 class _Ranges:
@@ -78,11 +86,53 @@ class _Ranges:
         self.first: list[Pair | None] = [None] * len(graph.nodes)
         self.pairs: list[Pair | None] = [None] * len(graph.nodes)
         self.later = max(1, graph.length - 1)  # how many steps follow the first
+        self._known: dict[tuple[Hashable, ...], list[tuple[Pair, Pair]]] = {}
+        self._ones: dict[Hashable, Pair] = {}
 
     def always(self, n: int) -> Pair:
         """The range at all steps."""
         first, later = self._first(n), self._pair(n)
-        return first if first is later or self.graph.length == 1 else hull(first, later)
+        if first is later or self.graph.length == 1:
+            return first
+        return self._one(hull(first, later))
+
+    def component(self, component: Component) -> None:
+        """Sets the ranges of a component. One that does the same as another one, with the very same
+        operands, has its ranges."""
+        key = self._key(component)
+        known = self._known.get(key)
+        if known is None:
+            if component.cyclic:
+                self.group(component)
+            else:
+                self.single(component.nodes[0])
+            known = [(self._one(self._first(n)), self._one(self._pair(n))) for n in component.nodes]
+            self._known[key] = known
+        for n, (first, later) in zip(component.nodes, known, strict=True):
+            self.first[n], self.pairs[n] = first, later
+
+    def _one(self, pair: Pair) -> Pair:
+        """The first pair of these very ranges."""
+        low, high = pair
+        return self._ones.setdefault((low.shape, low.tobytes(), high.tobytes()), pair)
+
+    def _key(self, component: Component) -> tuple[Hashable, ...]:
+        """What the ranges of a component follow from: its nodes, by what they do to which nodes in
+        it and ranges outside, and its states."""
+        place = {n: i for i, n in enumerate(component.nodes)}
+
+        def at(n: int) -> Hashable:
+            return place[n] if n in place else (id(self.first[n]), id(self.pairs[n]))
+
+        found: list[Hashable] = []
+        for n in component.nodes:
+            node = self.graph.nodes[n]
+            if node.op == "prev":
+                state = self.graph.states[node.attrs[0]]
+                found.append((node.op, node.type, state.type, state.init, at(state.next)))
+            else:
+                found.append((node.op, node.type, node.attrs, *map(at, node.args)))
+        return tuple(found)
 
     # One node
 
@@ -116,7 +166,7 @@ class _Ranges:
         values = np.array([float(v) for v in s.init]).reshape(s.type.shape)
         return values, values
 
-    def _evaluate(self, node: Node, pairs: Sequence[Pair | None], clip: bool = True) -> Pair:
+    def _evaluate(self, node: Node, pairs: Pairs, clip: bool = True) -> Pair:
         if node.op == "const":
             values = np.asarray(node.values, dtype=np.float64)
             return values, values
@@ -126,8 +176,7 @@ class _Ranges:
             return np.full(shape, float(field.lo)), np.full(shape, float(field.hi))
         args: list[Any] = [pairs[a] for a in node.args]
         vector = [bool(self.graph.nodes[a].type.shape) for a in node.args]
-        with np.errstate(over="ignore", invalid="ignore"):
-            result = intervals.apply(node, args, vector)
+        result = intervals.apply(node, args, vector)
         if clip and node.op == "bound":
             result = meet(result, _ends(node.attrs[1], node.attrs[2]))
         elif clip and node.op == "promise":
@@ -189,7 +238,7 @@ class _Ranges:
 
     def _rest(self, nodes: Sequence[int], reads: dict[int, list[int]]) -> list[tuple[float, float]]:
         """Range of what each lane adds to the group's part: its next value from zero."""
-        pairs = list(self.pairs)
+        pairs: Pairs = {a: self.pairs[a] for n in nodes for a in self.graph.nodes[n].args}
         for s, reading in reads.items():
             zero = np.zeros(self.graph.states[s].type.shape or ())
             for n in reading:
@@ -197,7 +246,7 @@ class _Ranges:
         self._sweep(nodes, pairs, clip=False)
         result = []
         for s in reads:
-            low, high = pairs[self.graph.states[s].next]  # type: ignore[misc]
+            low, high = pairs[self.graph.states[s].next]
             result += list(zip(low.reshape(-1), high.reshape(-1), strict=True))
         return result
 
@@ -215,7 +264,7 @@ class _Ranges:
             result[s] = _sane((low, high))
         return result
 
-    def _sweep(self, nodes: Sequence[int], pairs: list[Pair | None], clip: bool = True) -> None:
+    def _sweep(self, nodes: Sequence[int], pairs: Pairs, clip: bool = True) -> None:
         for n in nodes:
             if self.graph.nodes[n].op != "prev":
                 pairs[n] = self._evaluate(self.graph.nodes[n], pairs, clip)

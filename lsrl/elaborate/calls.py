@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 from ..errors import suggest
@@ -38,7 +39,7 @@ def call(e: Elaborator, x: ast.Call, scope: Scope) -> Ref:
 def _builtin(e: Elaborator, x: ast.Call, builtin: Callable[..., Ref], scope: Scope) -> Ref:
     if x.name == "prev":
         return _prev(e, x, scope)
-    parameters = list(inspect.signature(builtin).parameters.values())[2:]
+    parameters = _parameters(builtin)
     least = sum(p.default is p.empty for p in parameters)
     if x.keywords or not least <= len(x.args) <= len(parameters):
         names = [p.name for p in parameters]
@@ -50,6 +51,12 @@ def _builtin(e: Elaborator, x: ast.Call, builtin: Callable[..., Ref], scope: Sco
         return None
     args = [expression(e, a, scope) for a in x.args]
     return None if any(a is None for a in args) else builtin(e, x, *args)
+
+
+@cache
+def _parameters(builtin: Callable[..., Ref]) -> list[inspect.Parameter]:
+    """What a built-in function takes in a program."""
+    return list(inspect.signature(builtin).parameters.values())[2:]
 
 
 def _count(least: int, most: int) -> str:

@@ -21,7 +21,8 @@ from ..interpret.schedule import edges, schedule
 from ..ir.nodes import Graph
 from ..ir.types import Type
 from ..version import __version__
-from .groups import Found, GroupEmitter
+from .emitter import Found
+from .groups import GroupEmitter
 from .library import library
 from .scope import Scope
 from .values import Value, kind_of, literal

@@ -36,7 +36,8 @@ class Builder:
 
     def const(self, values: Any, type: Type, span: Span | None = None) -> int:
         """A constant; `values` is a scalar or an array of `type.shape`."""
-        flat = np.asarray(values, dtype=object).reshape(-1)
+        one = isinstance(values, int | Fraction | float)
+        flat = [values] if one else np.asarray(values, dtype=object).reshape(-1)
         return self.add(Node("const", (), type, (tuple(tidy(v, type) for v in flat),), span))
 
     def emit(

@@ -15,6 +15,8 @@ class Kind(Enum):
     REAL = "real"
     ENUM = "enum"
 
+    __hash__ = object.__hash__  # each is one object; types are hashed a great deal
+
 
 _ORDER = {Kind.ZERO: 0, Kind.BOOL: 1, Kind.INT: 2, Kind.REAL: 3}
 

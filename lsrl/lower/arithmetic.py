@@ -225,7 +225,7 @@ def _by_cases(lg: Legaliser, c: Form, cases: dict[int, Form], span: Span | None)
 
 def is_value(lg: Legaliser, c: Form, i: int) -> Any:
     """c == i for an integer c."""
-    read = lg.atoms.on_clock(c, lambda v: int(v == i))
+    read = lg.atoms.equals_on_clock(c, i)
     if read is not None:
         return lg.logic.from_value(read)
     return lg.logic.equals_zero(lg.atoms.combine([(1, c)], -i))

@@ -37,7 +37,15 @@ def scaled_step(step: Fraction | None, c: Coefficient) -> int | Fraction | None:
 
 def primitive(terms: Mapping[Any, Coefficient]) -> tuple[tuple[tuple[Any, int], ...], Fraction]:
     """Coefficients as coprime integers, the first one positive, and the factor taken out."""
+    if len(terms) == 1:
+        ((a, c),) = terms.items()
+        if c:
+            return ((a, 1),), Fraction(c)
     items = sorted(terms.items())
+    if items and all(type(c) is int for _, c in items):
+        divisor = math.gcd(*(int(c) for _, c in items)) or 1
+        divisor = -divisor if items[0][1] < 0 else divisor
+        return tuple((a, int(c) // divisor) for a, c in items), Fraction(divisor)
     factor = gcd(c for _, c in items)
     if factor is None:  # a finer lattice than `gcd` follows
         denominator = math.lcm(*(Fraction(c).denominator for _, c in items))

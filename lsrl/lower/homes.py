@@ -42,9 +42,10 @@ def homes(values: Sequence[Value], live: set[int]) -> tuple[list[Form], list[str
 def forms_of(thing: Any) -> Iterator[Form]:
     """The forms that an atom or a lane holds: what it reads."""
     for held in vars(thing).values():
-        if isinstance(held, Form):
+        kind = type(held)  # asked of each field of each atom
+        if kind is Form:
             yield held
-        elif isinstance(held, tuple | list):
+        elif held and (kind is tuple or kind is list):
             yield from (f for f in held if isinstance(f, Form))
             yield from (f[1] for f in held if isinstance(f, tuple) and isinstance(f[1], Form))
 

@@ -252,7 +252,8 @@ class _Layout:
         known: Row = {}
         if key in whole and reader.known:
             row, const = whole[key]
-            scale = Fraction(reader.known[key[0][0]]) / key[0][1]
+            scale: Coefficient = Fraction(reader.known[key[0][0]]) / key[0][1]
+            scale = int(scale) if scale.denominator == 1 else scale
             add_row(known, row, scale)
             reader.const += scale * const
         else:
@@ -279,10 +280,10 @@ class _Layout:
         if form.is_const:
             return {}, form.const
         # What falls below zero only by the rounding of its range is not worth a shift.
-        low = Fraction(form.lo) if form.lo < -NEGLIGIBLE * form.hi else Fraction(0)
-        if low.denominator == 1:
-            low = int(low)  # type: ignore[assignment]
-        shifted = self.graph.combine([(1, form)], -low)
+        low: Coefficient = Fraction(form.lo) if form.lo < -NEGLIGIBLE * form.hi else 0
+        low = int(low) if low.denominator == 1 else low
+        is_atom = not low and form.const == 0 and list(form.terms.values()) == [1]
+        shifted = form if is_atom else self.graph.combine([(1, form)], -low)
         column = len(layer.units)
         label = "carry"
         layer.units.append(Unit(Affine(row, -low), shifted, label))

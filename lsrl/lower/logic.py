@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 from ..source import Span
 from .atoms import AtomGraph, AtomKind, Form, constant, tighten
+from .choices import chosen
 from .coefficients import largest_partial_sum
 
 Make = Callable[[], Form]
@@ -131,18 +132,6 @@ class Logic(Protocol):
     def exclude(self, forms: Iterable[Form]) -> None: ...
     def relu(self, form: Form, span: Span | None = None) -> Form: ...
     def exact(self, c: Any) -> Form: ...
-
-
-def chosen(logic: Logic, c: Any, a: Form, b: Form, span: Span | None) -> Form:
-    """a where c holds, else b: b plus a gated difference; stays between them in the guard band."""
-    g = logic.graph
-    if b.is_const and b.const == 0:
-        return logic.gate(c, a, span)
-    if a.is_const and a.const == 0:
-        return logic.gate(c.negated(), b, span)
-    difference = g.combine([(1, a), (-1, b)])
-    result = g.combine([(1, b), (1, logic.gate(c, difference, span))])
-    return tighten(result, min(a.lo, b.lo), max(a.hi, b.hi), None)
 
 
 def saturated(g: AtomGraph, falsity: Form) -> Form:

@@ -15,6 +15,7 @@ clock bypasses is found by running (`lsrl/patched.py`).
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from fractions import Fraction
 from functools import cached_property
@@ -58,16 +59,38 @@ def within_step(graph: Graph, start: int) -> set[int]:
     return found
 
 
-def reached(start: Iterable[int], edges: Mapping[int, Iterable[int]]) -> set[int]:
-    """Where one or more edges lead from the start."""
+def reached(start: Iterable[int], edges: Mapping[int, Iterable[int]]) -> Iterator[int]:
+    """Where one or more edges lead from the start, what is near first; each once."""
     found: set[int] = set()
-    work = list(start)
+    work = deque(start)
     while work:
-        for b in edges.get(work.pop(), ()):
+        for b in edges.get(work.popleft(), ()):
             if b not in found:
                 found.add(b)
                 work.append(b)
+                yield b
+
+
+def following(node: int, readers: Mapping[int, Iterable[int]], last: int) -> set[int]:
+    """The nodes up to the last one that follow from a node within a step: they come after it."""
+    found: set[int] = set()
+    work = [node]
+    while work:
+        for r in readers.get(work.pop(), ()):
+            if r <= last and r not in found:
+                found.add(r)
+                work.append(r)
     return found
+
+
+def _whole(terms: Mapping[int, Coefficient], holder: Mapping[int, Form]) -> bool:
+    """Whether a reader reads multiples of forms; `holder` has the form that each atom is of."""
+    read = {id(holder[a]): holder[a] for a in terms if a in holder}
+    for form in read.values():
+        ratios = {Fraction(terms.get(a, 0)) / Fraction(c) for a, c in form.terms.items()}
+        if len(ratios) > 1:
+            return False
+    return True
 
 
 class Sharing:
@@ -114,7 +137,8 @@ class Sharing:
         if sum(len(f.terms) for f in forms) > len(shared):
             return ENTANGLED
         touched = {i for a in shared for i in self.reads_of.get(a, ())}
-        if not all(self._whole(self.reads[i][1], forms) for i in touched):
+        holder = {a: form for form in forms for a in form.terms}
+        if not all(_whole(self.reads[i][1], holder) for i in touched):
             return ENTANGLED
         if shared & self.merged:
             return MERGED
@@ -145,14 +169,6 @@ class Sharing:
         for forms in self.atoms.outputs.values():
             yield from ((-1, form.terms) for form in forms)
 
-    def _whole(self, terms: Mapping[int, Coefficient], forms: list[Form]) -> bool:
-        """Whether a reader reads multiples of the forms."""
-        for form in forms:
-            ratios = {Fraction(terms.get(a, 0)) / Fraction(c) for a, c in form.terms.items()}
-            if len(ratios) > 1:
-                return False
-        return True
-
     @cached_property
     def _ever(self) -> dict[int, list[int]]:
         """The atoms that read an atom, of this step or of the last."""
@@ -180,8 +196,8 @@ class Sharing:
     def _is_private(self, node: int, shared: set[int], always: bool) -> bool:
         """Whether other nodes that hold the atoms are read by the node alone. A state that only
         updates itself does not count where it is overwritten at every step."""
-        follows = reached([node], self.readers_now)
-        own = {n for a in shared for n in self.mentioned.get(a, ()) if n not in follows} | {node}
+        holding = {n for a in shared for n in self.mentioned.get(a, ())}
+        own = holding - following(node, self.readers_now, max(holding, default=node)) | {node}
         others = own - {node}
         if others & self.roots:
             return False
@@ -202,11 +218,11 @@ class Sharing:
         return found
 
     def _is_read(self, node: int, shared: set[int]) -> bool:
-        now = reached(shared, self._now) | shared
-        ever = reached(shared, self._ever)
         for r, later in self._lowered_readers(node):
-            atoms = ever if later and r == node else ever | shared if later else now
-            if self.mentions[r].isdisjoint(atoms):
+            mentions = self.mentions[r]
+            if not (later and r == node) and not mentions.isdisjoint(shared):
+                continue
+            if mentions.isdisjoint(reached(shared, self._ever if later else self._now)):
                 return False
         return True
 

@@ -261,8 +261,8 @@ class Analysis:
         if not layer.lanes:
             return []
         added, times, gammas = [], [], []
+        known = {**errors, **{("s", j): ZERO for j in range(len(layer.lanes))}}
         for lane in layer.lanes:
-            known = {**errors, **{("s", j): ZERO for j in lane.row}}
             affine, label = _whole(lane), self.graph.atoms[lane.atom].label
             added.append(self.affine(affine, known, before, self._span(lane), label))
             times.append(self._openings(lane, forms))

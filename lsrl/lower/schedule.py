@@ -8,6 +8,7 @@ layer of its states at the earliest.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -62,22 +63,28 @@ def _lane_needs(graph: AtomGraph, g: int, i: int, lanes: set[tuple[int, int]]) -
 
 
 def schedule(graph: AtomGraph) -> list[Schedule]:
-    """Candidate schedules: everything as early as it can be, as late, and a mixture."""
+    """Candidate schedules: everything as early as it can be, as late, and a mixture; each once."""
     relus, lanes = live(graph)
-    early = _early(graph, relus, lanes)
+    reads = _reads(graph, relus, lanes)
+    early = _early(reads)
     depth = _depth(graph, *early)
-    late = _late(graph, relus, lanes, depth)
-    mixed = _mixed(graph, relus, lanes, early, late)
-    return [Schedule(*s, lanes, depth) for s in (early, late, mixed)]
+    late = _late(reads, depth)
+    mixed = _mixed(reads, lanes, early, late)
+    found = [early, late, mixed]
+    different = [s for i, s in enumerate(found) if s not in found[:i]]
+    return [Schedule(*s, lanes, depth) for s in different]
 
 
 Layers = tuple[dict[int, int], dict[int, int]]
 
 
-def _order(graph: AtomGraph, relus: set[int], lanes: dict[int, tuple[int, ...]]) -> list[int]:
-    """Live ReLUs (as a) and groups (as -1 - g), each after what it reads."""
-    order: list[int] = []
-    done: set[int] = set()
+Reads = dict[int, list[int]]  # of each item what it reads, in an order of theirs
+
+
+def _reads(graph: AtomGraph, relus: set[int], lanes: dict[int, tuple[int, ...]]) -> Reads:
+    """What live ReLUs (as a) and groups (as -1 - g) read, each after what it reads."""
+    done: Reads = {}
+    found: Reads = {}
     roots = [*relus, *(-1 - g for g in lanes)]
     for root in roots:
         stack = [(root, False)]
@@ -86,12 +93,12 @@ def _order(graph: AtomGraph, relus: set[int], lanes: dict[int, tuple[int, ...]])
             if item in done:
                 continue
             if expanded:
-                done.add(item)
-                order.append(item)
+                done[item] = found[item]
                 continue
             stack.append((item, True))
-            stack += [(i, False) for i in _inputs(graph, item, lanes) if i not in done]
-    return order
+            found[item] = _inputs(graph, item, lanes)
+            stack += [(i, False) for i in found[item] if i not in done]
+    return done
 
 
 def _inputs(graph: AtomGraph, item: int, lanes: dict[int, tuple[int, ...]]) -> list[int]:
@@ -111,10 +118,10 @@ def _inputs(graph: AtomGraph, item: int, lanes: dict[int, tuple[int, ...]]) -> l
     return result
 
 
-def _early(graph: AtomGraph, relus: set[int], lanes: dict[int, tuple[int, ...]]) -> Layers:
+def _early(reads: Reads) -> Layers:
     at: dict[int, int] = {}
-    for item in _order(graph, relus, lanes):
-        at[item] = max([1, *(at[i] + (i >= 0) for i in _inputs(graph, item, lanes))])
+    for item, inputs in reads.items():
+        at[item] = max([1, *(at[i] + (i >= 0) for i in inputs)])
     return _split(at)
 
 
@@ -140,37 +147,23 @@ def _available(graph: AtomGraph, form: Form, relus: dict[int, int], groups: dict
     return max(layers)
 
 
-def _late(
-    graph: AtomGraph, relus: set[int], lanes: dict[int, tuple[int, ...]], depth: int
-) -> Layers:
-    order = _order(graph, relus, lanes)
-    at = {item: depth - (item >= 0) for item in order}
-    for item in reversed(order):
-        for i in _inputs(graph, item, lanes):
+def _late(reads: Reads, depth: int) -> Layers:
+    at = {item: depth - (item >= 0) for item in reads}
+    for item, inputs in reversed(reads.items()):
+        for i in inputs:
             at[i] = min(at[i], at[item] - (i >= 0))
     return _split(at)
 
 
-def _mixed(
-    graph: AtomGraph,
-    relus: set[int],
-    lanes: dict[int, tuple[int, ...]],
-    early: Layers,
-    late: Layers,
-) -> Layers:
+def _mixed(reads: Reads, lanes: dict[int, tuple[int, ...]], early: Layers, late: Layers) -> Layers:
     """Late where an item makes more values than it uses up, early where it makes fewer."""
     at: dict[int, int] = {}
     low = {**early[0], **{-1 - g: n for g, n in early[1].items()}}
     high = {**late[0], **{-1 - g: n for g, n in late[1].items()}}
-    order = _order(graph, relus, lanes)
-    readers: dict[int, int] = {}
-    for item in order:
-        for i in set(_inputs(graph, item, lanes)):
-            readers[i] = readers.get(i, 0) + 1
-    for item in order:
-        inputs = _inputs(graph, item, lanes)
+    readers = Counter(i for inputs in reads.values() for i in set(inputs))
+    for item, inputs in reads.items():
         earliest = max([1, *(at[i] + (i >= 0) for i in inputs)])
-        ends_here = sum(readers.get(i, 0) == 1 for i in set(inputs))
+        ends_here = sum(readers[i] == 1 for i in set(inputs))
         made = 1 if item >= 0 else len(lanes[-1 - item])
         at[item] = earliest if ends_here >= made else max(earliest, high[item])
     assert all(low[i] <= at[i] for i in at)

@@ -184,7 +184,7 @@ def added_from_zero(lg: Legaliser, component: Component, group: StateGroup) -> l
 @contextmanager
 def _from_zero(lg: Legaliser, nodes: Sequence[int]) -> Iterator[None]:
     """Nodes of a group as they are where its previous values are 0."""
-    outside = dict(lg.values)
+    outside = {n: lg.values[n] for n in nodes if n in lg.values}
     lg.folding = False
     try:
         for n in nodes:
@@ -197,7 +197,12 @@ def _from_zero(lg: Legaliser, nodes: Sequence[int]) -> Iterator[None]:
                 lg.values[n] = lg.compute(n, node)
         yield
     finally:
-        lg.values, lg.folding = outside, True
+        for n in nodes:
+            if n in outside:
+                lg.values[n] = outside[n]
+            else:
+                lg.values.pop(n, None)
+        lg.folding = True
 
 
 def _negated(lg: Legaliser, node: Node) -> list[Value]:

@@ -69,9 +69,12 @@ class Rebuild:
         """An old node with its operands and its state at their new places."""
         if node.op == "prev":
             state = self.state_at[self.stands_for[node.attrs[0]]]
-            return node if state == node.attrs[0] else replace(node, attrs=(state,))
+            same = state == node.attrs[0]
+            return node if same else Node(node.op, (), node.type, (state,), node.span)
         args = tuple(self.to[a] for a in node.args)
-        return node if args == node.args else replace(node, args=args)
+        if args == node.args:
+            return node
+        return Node(node.op, args, node.type, node.attrs, node.span)
 
     def finish(self) -> Graph:
         """The new graph, or the old one if they are the same."""

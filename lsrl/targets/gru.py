@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 from math import exp, expm1, log2
 from typing import Any
 
@@ -27,6 +28,7 @@ from ..lower.units.cases import Cases
 from ..lower.units.certify import Reach
 from ..lower.units.conditions import Condition
 from ..lower.units.cut import cut_sum
+from ..lower.units.fading import fading_cases
 from ..lower.units.graph import is_previous
 from ..lower.units.layout import LayerUnit
 from ..lower.units.legalise import UnitLegaliser
@@ -121,8 +123,8 @@ def update_gate(lg: UnitLegaliser, component: Component) -> dict[int, list[Any]]
 
 
 def reset_gate(lg: UnitLegaliser, component: Component) -> dict[int, list[Any]] | None:
-    """r where a lane keeps its value, n what is added; exact for reals too."""
-    return lane_by_lane(lg, component, "update", _reset)
+    """r where a lane keeps its value, or a constant times it, n what is added; exact for reals."""
+    return lane_by_lane(lg, component, "update", _reset, scales=True)
 
 
 def _update(lg: UnitLegaliser, lane: Lane, a: int, cases: Cases) -> dict[str, Form] | None:
@@ -166,15 +168,17 @@ def _reset(lg: UnitLegaliser, lane: Lane, a: int, cases: Cases) -> dict[str, For
     g, own = lg.graph_of_units, lg.graph_of_units.previous(a)
     logic: Any = lg.logic
     keep = logic.disjunction([c.when for c in cases if c.keeps])
-    if keep.is_constant:
-        return None  # linear, or no state
+    factors = {c.factor for c in cases if c.keeps}
+    if keep.is_constant or len(factors) != 1:
+        return None  # linear, no state, or none that r switches whole
+    (factor,) = factors
     added = [(c, logic.gate(c.when, _beside(own, addition(lg, lane, c)))) for c in cases]
     total = g.combine([(1, form) for _, form in added])
     if reads_back(lg, total):
         return None
-    if adds_nothing_while_kept(lg, added, _is_switched):
+    if factor == 1 and adds_nothing_while_kept(lg, added, _is_switched):
         g.resets[a] = True
-    return {"n": total, "l": own, "r": logic.margin(keep)}
+    return {"n": total, "l": g.combine([(factor, own)]), "r": logic.margin(keep)}
 
 
 def _beside(own: Form, form: Form) -> Form:
@@ -258,6 +262,9 @@ MACHINE = Machine(
         Pattern("update gate", "group", update_gate, "[z] h + [not z] (n + [r] l)"),
         Pattern("reset gate", "group", reset_gate, "n + [r] h"),
         Pattern("counter", "group", counter, "(h + x) mod m"),
+        Pattern(
+            "fading cases", "group", partial(fading_cases, apart=True), "[r] k h' for each case"
+        ),
         Pattern("cut at zero", "group", cut_at_zero, "x + [r] h, of which relu is the state"),
         AUTOMATON,
         CLOSING,

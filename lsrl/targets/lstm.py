@@ -19,6 +19,7 @@ from ..lower.atoms import Form, constant
 from ..lower.units.cases import Cases
 from ..lower.units.certify import Reach
 from ..lower.units.conditions import Condition
+from ..lower.units.fading import fading_cases
 from ..lower.units.layout import LayerUnit
 from ..lower.units.legalise import UnitLegaliser
 from ..lower.units.machine import Machine, Pattern
@@ -136,6 +137,7 @@ MACHINE = Machine(
         Pattern("soft product", "product", soft_product, "(sigma(w x) - sigma(-w x)) y, in pairs"),
         Pattern("cells", "group", cells, "c = [f] c + [i] g"),
         Pattern("counter", "group", counter, "(c + x) mod m"),
+        Pattern("fading cases", "group", fading_cases, "[o] (k h' + x) for each case"),
         AUTOMATON,
         CLOSING,
     ),

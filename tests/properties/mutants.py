@@ -18,7 +18,7 @@ from cases import case, model_problem
 
 import lsrl
 from lsrl.errors import LsrlError
-from lsrl.lower import arithmetic, atoms, clock, layout, node_rules, states
+from lsrl.lower import arithmetic, atoms, clock, layout, node_rules, sequences, states
 from lsrl.lower.logic import ReluLogic
 from lsrl.targets import linear_rnn
 
@@ -107,7 +107,7 @@ def _three_way_disjunction(f: Any) -> Any:
 
 
 def _late_clock(f: Any) -> Any:
-    return lambda values, c: np.roll(f(values, c), 1, axis=0)
+    return lambda course, c: np.roll(f(course, c), 1, axis=0)
 
 
 def _clock_forgets(f: Any) -> Any:
@@ -231,7 +231,7 @@ MUTANTS: list[Mutant] = [
     Mutant("last part of a conjunction dropped", ReluLogic, "conjunction", _conjunction),
     Mutant("third part of a disjunction dropped", ReluLogic, "disjunction", _three_way_disjunction),
     Mutant("clock one step late", clock, "_unrolled", _late_clock),
-    Mutant("clock without its prefix", clock, "_lasso", _clock_forgets),
+    Mutant("clock without its prefix", sequences, "lasso_of", _clock_forgets),
     Mutant("delay starts from zero", states, "delayed", _delay_from_zero),
     Mutant("rewritten sum starts from zero", states, "accumulated", _sum_from_zero),
     Mutant("mod off by one below zero", arithmetic, "modulo", _modulo_base),

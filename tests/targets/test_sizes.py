@@ -31,6 +31,13 @@ TEXTS["hysteresis"] = (
     "input t: int in 0..40\n"
     "state on = false then if t < 19 then true else (if t > 21 then false else on)\noutput on"
 )
+TEXTS["leak"] = (
+    "input c: bool\ninput r: real in -2..3\n"
+    "state s = 0 then if c then r else 0.9 * s + 0.1 * r\noutput s"
+)
+TEXTS["fading or kept"] = (
+    "input c: bool\ninput r: real in -2..3\nstate s = 0 then if c then 0.5 * s + r else s\noutput s"
+)
 TEXTS["latch of a real"] = "input c: bool\ninput r: real in -2..3\noutput latch(c, r)"
 
 
@@ -86,6 +93,7 @@ NEEDED: dict[str, dict[str, tuple[str, str]]] = {
         "soft product": ("square of a real", "number"),
         "cells": ("latch", "number"),
         "counter": ("parity", "onehot"),
+        "fading cases": ("fading or kept", "number"),
         "automaton": ("automaton", "onehot"),
         "closing": ("mutual recursion", "number"),
     },
@@ -101,6 +109,7 @@ NEEDED: dict[str, dict[str, tuple[str, str]]] = {
         "update gate": ("latch", "number"),
         "reset gate": ("latch of a real", "number"),
         "counter": ("parity", "number"),
+        "fading cases": ("leak", "number"),
         "cut at zero": ("general", "number"),
         "automaton": ("automaton", "onehot"),
         "closing": ("accumulate", "number"),

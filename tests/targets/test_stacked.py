@@ -30,7 +30,7 @@ REFUSED: dict[str, dict[str, tuple[tuple[str, ...], str]]] = {
     "lstm": {},
     "gru": {},
     "rnn": {},
-    "rnn-tanh": {"general": (BOTH, "E803")},
+    "rnn-tanh": {"general": (BOTH, "E803"), "reset decay": (BOTH, "E803")},
 }
 
 

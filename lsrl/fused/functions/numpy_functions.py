@@ -43,7 +43,7 @@ def constant(values):
 
 def whole(x, *shape):
     """x broadcast to a shape."""
-    return np.broadcast_to(x, shape)
+    return x if np.shape(x) == shape else np.broadcast_to(x, shape)
 
 
 def lanes(x, d):
@@ -114,9 +114,10 @@ def stacked(*states):
 def shifted(x, before, steps):
     """The value one step ago: `before`, then x without its last step."""
     lead = np.broadcast_shapes(np.shape(x)[:-1], before.shape)
-    x = np.broadcast_to(x, (*lead, steps))
-    before = np.broadcast_to(before[..., None], (*lead, 1)).astype(x.dtype, copy=False)
-    return np.concatenate([before, x[..., :-1]], -1)
+    result = np.empty((*lead, steps), np.result_type(x))
+    result[..., 0] = before
+    result[..., 1:] = x if np.ndim(x) == 0 or np.shape(x)[-1] == 1 else x[..., :-1]
+    return result
 
 
 def window(x, before):
@@ -133,7 +134,9 @@ def window(x, before):
 def total(x, before):
     """before + x_1, before + x_1 + x_2, ..."""
     sums = np.add.accumulate(x, -1)
-    return np.add(sums, before[..., None], out=sums if sums.shape[:-1] == before.shape else None)
+    if sums.shape[:-1] != before.shape:
+        return sums + before[..., None]
+    return np.add(sums, before[..., None], out=sums) if before.any() else sums
 
 
 def running_max(x, before):
@@ -249,6 +252,17 @@ def followed(step, before, inputs, limits, steps):
     return unpacked(np.take_along_axis(maps, whole(first[None, :, None], 1, batch, steps), 0)[0])
 
 
+def decay_weights(factor, block, known={}):  # noqa: B006
+    """The powers 0..block of a factor, and the triangular matrix of them that adds up a block; made
+    once for each factor."""
+    key = factor.tobytes(), factor.shape, block
+    if key not in known:
+        ages = np.arange(block) - np.arange(block)[:, None]
+        kept = factor[..., None] ** np.arange(block + 1)
+        known[key] = kept, np.where(ages >= 0, kept[..., np.maximum(ages, 0)], 0)
+    return known[key]
+
+
 def decayed(factor, x, before):
     """s_t = factor s_{t-1} + x_t for a constant factor, a number or one [d] for each element.
 
@@ -258,19 +272,22 @@ def decayed(factor, x, before):
     factor, steps = np.asarray(factor), x.shape[-1]
     block = min(32, steps)
     count = -(-steps // block)
-    lead = np.broadcast_shapes(x.shape[:-1], before.shape)
-    x, before = np.broadcast_to(x, (*lead, steps)), np.broadcast_to(before, lead)
+    lead = before.shape
+    if x.shape[:-1] != lead:
+        lead = np.broadcast_shapes(x.shape[:-1], lead)
+        x, before = np.broadcast_to(x, (*lead, steps)), np.broadcast_to(before, lead)
     if steps < count * block:
-        x = np.concatenate([x, np.zeros((*lead, count * block - steps), x.dtype)], -1)
-    ages = np.arange(block) - np.arange(block)[:, None]
-    kept = factor[..., None] ** np.arange(block + 1)
-    powers = np.where(ages >= 0, kept[..., np.maximum(ages, 0)], 0)
+        more = np.zeros((*lead, count * block), x.dtype)
+        more[..., :steps] = x
+        x = more
+    kept, powers = decay_weights(factor, block)
     sums = (x.reshape(*factor.shape, -1, block) @ powers).reshape(*lead, count, block)
-    before = before[..., None]
+    carried = before[..., None]
     if count > 1:
-        ends = decayed(factor**block, sums[..., -1], before[..., 0])
-        before = np.concatenate([before, ends[..., :-1]], -1)
-    sums += before[..., None] * kept[..., 1:].reshape(*factor.shape, 1, 1, block)
+        carried = np.empty((*lead, count))
+        carried[..., 0] = before
+        carried[..., 1:] = decayed(kept[..., block], sums[..., -1], before)[..., :-1]
+    sums += carried[..., None] * kept[..., 1:].reshape(*factor.shape, 1, 1, block)
     return sums.reshape(*lead, count * block)[..., :steps]
 
 

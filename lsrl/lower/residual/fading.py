@@ -51,11 +51,11 @@ def _faded(
 ) -> Form | None:  # fmt: skip
     """init + a state that starts at 0."""
     cases = [
-        replace(c, added=lg.atoms.combine([(1, c.added)], (_rate(c) - 1) * init))
+        replace(c, added=lg.atoms.combine([(1, c.added)], (c.share - 1) * init))
         for c in cases if not lg.never(c.when)
     ]  # fmt: skip
-    rates = {_rate(c) for c in cases}
-    if any(_rate(c) == 1 and not c.stays for c in cases):
+    rates = {c.share for c in cases}
+    if any(c.share == 1 and not c.stays for c in cases):
         reasons.append("a positive diagonal recurrence that fades in some steps adds in none to "
                        "what it keeps")  # fmt: skip
         return None
@@ -75,10 +75,6 @@ def _faded(
     return lg.atoms.combine([(1, made)], init)
 
 
-def _rate(case: Case) -> Fraction:
-    return case.factor if case.keeps else Fraction(0)
-
-
 def _control(lg: ResidualLegaliser, cases: list[Case], slowest: Fraction) -> Form:
     """The value of the case that holds; it is that of the slowest where no other does.
 
@@ -87,8 +83,8 @@ def _control(lg: ResidualLegaliser, cases: list[Case], slowest: Fraction) -> For
     """
     own = lg.machine.fade(slowest, slowest).control
     parts = []
-    for rate in sorted({_rate(c) for c in cases} - {slowest}):
-        when = lg.logic.disjunction([c.when for c in cases if _rate(c) == rate])
+    for rate in sorted({c.share for c in cases} - {slowest}):
+        when = lg.logic.disjunction([c.when for c in cases if c.share == rate])
         parts.append((lg.machine.fade(rate, slowest).control - own, _holds(lg, when)))
     return lg.atoms.combine(parts, own)
 
@@ -111,7 +107,7 @@ def _taken_in(
         started = lg.logic.from_value(lg.delayed(one, 0, "the first step"))
     found: list[tuple[Fade, Form, Bool]] = []
     for c in cases:
-        fade = replace(lg.machine.fade(_rate(c), slowest), most=max(-c.added.lo, c.added.hi))
+        fade = replace(lg.machine.fade(c.share, slowest), most=max(-c.added.lo, c.added.hi))
         if started is None or fade.written == 1 or c.stays:
             found.append((fade, c.added, c.when))
             continue
@@ -147,7 +143,7 @@ def _is_gate(lg: ResidualLegaliser, a: int) -> bool:
 def _extent(lg: ResidualLegaliser, cases: list[Case]) -> tuple[float, float]:
     """How far the state can go below and above 0: by as much in each step, or to where no case
     leads farther."""
-    found = [(float(1 / (1 - _rate(c))), c.added) for c in cases if _rate(c) < 1]
+    found = [(float(1 / (1 - c.share)), c.added) for c in cases if c.share < 1]
     low, high = min(0.0, *(f.lo for _, f in found)), max(0.0, *(f.hi for _, f in found))
     length = lg.graph.length
     lowest, highest = min(n * f.lo for n, f in found), max(n * f.hi for n, f in found)

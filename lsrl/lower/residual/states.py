@@ -349,7 +349,7 @@ def counted(
     lg: ResidualLegaliser, component: Component, group: StateGroup, reasons: list[str]
 ) -> Values | None:
     """What no input reaches: a table over the step, or over its remainder by the period."""
-    from ..clock import _lasso
+    from ..sequences import lasso_of
 
     sequences = lg.clocks.sequences
     ends = [lg.graph.states[s].next for s in group.states]
@@ -358,7 +358,7 @@ def counted(
     result: Values = {}
     for n in ends:
         values = sequences[n]
-        lasso = _lasso(values) or (len(values) - 1, 1)
+        lasso = lasso_of(values) or (len(values) - 1, 1)
         if sum(lasso) > arithmetic.MAX_CASES:
             return None
         forms = [_read(lg, [Fraction(float(v)) for v in column], *lasso) for column in values.T]

@@ -31,8 +31,13 @@ class Case:
     factor: Fraction = Fraction(1)
 
     @property
+    def share(self) -> Fraction:
+        """How much of the previous value the next one has."""
+        return self.factor if self.keeps else Fraction(0)
+
+    @property
     def stays(self) -> bool:
-        """Whether the next value is the previous one."""
+        """Whether the next value is the previous one, times the factor."""
         return self.keeps and self.added.is_const and self.added.const == 0
 
 

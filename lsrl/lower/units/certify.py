@@ -198,6 +198,11 @@ class UnitAnalysis(Analysis):
         found = set()
         for unit in group.values():
             below = self.parts.shut.get(unit.atom)
+            if below is not None and OPS[unit.op].gates:
+                reach = self.reach(unit)
+                if not any(reach.leak(role) for role in OPS[unit.op].gates if role in unit.args):
+                    found.add(unit.atom)
+                continue
             if below is None or unit.op not in ("relu", "pass"):
                 continue
             affine = unit.args["a"]

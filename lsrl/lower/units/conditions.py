@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 
 from ...source import Span
 from ..atoms import Form, constant, tighten
-from ..logic import Boolean, chosen
+from ..choices import chosen
+from ..logic import Boolean
 
 if TYPE_CHECKING:
     from .legalise import UnitLegaliser

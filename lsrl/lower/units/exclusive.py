@@ -2,8 +2,9 @@
 
     s = s_0 + sum of parts,   part = relu(v - s_0 - M [not c]) - relu(-(v - s_0) - M [not c])
 
-A part that keeps s reads the sum of all parts one step back. One of these is s - s_0, the others
-are exactly 0, and so is M [not c]: the sum is a copy, and a real is held without an error.
+v is what the case gives, k s + x. An error grows by the largest k, as only one part has it. A part
+that keeps s reads the sum of all parts one step back. One of these is s - s_0, the others are
+exactly 0, and so is M [not c]: the sum is a copy, and a real is held without an error.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ def _parts(lg: UnitLegaliser, lane: Lane, before: Form, cases: Cases) -> Form:
     g, init = lg.graph_of_units, initial(lg, lane)
     parts = []
     for case in cases:
-        value = g.combine([(int(case.keeps), before), (1, case.added)], -init)
+        value = g.combine([(case.share, before), (1, case.added)], -init)
         real = Form(value.terms, value.const, value.lo, value.hi, None)
         parts.append((1, lg.logic.gate(_plain(lg, case), value if value.is_const else real)))
     made = g.combine(parts)

@@ -60,11 +60,11 @@ def integer_relu(lg: UnitLegaliser, form: Form, span: Span | None) -> Form | Non
 
 
 def switched(lg: UnitLegaliser, lane: Lane, before: Form, cases: Cases) -> Form:
-    """The sum of [c] (s or 0, plus x)."""
+    """The sum of [c] (k s or 0, plus x)."""
     g = lg.atoms
     parts = []
     for case in cases:
-        value = g.combine([(int(case.keeps), before), (1, case.added)])
+        value = g.combine([(case.share, before), (1, case.added)])
         parts.append((1, lg.logic.gate(case.when, value)))
     return g.combine(parts)
 
@@ -72,7 +72,7 @@ def switched(lg: UnitLegaliser, lane: Lane, before: Form, cases: Cases) -> Form:
 def by_cases(
     lg: UnitLegaliser, component: Component, switch: Switch = switched
 ) -> dict[int, list[Any]] | None:
-    """Each case as a value of its own that is switched on: s' = sum of [c] (s or 0, plus x)."""
+    """Each case as a value of its own that is switched on: s' = sum of [c] (k s or 0, plus x)."""
     lanes = lanes_of(lg, component)
     inside = set(component.nodes)
 
@@ -80,7 +80,7 @@ def by_cases(
         set_previous(lg, component, dict(zip(lanes, previous, strict=True)))
         result = []
         for lane, before in zip(lanes, previous, strict=True):
-            result.append(switch(lg, lane, before, cases_of(lg, inside, lane)))
+            result.append(switch(lg, lane, before, cases_of(lg, inside, lane, scales=True)))
         return result
 
     try:
@@ -113,15 +113,16 @@ MakeUnit = Callable[["UnitLegaliser", Lane, int, Cases], dict[str, Form] | None]
 
 
 def lane_by_lane(
-    lg: UnitLegaliser, component: Component, op: str, make: MakeUnit
+    lg: UnitLegaliser, component: Component, op: str, make: MakeUnit, scales: bool = False
 ) -> dict[int, list[Any]] | None:
-    """One unit a lane: `make` gives its arguments, by role, from the cases of its next value."""
+    """One unit a lane: `make` gives its arguments, by role, from the cases of its next value, in
+    which it is kept as it is or (`scales`) times a constant."""
     inside = set(component.nodes)
     units = {lane: reserve(lg, op, lane) for lane in lanes_of(lg, component)}
     set_previous(lg, component, {lane: previous_of(lg, a, lane) for lane, a in units.items()})
     try:
         for lane, a in units.items():
-            args = make(lg, lane, a, cases_of(lg, inside, lane))
+            args = make(lg, lane, a, cases_of(lg, inside, lane, scales))
             if args is None:
                 return None
             lg.graph_of_units.define(a, args)
@@ -132,7 +133,8 @@ def lane_by_lane(
 
 def addition(lg: UnitLegaliser, lane: Lane, case: Case) -> Form:
     """What a case adds to a lane's unit, which holds the lane less its initial value."""
-    return lg.graph_of_units.shifted(case.added, 0 if case.keeps else -initial(lg, lane))
+    kept = case.factor if case.keeps else 0
+    return lg.graph_of_units.shifted(case.added, (kept - 1) * initial(lg, lane))
 
 
 def adds_nothing_while_kept(
