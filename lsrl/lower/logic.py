@@ -17,7 +17,6 @@ from typing import Any, Protocol
 
 from ..source import Span
 from .atoms import AtomGraph, AtomKind, Form, constant, tighten
-from .choices import chosen
 from .coefficients import largest_partial_sum
 
 Make = Callable[[], Form]
@@ -134,6 +133,18 @@ class Logic(Protocol):
     def exact(self, c: Any) -> Form: ...
 
 
+def chosen(logic: Logic, c: Any, a: Form, b: Form, span: Span | None) -> Form:
+    """a where c holds, else b: b plus a gated difference; stays between them in the guard band."""
+    g = logic.graph
+    if b.is_const and b.const == 0:
+        return logic.gate(c, a, span)
+    if a.is_const and a.const == 0:
+        return logic.gate(c.negated(), b, span)
+    difference = g.combine([(1, a), (-1, b)])
+    result = g.combine([(1, b), (1, logic.gate(c, difference, span))])
+    return tighten(result, min(a.lo, b.lo), max(a.hi, b.hi), None)
+
+
 def saturated(g: AtomGraph, falsity: Form) -> Form:
     """r(1 - falsity): exactly 1 or 0 outside of the guard band."""
     return g.relu(g.combine([(-1, falsity)], 1), saturating=True, boolean=True)
@@ -196,7 +207,11 @@ class ReluLogic:
         if read is not None:
             return self.from_value(read)
         step = d.step or Fraction(1)
-        scaled = g.combine([(1 / step, d)], -math.ceil(Fraction(k) / step))
+        return self.not_negative(g.combine([(1 / step, d)], -math.ceil(Fraction(k) / step)))
+
+    def not_negative(self, scaled: Form) -> Bool:
+        """An integer is at least 0."""
+        g = self.graph
         lifted = g.combine([(1, scaled)], 1)
         lower: Make = lambda: g.relu(g.combine([(-1, scaled)]))
         upper: Make = lambda: g.relu(lifted)

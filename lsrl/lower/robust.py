@@ -41,17 +41,11 @@ class RobustLogic(ReluLogic):
         self.firm: set[int] = set()  # units that are exactly 0, or at least 1
         self.sums: dict[Bool, Make] = {}  # of conjunctions: their falsity, not yet firm
 
-    def at_least(self, d: Form, k: int | Fraction) -> Bool:
-        """d >= k for d on a lattice."""
-        g = self.graph
-        read = g.on_clock(d, lambda v: int(v >= k))
-        if read is not None:
-            return self.from_value(read)
-        step = d.step or Fraction(1)
-        s = g.combine([(1 / step, d)], -math.ceil(Fraction(k) / step))
-        falsity: Make = lambda: self._firm(s, -2, -HALF)
-        truth: Make = lambda: self._firm(s, 2, 3 * HALF)
-        return Bool(g, falsity, truth, margin=g.combine([(1, s)], HALF))
+    def not_negative(self, scaled: Form) -> Bool:
+        """An integer is at least 0."""
+        falsity: Make = lambda: self._firm(scaled, -2, -HALF)
+        truth: Make = lambda: self._firm(scaled, 2, 3 * HALF)
+        return Bool(self.graph, falsity, truth, margin=self.graph.combine([(1, scaled)], HALF))
 
     def equals_zero(self, d: Form) -> Bool:
         """d == 0 for d on a lattice."""

@@ -168,17 +168,17 @@ def _reset(lg: UnitLegaliser, lane: Lane, a: int, cases: Cases) -> dict[str, For
     g, own = lg.graph_of_units, lg.graph_of_units.previous(a)
     logic: Any = lg.logic
     keep = logic.disjunction([c.when for c in cases if c.keeps])
-    factors = {c.factor for c in cases if c.keeps}
-    if keep.is_constant or len(factors) != 1:
+    shares = {c.share for c in cases if c.keeps}
+    if keep.is_constant or len(shares) != 1:
         return None  # linear, no state, or none that r switches whole
-    (factor,) = factors
+    (share,) = shares
     added = [(c, logic.gate(c.when, _beside(own, addition(lg, lane, c)))) for c in cases]
     total = g.combine([(1, form) for _, form in added])
     if reads_back(lg, total):
         return None
-    if factor == 1 and adds_nothing_while_kept(lg, added, _is_switched):
+    if share == 1 and adds_nothing_while_kept(lg, added, _is_switched):
         g.resets[a] = True
-    return {"n": total, "l": g.combine([(factor, own)]), "r": logic.margin(keep)}
+    return {"n": total, "l": g.combine([(share, own)]), "r": logic.margin(keep)}
 
 
 def _beside(own: Form, form: Form) -> Form:

@@ -178,7 +178,7 @@ def test_what_a_gate_adds_to_a_sum_is_rounded(target: str) -> None:
 
 # Values that (h - n) z + n cannot hold exactly: once, their drift was in no bound
 
-HELD = {
+KEPT = {
     "multiples of a third": "input x: int in -9..9\noutput latch(c, x / 3)",
     "wide integers": "input x: int in -16000000..16000000\noutput latch(c, x) / 4",
     "few beside many": "input x: int in -4..100000\n"
@@ -187,9 +187,9 @@ HELD = {
 
 
 @pytest.mark.parametrize("profile", ["exact", "robust"])
-@pytest.mark.parametrize("name", HELD)
+@pytest.mark.parametrize("name", KEPT)
 def test_what_a_gru_holds_is_within_its_bound(name: str, profile: str) -> None:
-    program = lsrl.parse("length <= 1000\ninput c: bool\n" + HELD[name])
+    program = lsrl.parse("length <= 1000\ninput c: bool\n" + KEPT[name])
     model = lsrl.compile(program, "gru", profile=profile, tolerance=1e9, verify=False)
     (field,) = (f for f in program.inputs if f.name == "x")
     rng = np.random.default_rng(0)

@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING
 
 from ...source import Span
 from ..atoms import Form, constant, tighten
-from ..choices import chosen
-from ..logic import Boolean
+from ..logic import Boolean, chosen
 
 if TYPE_CHECKING:
     from .legalise import UnitLegaliser

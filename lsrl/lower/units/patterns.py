@@ -133,8 +133,7 @@ def lane_by_lane(
 
 def addition(lg: UnitLegaliser, lane: Lane, case: Case) -> Form:
     """What a case adds to a lane's unit, which holds the lane less its initial value."""
-    kept = case.factor if case.keeps else 0
-    return lg.graph_of_units.shifted(case.added, (kept - 1) * initial(lg, lane))
+    return lg.graph_of_units.shifted(case.added, (case.share - 1) * initial(lg, lane))
 
 
 def adds_nothing_while_kept(
