@@ -343,8 +343,8 @@ class AtomGraph:
             return None
         lanes, silent, place = found
         values = {a: f(form.const + c) for a, c in form.terms.items()}
-        is_read = not silent and len(values) == len(lanes)  # whatever the lane is that is 1
-        rest = next(iter(values.values())) if is_read else f(form.const)
+        is_whole = not silent and len(values) == len(lanes)  # it has the lane that is 1
+        rest = next(iter(values.values())) if is_whole else f(form.const)
         counts = Counter(values.values())
         counts[rest] += len(lanes) - len(values)
         taken = {v for v, count in counts.items() if count or (silent and v == rest)}
