@@ -167,6 +167,8 @@ class AtomGraph:
         self.shutters: dict[int, float] = {}  # of a gate, never half open: M less the most of a
         self.families: dict[int, int] = {}  # units of which at most one is not 0 at a time
         self.cache: dict[Any, Any] = {}  # what booleans have been made into
+        self.lane_places: dict[int, tuple[tuple[int, ...], dict[int, int]]] = {}  # by `id` of lanes
+        self.lanes_by_value: dict[int, tuple[Form, dict[Coefficient, Terms]]] = {}  # of a form
         self._relus: dict[tuple[Any, ...], int] = {}
         self._known: dict[tuple[tuple[int, int], ...], tuple[float, float]] = {}
 
@@ -337,6 +339,8 @@ class AtomGraph:
         """A linear combination of forms. Its range is the better of what its atoms and what its
         parts say."""
         parts = list(parts)
+        if len(parts) == 1 and parts[0][0] == 1 and not const:
+            return parts[0][1]
         terms: Terms = {}
         total: Coefficient = const
         low = high = float(const)
