@@ -10,8 +10,8 @@ from typing import Any
 from .collect import collector_paused
 from .encoding import output_columns
 from .errors import Diagnostic, OptionError, UnsupportedError
+from .lower.bounds import Bound
 from .lower.circuit import circuit
-from .lower.rounding import Bound
 from .lower.symbols import symbols
 from .model import CompiledModel
 from .program import GUARD, Program

@@ -25,7 +25,7 @@ from .emitter import Found
 from .groups import GroupEmitter
 from .library import library
 from .scope import Scope
-from .values import Value, kind_of, literal
+from .values import BOOL, Value, kind_of, literal
 
 MODULE = Template('''"""$doc
 
@@ -87,12 +87,12 @@ class Fusion:
     groups: tuple[Found, ...]
     initial: dict[str, str]
 
-    @property
+    @cached_property
     def grows(self) -> bool:
         """Whether a state may leave float64 on input that is longer than the program's length."""
         return any(g.grows for g in self.groups)
 
-    @property
+    @cached_property
     def loops(self) -> tuple[Found, ...]:
         """The groups that are computed step by step."""
         return tuple(g for g in self.groups if g.loop)
@@ -237,9 +237,10 @@ class _Emitter:
         kind = kind_of(state.type)
         text = new.text if new.kind == kind or new.constant is not None else f"{kind}({new.text})"
         value = Value(f"shifted({text}, {self.before[s]}, steps)", kind, bool(state.type.shape))
-        self.scope.values[n] = self.scope.assign(
-            value, self.scope.names.get(n, f"before_{state.name}")
-        )
+        found = self.scope.assign(value, self.scope.names.get(n, f"before_{state.name}"))
+        if kind == BOOL and new.equals(True) and state.init == (False,):
+            self.scope.later.add(found.text)
+        self.scope.values[n] = found
 
 
 _RESERVED = (

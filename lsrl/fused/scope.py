@@ -30,6 +30,9 @@ class Scope:
         self.lines: list[str] = []
         self.meaning: dict[str, str] = {}  # the expression of each variable
         self.values: dict[int, Value] = {}
+        self.later: set[str] = set()  # variables that are false at a sequence's first step only
+        # By node: the sum of its values so far, and what that sum began from.
+        self.totals: dict[int, tuple[str, str]] = {}
 
     def inner(self) -> Scope:
         """A scope with the same surroundings, and no values or statements of its own."""

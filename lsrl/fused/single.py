@@ -73,6 +73,9 @@ class SingleEmitter(Emitter):
         if kind == BOOL:
             return None
         if leaf.factor.equals(1):
+            found = self._known_sum(s, kind) if leaf.modulus is None else None
+            if found is not None:
+                return found
             if rest.constant is None:
                 text, how = f"total({rest.text}, {before})", "a cumulative sum"
             elif rest.equals(1):
@@ -83,6 +86,10 @@ class SingleEmitter(Emitter):
             if leaf.modulus is not None:
                 text, how = f"modulo({text}, {leaf.modulus})", how + f" modulo {leaf.modulus}"
             self._enter(s, text)
+            added = self._added(s)
+            if kind == INT and leaf.modulus is None and added is not None:
+                variable = self.scope.values[self.graph.states[s].next].text
+                self.scope.totals[added] = variable, self.before[s]
             return self._found(how)
         if leaf.modulus is not None:
             return None
@@ -108,6 +115,8 @@ class SingleEmitter(Emitter):
         if all(leaf.rest.equals(0) for leaf in kept):
             new = merged(form, lambda x: x.rest if x.factor.equals(0) else None, kind)
             assert new is not None
+            if modulus is None and self._is_first(setting):
+                return self._once(s, setting, new, kind)
             text, how = f"held({setting.text}, {new.text}, {before})", "the value last set"
         elif kind == INT:
             if any(leaf.modulus != modulus and not leaf.rest.equals(0) for leaf in kept):
@@ -122,6 +131,48 @@ class SingleEmitter(Emitter):
             text = f"modulo({text}, {modulus})"
         self._enter(s, text)
         return self._found(how)
+
+    def _is_first(self, condition: Value) -> bool:
+        """Whether a condition holds at the first step of a sequence, and at no other one."""
+        text = self.scope.meaning.get(condition.text, condition.text)
+        return text[0] == "~" and text[1:] in self.scope.later
+
+    def _known_sum(self, s: int, kind: str) -> Found | None:
+        """A sum that needs no adding up: of what only the first step adds, or the rest of one."""
+        n = self._added(s)
+        if n is None:
+            return None
+        node, values = self.graph.nodes[n], self.scope.values
+        if node.op == "select" and not any(self.graph.states[s].init):
+            condition, a, b = (values[k] for k in node.args)
+            if b.equals(0) and self._is_first(condition):
+                return self._once(s, condition, a, kind)
+            if a.equals(0) and self._is_first(inverse(condition)):
+                return self._once(s, inverse(condition), b, kind)
+        if node.op == "sub" and kind == INT:
+            each, (total, start) = (
+                values[node.args[0]],
+                self.scope.totals.get(node.args[1], ("", "")),
+            )
+            if total and each.constant is not None and not each.wide and not each.equals(0):
+                before = f"{self.before[s]} + {start}"
+                self._enter(s, f"remaining({each.text}, {total}, {before}, steps)")
+                return self._found("index arithmetic, less another sum")
+        return None
+
+    def _added(self, s: int) -> int | None:
+        """The node that is added to a state, if its next value is such a sum."""
+        nodes, n = self.graph.nodes, self.graph.states[s].next
+        while nodes[n].op in ("bound", "promise"):
+            n = nodes[n].args[0]
+        others = [a for a in nodes[n].args if a not in self.nodes]
+        return others[0] if nodes[n].op == "add" and len(others) == 1 else None
+
+    def _once(self, s: int, condition: Value, new: Value, kind: str) -> Found:
+        """The value that the first step sets."""
+        value = self._lasting(converted(new, kind))
+        self._enter(s, f"once({condition.text}, {value}, {self.before[s]}, steps)")
+        return self._found("the value of the first step")
 
     def _stays(self, s: int, modulus: int) -> bool:
         """Whether all values of a state are among 0..modulus-1."""

@@ -48,7 +48,8 @@ def _need(condition: bool, message: str) -> None:
 
 def _same_shape(args: Sequence[Type]) -> tuple[int, ...] | None:
     shapes = {a.shape for a in args if a.shape is not None}
-    _need(len(shapes) <= 1, f"shapes differ: {[str(a) for a in args]}")
+    if len(shapes) > 1:
+        raise IllTyped(f"shapes differ: {[str(a) for a in args]}")
     return shapes.pop() if shapes else None
 
 

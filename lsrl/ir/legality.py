@@ -33,11 +33,11 @@ def check(graph: Graph) -> None:
         _need(field.type.shape is not None, f"input {field.name}: no shape")
         _need(field.lo <= field.hi, f"input {field.name}: an empty range")
     for i, node in enumerate(graph.nodes):
-        problem = _node(graph, i, node)
-        _need(problem is None, f"%{i} {node.op}: {problem}")
+        if (problem := _node(graph, i, node)) is not None:
+            raise IllegalGraph(f"%{i} {node.op}: {problem}")
     for state in graph.states:
-        problem = _state(graph, state)
-        _need(problem is None, f"state {state.name}: {problem}")
+        if (problem := _state(graph, state)) is not None:
+            raise IllegalGraph(f"state {state.name}: {problem}")
     _references(graph)
 
 
@@ -49,7 +49,8 @@ def _need(condition: bool, message: str) -> None:
 def _unique(what: str, names: Iterable[str]) -> None:
     seen: set[str] = set()
     for name in names:
-        _need(name not in seen, f"two are called {name!r}: {what}s have names of their own")
+        if name in seen:
+            raise IllegalGraph(f"two are called {name!r}: {what}s have names of their own")
         seen.add(name)
 
 
@@ -127,7 +128,8 @@ def _references(graph: Graph) -> None:
     for output in (*graph.outputs, *graph.assumes):
         _need(0 <= output.node < count, f"output {output.name}: %{output.node} is no node")
     for name, node in graph.names:
-        _need(0 <= node < count, f"name {name}: %{node} is no node")
+        if not 0 <= node < count:
+            raise IllegalGraph(f"name {name}: %{node} is no node")
     for a in graph.assumes:
         type = graph.nodes[a.node].type
         fits = type == Type(Kind.BOOL)

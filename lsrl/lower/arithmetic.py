@@ -13,6 +13,7 @@ from ..ir.nodes import Node
 from ..source import Span
 from . import squares
 from .atoms import Form, constant, exact_in, tighten
+from .read_outs import equals_on_clock, on_clock
 from .unsupported import Unsupported
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def tabulate(
     of the dtype, a sum over indicators [k == i] is used instead: two layers, every part small.
     """
     g = lg.atoms
-    read = g.on_clock(k, lambda v: values[int(v) - first])
+    read = on_clock(g, k, lambda v: values[int(v) - first])
     if read is not None:
         return read
     span_of_k = range(max(integers(k).start, first), min(integers(k).stop, first + len(values)))
@@ -225,7 +226,7 @@ def _by_cases(lg: Legaliser, c: Form, cases: dict[int, Form], span: Span | None)
 
 def is_value(lg: Legaliser, c: Form, i: int) -> Any:
     """c == i for an integer c."""
-    read = lg.atoms.equals_on_clock(c, i)
+    read = equals_on_clock(lg.atoms, c, i)
     if read is not None:
         return lg.logic.from_value(read)
     return lg.logic.equals_zero(lg.atoms.combine([(1, c)], -i))

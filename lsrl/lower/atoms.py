@@ -8,8 +8,7 @@ slices, sums and broadcasts are free, and equal atoms are one atom (hash-consing
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
@@ -158,7 +157,7 @@ class AtomGraph:
         self.maker = -1
         self.input_size = 0
         self.prefixes: dict[int, int] = {}  # by clock group: lanes that are 1 at one step only
-        self.positions: dict[int, tuple[tuple[int, ...], bool]] = {}  # see `on_clock`
+        self.positions: dict[int, tuple[tuple[int, ...], bool]] = {}  # see lower/read_outs
         self.openings: dict[int, int] = {}  # in how many steps at most a unit is not 0
         self.switches: dict[
             int, frozenset[int]
@@ -168,8 +167,8 @@ class AtomGraph:
         self.shutters: dict[int, float] = {}  # of a gate, never half open: M less the most of a
         self.families: dict[int, int] = {}  # units of which at most one is not 0 at a time
         self.cache: dict[Any, Any] = {}  # what booleans have been made into
-        self._places: dict[int, tuple[tuple[int, ...], dict[int, int]]] = {}  # of lanes, by `id`
-        self._by_value: dict[int, tuple[Form, dict[Coefficient, Terms]]] = {}  # by `id` of a form
+        self.lane_places: dict[int, tuple[tuple[int, ...], dict[int, int]]] = {}  # by `id` of lanes
+        self.lanes_by_value: dict[int, tuple[Form, dict[Coefficient, Terms]]] = {}  # of a form
         self._relus: dict[tuple[Any, ...], int] = {}
         self._known: dict[tuple[tuple[int, int], ...], tuple[float, float]] = {}
 
@@ -332,61 +331,6 @@ class AtomGraph:
             steps.append(scaled_step(atom.step, c))
         return Form(kept, const, low, high, gcd(steps))
 
-    def on_clock(self, form: Form, f: Callable[[Coefficient], Coefficient]) -> Form | None:
-        """f(form) as a read-out, if the form reads a single clock; else None.
-
-        `positions` has for an atom the lanes of its clock (or another set of atoms of which one is
-        1 and the others 0), and whether all of them can be 0.
-        """
-        found = self._clock_of(form)
-        if found is None:
-            return None
-        lanes, silent, place = found
-        values = {a: f(form.const + c) for a, c in form.terms.items()}
-        is_whole = not silent and len(values) == len(lanes)  # it has the lane that is 1
-        rest = next(iter(values.values())) if is_whole else f(form.const)
-        counts = Counter(values.values())
-        counts[rest] += len(lanes) - len(values)
-        taken = {v for v, count in counts.items() if count or (silent and v == rest)}
-        base = rest
-        if not silent:
-            most = max(counts.values())
-            often = [v for v, count in counts.items() if count == most]
-            met = often if len(often) == 1 else {values.get(a, rest) for a in lanes}
-            base = max(met, key=counts.__getitem__)
-        if base != rest:
-            values = {a: values.get(a, rest) for a in lanes}
-        terms = {a: values[a] - base for a in sorted(values, key=place.__getitem__)}
-        result = self.form(terms, base)
-        return tighten(result, float(min(taken)), float(max(taken)), gcd(taken))
-
-    def equals_on_clock(self, form: Form, value: Coefficient) -> Form | None:
-        """[form == value] as a read-out, if the form reads a single clock; else None. The values of
-        a form are looked up once, however many it is compared with."""
-        if value == form.const:
-            return self.on_clock(form, lambda v: int(v == value))
-        if id(form) not in self._by_value:
-            if self._clock_of(form) is None:
-                return None
-            found: dict[Coefficient, Terms] = {}
-            for a, c in form.terms.items():
-                found.setdefault(form.const + c, {})[a] = 1
-            self._by_value[id(form)] = form, found
-        lanes = self._by_value[id(form)][1].get(value, {})
-        return self.on_clock(Form(lanes, 0, 0.0, 1.0, ONE), int) if lanes else constant(0)
-
-    def _clock_of(self, form: Form) -> tuple[tuple[int, ...], bool, dict[int, int]] | None:
-        """The lanes of the clock that a form reads, whether all of them can be 0, and the place of
-        each among them."""
-        found = self.position(next(iter(form.terms))) if form.terms else None
-        if found is None:
-            return None
-        lanes, silent = found
-        if id(lanes) not in self._places:
-            self._places[id(lanes)] = lanes, {a: i for i, a in enumerate(lanes)}
-        place = self._places[id(lanes)][1]
-        return (lanes, silent, place) if form.terms.keys() <= place.keys() else None
-
     def position(self, a: int) -> tuple[tuple[int, ...], bool] | None:
         """The exclusive lanes that an atom is one of, and whether all of them can be 0."""
         return self.positions.get(a)
@@ -395,6 +339,8 @@ class AtomGraph:
         """A linear combination of forms. Its range is the better of what its atoms and what its
         parts say."""
         parts = list(parts)
+        if len(parts) == 1 and parts[0][0] == 1 and not const:
+            return parts[0][1]
         terms: Terms = {}
         total: Coefficient = const
         low = high = float(const)

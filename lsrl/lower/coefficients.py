@@ -72,6 +72,8 @@ def fits(step: Fraction | None, total: float, digits: int) -> bool:
     """
     if step is None or not math.isfinite(total):
         return False
+    if step == 1:
+        return total <= 2.0**digits
     if step == 0:
         return True
     if step.denominator & (step.denominator - 1):

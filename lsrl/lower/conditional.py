@@ -35,6 +35,7 @@ from .atoms import AtomGraph, Form, constant, tighten
 from .coefficients import Coefficient
 from .gates import number
 from .logic import Bool, ReluLogic, raised
+from .read_outs import on_clock
 
 VARIANTS = ("direct", "optimized", "step_optimized", "multiplicative", "multiplicative_optimized")
 CONSTANTS = ("range", "paper")
@@ -151,7 +152,7 @@ class PaperLogic(VariantLogic):
 
     def at_least(self, d: Form, k: int | Fraction) -> Bool:
         """d >= k on a lattice of distance e: step((d - k) / e + 1/2)."""
-        read = self.graph.on_clock(d, lambda v: int(v >= k))
+        read = on_clock(self.graph, d, lambda v: int(v >= k))
         if read is not None:
             return self.from_value(read)
         e = d.step or Fraction(1)
@@ -165,7 +166,7 @@ class PaperLogic(VariantLogic):
     def equals_zero(self, d: Form) -> Bool:
         """d == 0 on a lattice: step(1 - step(d) - step(-d))."""
         g = self.graph
-        read = g.on_clock(d, lambda v: int(v == 0))
+        read = on_clock(g, d, lambda v: int(v == 0))
         if read is not None:
             return self.from_value(read)
         scaled = g.combine([(1 / (d.step or Fraction(1)), d)])

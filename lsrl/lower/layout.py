@@ -7,21 +7,28 @@ needed later than they have parts, the combinations are carried.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
 from .atoms import AtomGraph, AtomKind, Form, exact_in
 from .coefficients import Coefficient, primitive
+from .extent import estimated
 from .layers import Affine, Layer, Layered, Row, Source, StateLane, Unit, add_row, connected
 from .schedule import Schedule
 
 NEGLIGIBLE = 2.0**-45
+LARGE = 20_000  # atoms of which to lay out several schedules takes seconds
 _OPERANDS = ("relu", "factor")  # names of the readers of an atom's operands
 
 
-def lay_out(graph: AtomGraph, plan: Schedule, digits: int) -> Layered:
-    """Turn a schedule into layers."""
-    return _Layout(graph, plan, digits).run()
+def lay_out(graph: AtomGraph, plans: Sequence[Schedule], digits: int) -> Layered:
+    """Turn schedules into layers: the machine with the fewest parameters, of equal ones that of the
+    first schedule. Of a large graph only the schedule is laid out that seems to give the fewest."""
+    if len(graph.atoms) > LARGE:
+        plans = [min(plans, key=lambda plan: estimated(graph, plan))]
+    machines = (_Layout(graph, plan, digits).run() for plan in plans)
+    return min(machines, key=lambda m: m.parameters)
 
 
 @dataclass
@@ -252,7 +259,10 @@ class _Layout:
         known: Row = {}
         if key in whole and reader.known:
             row, const = whole[key]
-            scale: Coefficient = Fraction(reader.known[key[0][0]]) / key[0][1]
+            source, divisor = key[0]
+            scale = reader.known[source]
+            if divisor != 1:
+                scale = Fraction(scale) / divisor
             scale = int(scale) if scale.denominator == 1 else scale
             add_row(known, row, scale)
             reader.const += scale * const
@@ -292,4 +302,6 @@ class _Layout:
 
 def _normal(row: Row) -> tuple[tuple[Source, int], ...]:
     """A row up to a factor."""
+    if len(row) == 1:
+        return tuple((source, 1) for source in row)
     return primitive(row)[0]

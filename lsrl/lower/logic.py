@@ -18,6 +18,7 @@ from typing import Any, Protocol
 from ..source import Span
 from .atoms import AtomGraph, AtomKind, Form, constant, tighten
 from .coefficients import largest_partial_sum
+from .read_outs import on_clock
 
 Make = Callable[[], Form]
 MAX_SWITCH = 2.0**23  # beyond, partial sums of a gate could leave the digits (float32 and wider)
@@ -203,7 +204,7 @@ class ReluLogic:
     def at_least(self, d: Form, k: int | Fraction) -> Bool:
         """d >= k for d on a lattice; one atom each way, exact."""
         g = self.graph
-        read = g.on_clock(d, lambda v: int(v >= k))
+        read = on_clock(g, d, lambda v: int(v >= k))
         if read is not None:
             return self.from_value(read)
         step = d.step or Fraction(1)
@@ -232,7 +233,7 @@ class ReluLogic:
 
     def _zero(self, d: Form, distance: Callable[[Form], Form]) -> Bool:
         g = self.graph
-        read = g.on_clock(d, lambda v: int(v == 0))
+        read = on_clock(g, d, lambda v: int(v == 0))
         if read is not None:
             return self.from_value(read)
         step = d.step or Fraction(1)

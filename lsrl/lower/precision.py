@@ -9,13 +9,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from fractions import Fraction
-from typing import TYPE_CHECKING
 
 from ..analysis.lattice import gcd
 from ..dtypes import DType
 from ..errors import UnsupportedError
 from ..source import Span
 from .atoms import AtomGraph, Form
+from .bounds import Bound
 from .coefficients import (
     Coefficient,
     fits,
@@ -26,13 +26,10 @@ from .coefficients import (
 )
 from .layers import Affine, Source
 
-if TYPE_CHECKING:
-    from .rounding import Bound
-
 WIDER = {"float16": "bfloat16 or float32, ", "float32": "float64, ", "bfloat16": "float64, "}
 
 Forms = Mapping[Source, Form]
-Errors = Mapping[Source, "Bound"]
+Errors = Mapping[Source, Bound]
 
 
 class Precision:

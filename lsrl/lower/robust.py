@@ -25,6 +25,7 @@ from ..source import Span
 from .atoms import AtomGraph, AtomKind, Form
 from .coefficients import Coefficient
 from .logic import Bool, Make, ReluLogic, saturated
+from .read_outs import on_clock
 
 HALF = Fraction(1, 2)
 SHUT = 1.25  # M over the most of what a gate switches
@@ -50,7 +51,7 @@ class RobustLogic(ReluLogic):
     def equals_zero(self, d: Form) -> Bool:
         """d == 0 for d on a lattice."""
         g = self.graph
-        read = g.on_clock(d, lambda v: int(v == 0))
+        read = on_clock(g, d, lambda v: int(v == 0))
         if read is not None:
             return self.from_value(read)
         s = g.combine([(1 / (d.step or Fraction(1)), d)])

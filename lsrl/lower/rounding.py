@@ -18,8 +18,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from fractions import Fraction
 from typing import Protocol
 
 from ..analysis.dependence import Row
@@ -28,6 +26,7 @@ from ..analysis.linear import linear_ranges
 from ..dtypes import of_digits
 from ..source import Span
 from .atoms import Atom, AtomGraph, Form
+from .bounds import ZERO, Bound
 from .coefficients import Coefficient
 from .layers import Affine, Layer, Layered, Source, StateLane, Unit
 from .precision import Precision
@@ -35,25 +34,6 @@ from .precision import Precision
 ROUNDS, SLACK = 20, 1.01  # of the search for errors of states that imply themselves
 HIDDEN = 0.25  # the error of what a decision reads that does not show
 SATURATION_MARGIN = 1.0  # the error of its argument that a saturating unit hides (logic.above: 1.5)
-
-
-@dataclass(frozen=True)
-class Bound:
-    """An error bound and the place of the operation that adds most to it."""
-
-    error: float
-    worst: float = 0.0
-    span: Span | None = None
-    label: str = ""
-
-    def plus(self, own: float, span: Span | None, label: str) -> Bound:
-        """A bound with an error more; its place is that of the largest part."""
-        if own > self.worst:
-            return Bound(self.error + own, own, span, label)
-        return Bound(self.error + own, self.worst, self.span, self.label)
-
-
-ZERO = Bound(0.0)
 
 
 class Rectified(Protocol):
@@ -154,7 +134,7 @@ class Analysis:
         for x in (unit.affine, factor):
             self.precision.check_range(x, errors, forms, unit.span)
         high_a, high_b = (max(-x.lo, x.hi) for x in (a, b))
-        bounds = _scaled(e, high_b), _scaled(f, high_a)
+        bounds = e.times(high_b), f.times(high_a)
         worse = max(bounds, key=lambda x: x.worst)
         result = Bound(bounds[0].error + bounds[1].error, worse.worst, worse.span, worse.label)
         if e.error and f.error:
@@ -382,13 +362,6 @@ class Analysis:
         return result.plus(own, span, label) if own else result
 
 
-def _scaled(bound: Bound, factor: float) -> Bound:
-    """The bound of a multiple; 0 of nothing, and of an unbounded error, is 0."""
-    if not factor or not bound.error:
-        return ZERO
-    return Bound(factor * bound.error, factor * bound.worst, bound.span, bound.label)
-
-
 def _whole(lane: StateLane) -> Affine:
     """The next value of a lane as one form."""
     row: dict[Source, Coefficient] = {("s", j): c for j, c in lane.row.items()}
@@ -398,5 +371,5 @@ def _whole(lane: StateLane) -> Affine:
 def _before(form: Form, lane: StateLane) -> Form:
     """What is known of a lane one step ago: its initial value is not among the emitted ones."""
     init = float(lane.init)
-    step = gcd([form.step, abs(Fraction(lane.init))])
-    return replace(form, lo=min(form.lo, init), hi=max(form.hi, init), step=step)
+    step = gcd([form.step, lane.init])
+    return Form(form.terms, form.const, min(form.lo, init), max(form.hi, init), step)

@@ -71,9 +71,13 @@ class Rebuild:
             state = self.state_at[self.stands_for[node.attrs[0]]]
             same = state == node.attrs[0]
             return node if same else Node(node.op, (), node.type, (state,), node.span)
-        args = tuple(self.to[a] for a in node.args)
-        if args == node.args:
+        to = self.to
+        for a in node.args:
+            if to[a] != a:
+                break
+        else:
             return node
+        args = tuple([to[a] for a in node.args])
         return Node(node.op, args, node.type, node.attrs, node.span)
 
     def finish(self) -> Graph:

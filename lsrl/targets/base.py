@@ -15,7 +15,7 @@ from ..errors import LsrlError, OptionError, UnsupportedError
 from ..ir.nodes import Graph
 from ..ir.types import Kind
 from ..lower.atoms import AtomGraph
-from ..lower.rounding import Bound
+from ..lower.bounds import Bound
 from ..source import Span
 from ..theorems import Theorem, Witness
 from .cell import Cell

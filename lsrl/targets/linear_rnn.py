@@ -93,8 +93,7 @@ class LinearRNN:
 
     def _build(self, atoms: AtomGraph, length: int, options: CompileOptions) -> Compiled:
         digits = dtype_named(options.dtype).digits
-        machines = [lay_out(atoms, plan, digits) for plan in schedule(atoms)]
-        machine = min(machines, key=lambda m: m.parameters)
+        machine = lay_out(atoms, schedule(atoms), digits)
         check_parameters(self.name, machine.parameters, options)
         refuses = options.tolerance != math.inf and options.constants == "range"
         bounds = certify(atoms, machine, digits, length, refuses)

@@ -21,6 +21,7 @@ from ..errors import OptionError, UnsupportedError
 from ..hf import ARCHITECTURES
 from ..ir.nodes import Graph
 from ..lower.atoms import Form
+from ..lower.bounds import Bound
 from ..lower.legalise import Options
 from ..lower.residual.certify import Errors, certify, lane_errors
 from ..lower.residual.graph import ResidualGraph, ResidualMachine
@@ -28,7 +29,6 @@ from ..lower.residual.layout import Block, ResidualLayout, Unit, lay_out
 from ..lower.residual.legalise import ResidualLegaliser
 from ..lower.residual.reuse import reused
 from ..lower.residual.schedule import plans
-from ..lower.rounding import Bound
 from ..tokens import TOKENS
 from .base import (
     Compiled,

@@ -11,6 +11,9 @@ import lsrl
 # By the state: how it is to be computed, a part of the words in `Found.how`.
 FORMS = {
     "count": "a cumulative sum",
+    "rest": "index arithmetic, less another sum",
+    "origin": "the value of the first step",
+    "store.register": "the value of the first step",
     "steps.n": "index arithmetic",
     "cycle.c": "index arithmetic modulo 5",
     "wheel": "a cumulative sum modulo 7",
@@ -44,6 +47,8 @@ input r: real in -1..1
 input v: real[2] in 0..1
 
 state count = 0 then count + x
+state rest = 7 then rest + (3 - x)
+state origin = 9 then if first() then x else origin
 state wheel = 3 then (wheel + x) mod 7
 state level = 0.5 then 0.75 * level + r
 state levels = [1, -1] then diag([0.5, -0.25]) @ levels + v
@@ -82,6 +87,8 @@ output y7 = window(v, 3)
 output y8 = delay(p, 4)
 output chaos
 output y9 = first()
+output y10 = [rest, origin]
+output y11 = store(first(), v)
 output late = [prev(count, 7), prev(queue)]
 output picked = [x, 5, count][cycle(3)]
 """

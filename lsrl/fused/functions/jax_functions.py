@@ -100,6 +100,11 @@ def clock(before, steps):
     return before[..., None] + jnp.arange(1, steps + 1)
 
 
+def remaining(each, x, before, steps):
+    """before + each, before + 2 each, ... over so many steps, less x."""
+    return before[..., None] + (jnp.arange(each, each * (steps + 1), each) - x)
+
+
 def lasting(x, steps):
     """A constant at every step."""
     return jnp.broadcast_to(x, (*jnp.shape(x)[:-2], 1, steps))
@@ -167,6 +172,12 @@ def held(condition, x, before):
     x, last = jnp.broadcast_to(x, shape), jnp.broadcast_to(last, shape)
     found = jnp.take_along_axis(x, jnp.maximum(last - 1, 0), -1)
     return jnp.where(last > 0, found, before[..., None])
+
+
+def once(condition, x, before, steps):
+    """x of the first step if the condition holds there, else `before`; the same at every step."""
+    x = jnp.where(condition[..., :1], x[..., :1], before[..., None])
+    return jnp.broadcast_to(x, (*x.shape[:-1], steps))
 
 
 def total_since(condition, x, before):

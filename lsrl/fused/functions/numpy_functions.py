@@ -99,6 +99,12 @@ def clock(before, steps):
     return before[..., None] + np.arange(1, steps + 1)
 
 
+def remaining(each, x, before, steps):
+    """before + each, before + 2 each, ... over so many steps, less x."""
+    left = np.arange(each, each * (steps + 1), each) - x
+    return left + before[..., None] if np.count_nonzero(before) else left
+
+
 def lasting(x, steps):
     """A constant at every step."""
     return np.broadcast_to(x, (*np.shape(x)[:-2], 1, steps))
@@ -136,7 +142,7 @@ def total(x, before):
     sums = np.add.accumulate(x, -1)
     if sums.shape[:-1] != before.shape:
         return sums + before[..., None]
-    return np.add(sums, before[..., None], out=sums) if before.any() else sums
+    return np.add(sums, before[..., None], out=sums) if np.count_nonzero(before) else sums
 
 
 def running_max(x, before):
@@ -170,6 +176,12 @@ def held(condition, x, before):
     x, last = np.broadcast_to(x, shape), np.broadcast_to(last, shape)
     found = np.take_along_axis(x, np.maximum(last - 1, 0), -1)
     return np.where(last > 0, found, before[..., None])
+
+
+def once(condition, x, before, steps):
+    """x of the first step if the condition holds there, else `before`; the same at every step."""
+    x = np.where(condition[..., :1], x[..., :1], before[..., None])
+    return np.broadcast_to(x, (*x.shape[:-1], steps))
 
 
 def total_since(condition, x, before):
@@ -334,7 +346,7 @@ def array(values):
 def given(x, kind, vector):
     """Inputs [B, T] or [B, T, d] as the functions take them, [d, B, T]."""
     x = kind(x)
-    return np.ascontiguousarray(np.moveaxis(x, -1, 0)) if vector else x
+    return np.ascontiguousarray(x.transpose(2, 0, 1)) if vector else x
 
 
 def presented(x, kind, size, batch, steps):
@@ -342,4 +354,4 @@ def presented(x, kind, size, batch, steps):
     x = kind(x)
     shape = (size, batch, steps) if size else (batch, steps)
     x = x if x.shape == shape else whole(x, *shape)
-    return np.ascontiguousarray(np.moveaxis(x, 0, -1) if size else x)
+    return np.ascontiguousarray(x.transpose(1, 2, 0) if size else x)

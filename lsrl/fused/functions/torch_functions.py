@@ -109,6 +109,11 @@ def clock(before, steps):
     return before[..., None] + torch.arange(1, steps + 1)
 
 
+def remaining(each, x, before, steps):
+    """before + each, before + 2 each, ... over so many steps, less x."""
+    return before[..., None] + (torch.arange(each, each * (steps + 1), each) - x)
+
+
 def lasting(x, steps):
     """A constant at every step."""
     x = number(x)
@@ -178,6 +183,12 @@ def held(condition, x, before):
     x, last = torch.broadcast_to(x, shape), torch.broadcast_to(last, shape)
     found = torch.gather(x, -1, (last - 1).clamp(min=0))
     return torch.where(last > 0, found, before[..., None])
+
+
+def once(condition, x, before, steps):
+    """x of the first step if the condition holds there, else `before`; the same at every step."""
+    x = torch.where(condition[..., :1], x[..., :1], before[..., None])
+    return torch.broadcast_to(x, (*x.shape[:-1], steps))
 
 
 def total_since(condition, x, before):

@@ -15,8 +15,9 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from ..atoms import Form, constant
+from ..bounds import ZERO, Bound
 from ..layers import Affine, Source
-from ..rounding import ZERO, Analysis, Bound
+from ..rounding import Analysis
 from .graph import (
     DECAY,
     DELAY,

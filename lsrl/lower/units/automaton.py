@@ -19,6 +19,7 @@ from ...ir.components import Component
 from ...ir.semantics import apply
 from ...ir.types import Kind
 from ..atoms import Form, tighten
+from ..read_outs import on_clock
 from .states import (
     Lane,
     Register,
@@ -160,7 +161,7 @@ def of_class(lg: Legaliser, found: Automaton, k: int, c: int) -> Form:
     if len(members) == len(found.values[k]):
         return _one()
     form = lg.forms(n)[i]
-    read = lg.atoms.on_clock(form, lambda v: int(Fraction(v) in members))
+    read = on_clock(lg.atoms, form, lambda v: int(Fraction(v) in members))
     if read is not None:
         return read
     logic = lg.logic

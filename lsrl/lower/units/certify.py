@@ -16,9 +16,10 @@ from ...dtypes import DType
 from ...ir.components import tarjan
 from ...source import Span
 from ..atoms import Form
+from ..bounds import ZERO, Bound
 from ..layers import Affine, Source, Unit
 from ..precision import Precision, is_power_of_two
-from ..rounding import ZERO, Analysis, Bound
+from ..rounding import Analysis
 from .graph import UnitGraph
 from .growth import Growth, is_kept
 from .layout import LayerUnit, UnitLayer, UnitMachine

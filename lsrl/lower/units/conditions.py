@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from ...source import Span
 from ..atoms import Form, constant, tighten
 from ..logic import Boolean, chosen
+from ..read_outs import on_clock
 
 if TYPE_CHECKING:
     from .legalise import UnitLegaliser
@@ -101,7 +102,7 @@ class GateLogic:
 
     def at_least(self, d: Form, k: int | Fraction) -> Condition:
         """d >= k for d on a lattice."""
-        read = self.graph.on_clock(d, lambda v: int(v >= k))
+        read = on_clock(self.graph, d, lambda v: int(v >= k))
         if read is not None:
             return self.from_value(read)
         step = d.step or Fraction(1)
@@ -110,7 +111,7 @@ class GateLogic:
 
     def equals_zero(self, d: Form) -> Condition:
         """d == 0 for d on a lattice: d >= 0 and d <= 0."""
-        read = self.graph.on_clock(d, lambda v: int(v == 0))
+        read = on_clock(self.graph, d, lambda v: int(v == 0))
         if read is None:
             read = self.lg.on_delayed_choice(d, lambda v: int(v == 0))
         if read is not None:

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ...analysis.dependence import Row as LinearRow
 from ...analysis.linear import linear_ranges
+from ..bounds import ZERO, Bound
 from ..layers import Affine, Source, Unit
-from ..rounding import ROUNDS, SLACK, ZERO, Bound
+from ..rounding import ROUNDS, SLACK
 from .layout import LayerUnit
 from .ops import OPS
 

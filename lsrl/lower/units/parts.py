@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ..atoms import Form
+from ..bounds import Bound
 from ..layers import Row, Source
-from ..rounding import Bound
 from .graph import UnitGraph
 from .layout import LayerUnit
 
