@@ -61,6 +61,13 @@ class Fact:
 
 def analyse(graph: Graph) -> tuple[Fact, ...]:
     """Facts of every node. Unbounded ranges are infinite; `analysis/check.py` reports them."""
+    if "facts" not in graph.found:
+        graph.found["facts"] = _facts(graph)
+    facts: tuple[Fact, ...] = graph.found["facts"]
+    return facts
+
+
+def _facts(graph: Graph) -> tuple[Fact, ...]:
     order = components(graph)
     steps = lattices(graph, order)
     ranges = _Ranges(graph)

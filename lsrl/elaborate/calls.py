@@ -73,6 +73,35 @@ def _function(e: Elaborator, x: ast.Call, routine: Routine, scope: Scope) -> Ref
     bound = _bind(e, x, function, scope, routine)
     if bound is None:
         return None
+    if e.expected is not None and routine.scope.is_library:
+        _expect(e, x, routine, bound)
+    return _body(e, x, routine, bound)
+
+
+def _expect(e: Elaborator, x: ast.Call, routine: Routine, bound: dict[str, Value]) -> None:
+    """In the first round: assume for the states of a library function what a trial finds, once for
+    all calls with arguments of the same types. It saves most programs the second round: bodies of
+    the library depend on nothing but their arguments."""
+    function = routine.syntax
+    assert e.expected is not None
+    names = [line.name for line in function.body if isinstance(line, ast.State)]
+    if not names:
+        return
+    nodes = [e.node(v.node) for v in bound.values() if v.node is not None]
+    key = function.name, *((n.op, n.type, n.attrs) if n.op == "const" else n.type for n in nodes)
+    path = e.upcoming(function.name)
+    if key not in e.expected:
+        with e.trial():
+            _body(e, x, routine, bound)
+            e.expected[key] = [e.found.get(f"{path}.{name}") for name in names]
+    for name, type in zip(names, e.expected[key], strict=True):
+        if type is not None:
+            e.assumed[f"{path}.{name}"] = type
+
+
+def _body(e: Elaborator, x: ast.Call, routine: Routine, bound: dict[str, Value]) -> Ref:
+    """What a call is worth, with these arguments."""
+    function = routine.syntax
     inner = Scope(routine.scope, dict(bound), is_library=routine.scope.is_library)
     path = e.fresh(function.name)
     with e.calling(function.name, x.span, routine.scope.is_library):

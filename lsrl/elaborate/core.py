@@ -7,7 +7,7 @@ message, so that one mistake is reported once and the rest of the program is sti
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
 from typing import Any
@@ -38,7 +38,8 @@ class Elaborator:
 
     def __init__(self, assumed: dict[str, Type], length: int) -> None:
         self.build = Builder()
-        self.assumed = assumed
+        self.assumed = dict(assumed)
+        self.expected: dict[Hashable, list[Type | None]] | None = None if assumed else {}
         self.found: dict[str, Type] = {}
         self.length = length
         self.problems: dict[tuple[str, int, str], Diagnostic] = {}
@@ -77,12 +78,32 @@ class Elaborator:
         finally:
             self.calls.pop()
 
+    @contextmanager
+    def trial(self) -> Iterator[None]:
+        """Whatever is made, found or reported inside is dropped at the end."""
+        lists: list[list[Any]] = [
+            self.build.nodes, self.build.states, self.deferred, self.names, self.assumes,
+        ]  # fmt: skip
+        sizes = [len(x) for x in lists]
+        kept = dict(self.found), dict(self.problems), dict(self.counters), self.guessed
+        try:
+            yield
+        finally:
+            for x, size in zip(lists, sizes, strict=True):
+                del x[size:]
+            self.found, self.problems, self.counters, self.guessed = kept
+
     # Names of states and of values inside functions
 
     def fresh(self, name: str) -> str:
         """`name`, `name#2`, `name#3`: the same in each round."""
+        found = self.upcoming(name)
         self.counters[name] = self.counters.get(name, 0) + 1
-        count = self.counters[name]
+        return found
+
+    def upcoming(self, name: str) -> str:
+        """What `fresh` gives next."""
+        count = self.counters.get(name, 0) + 1
         return name if count == 1 else f"{name}#{count}"
 
     # Nodes

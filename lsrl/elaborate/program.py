@@ -1,7 +1,8 @@
 """From a syntax tree to the program IR.
 
 Types of states follow from their use, so elaboration runs in rounds: each assumes the types that
-the one before found, until they agree (kinds only grow: zero < bool < int < real).
+the one before found, until they agree (kinds only grow: zero < bool < int < real). The first round
+tries library functions by themselves, so that many programs need no second one.
 """
 
 from __future__ import annotations
@@ -64,6 +65,7 @@ def elaborate(
             round = _Round(tree, imports, dict(overrides or {}), length, assumed)
             round.e.revise = guessed and k < MAX_ROUNDS - 1
             result = round.run()
+            assumed = round.e.assumed
             found = {k: _grow(assumed.get(k), t) for k, t in round.e.found.items()}
             lost = assumed.keys() - found.keys() if round.e.revise and round.e.problems else set()
             if lost and k < MAX_REVISIONS:  # their sizes followed from a guess

@@ -22,6 +22,13 @@ class Component:
 
 def components(graph: Graph) -> list[Component]:
     """All components, each after those that it depends on."""
+    if "components" not in graph.found:
+        graph.found["components"] = _components(graph)
+    found: list[Component] = graph.found["components"]
+    return found
+
+
+def _components(graph: Graph) -> list[Component]:
     successors = predecessors(graph)
     found = tarjan(successors)
     result = []

@@ -125,7 +125,7 @@ class Output:
 
 @dataclass(frozen=True)
 class Graph:
-    """A whole program."""
+    """A whole program. `found`: what analyses found of it, so that each looks once."""
 
     nodes: tuple[Node, ...]
     states: tuple[State, ...]
@@ -134,6 +134,7 @@ class Graph:
     assumes: tuple[Output, ...] = ()
     names: tuple[tuple[str, int], ...] = ()
     length: int = 1024
+    found: dict[str, Any] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     def replace(self, **changes: Any) -> Graph:
         return replace(self, **changes)
