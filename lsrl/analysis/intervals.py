@@ -9,6 +9,7 @@ comparisons that are undetermined.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -98,17 +99,11 @@ def _ne(a: Pair, b: Pair) -> Pair:
 
 
 def _and(*pairs: Pair) -> Pair:
-    return (
-        np.minimum.reduce(np.broadcast_arrays(*(p[0] for p in pairs))),
-        np.minimum.reduce(np.broadcast_arrays(*(p[1] for p in pairs))),
-    )
+    return reduce(np.minimum, (p[0] for p in pairs)), reduce(np.minimum, (p[1] for p in pairs))
 
 
 def _or(*pairs: Pair) -> Pair:
-    return (
-        np.maximum.reduce(np.broadcast_arrays(*(p[0] for p in pairs))),
-        np.maximum.reduce(np.broadcast_arrays(*(p[1] for p in pairs))),
-    )
+    return reduce(np.maximum, (p[0] for p in pairs)), reduce(np.maximum, (p[1] for p in pairs))
 
 
 def _select(c: Pair, a: Pair, b: Pair) -> Pair:

@@ -74,7 +74,7 @@ def _group(graph: Graph, component: Component, steps: list[Step]) -> None:
         for n in reads:
             state = graph.states[graph.nodes[n].attrs[0]]
             joined = gcd([steps[n], steps[state.next]])
-            if joined != steps[n]:
+            if joined is not steps[n] and joined != steps[n]:
                 steps[n] = joined if attempt < MAX_ROUNDS else None
                 changed = True
         if not changed:

@@ -20,7 +20,7 @@ import numpy as np
 
 from ..ir.components import Component, components
 from ..ir.nodes import Graph, Node
-from ..ir.types import Kind
+from ..ir.types import Kind, Type
 from . import intervals
 from .dependence import Factor, Row, Rows, dependence, is_gate, is_signed
 from .lattice import lattices
@@ -74,11 +74,11 @@ def _facts(graph: Graph) -> tuple[Fact, ...]:
     with np.errstate(over="ignore", invalid="ignore"):
         for component in order:
             ranges.component(component)
-    found: dict[tuple[int, Fraction | None], Fact] = {}
+    found: dict[tuple[int, int], Fact] = {}
     result = []
     for n, step in enumerate(steps):
         pair = ranges.always(n)
-        key = id(pair), step
+        key = id(pair), id(step)
         if key not in found:
             found[key] = Fact(*pair, step)
         result.append(found[key])
@@ -170,12 +170,12 @@ class _Ranges:
 
     def _init(self, state: int) -> Pair:
         s = self.graph.states[state]
-        values = np.array([float(v) for v in s.init]).reshape(s.type.shape)
+        values = _array(s.init, s.type)
         return values, values
 
     def _evaluate(self, node: Node, pairs: Pairs, clip: bool = True) -> Pair:
         if node.op == "const":
-            values = np.asarray(node.values, dtype=np.float64)
+            values = _array(node.attrs[0], node.type)
             return values, values
         if node.op == "input":
             field = self.graph.field(node.attrs[0])
@@ -289,6 +289,8 @@ class _Ranges:
         if cap is not None:
             before = {s: hull(before[s], self._capped(s, cap[s])) for s in reads}
         rounds = min(self.later, most)
+        if cap is None:
+            before, rounds = self._counted(nodes, before, rounds)
         stable = False
         for _ in range(1 if cap is not None else rounds):
             after = {s: hull(before[s], p) for s, p in self._next(nodes, reads, before).items()}
@@ -299,6 +301,30 @@ class _Ranges:
         if cap is not None:
             return {s: self._capped(s, cap[s]) for s in reads}, True
         return {s: self._pair(self.graph.states[s].next) for s in reads}, stable
+
+    def _counted(
+        self, nodes: Sequence[int], before: dict[int, Pair], rounds: int
+    ) -> tuple[dict[int, Pair], int]:
+        """The rounds of a counter, s' = (s + k) mod m, all but the last one that changes something:
+        the ranges then, and how many rounds are left. A range grows by k a round, so it takes m/k."""
+        ops = {self.graph.nodes[n].op: n for n in nodes}
+        if len(nodes) != 3 or ops.keys() != {"prev", "add", "mod"} or len(before) != 1:
+            return before, rounds
+        ((s, (low, high)),) = before.items()
+        added = [a for a in self.graph.nodes[ops["add"]].args if a != ops["prev"]]
+        if low.shape or len(added) != 1:
+            return before, rounds
+        (more, most), m = self._pair(added[0]), self.graph.nodes[ops["mod"]].attrs[0]
+        ends = float(low), float(high)
+        for used in range(rounds - 1):
+            lower, upper = ends[0] + float(more), ends[1] + float(most)
+            if not lower // m == upper // m:
+                return {s: _ends(*ends)}, rounds - used
+            grown = min(ends[0], lower % m), max(ends[1], upper % m)
+            if grown == ends:
+                return {s: _ends(*ends)}, rounds - used
+            ends = grown
+        return {s: _ends(*ends)}, 1
 
     def _next(
         self, nodes: Sequence[int], reads: dict[int, list[int]], before: dict[int, Pair]
@@ -377,6 +403,11 @@ def _limit(a: Pair, b: Pair, c: Pair) -> Pair:
     return ends[0], ends[1]
 
 
+def _array(values: Sequence[Any], type: Type) -> Array:
+    """Elements of a type's shape as float64."""
+    return np.array([float(v) for v in values]).reshape(type.shape)
+
+
 def _ends(lo: Any, hi: Any) -> Pair:
     return np.asarray(lo, dtype=np.float64), np.asarray(hi, dtype=np.float64)
 
@@ -397,7 +428,7 @@ def meet(a: Pair, b: Pair) -> Pair:
 
 def _sane(pair: Pair) -> Pair:
     low, high = np.asarray(pair[0], float), np.asarray(pair[1], float)
-    if np.isnan(low).any() or np.isnan(high).any():
+    if not ((low == low).all() and (high == high).all()):
         return np.where(np.isnan(low), -np.inf, low), np.where(np.isnan(high), np.inf, high)
     return low, high
 

@@ -55,7 +55,7 @@ class Type:
         return self.kind is not Kind.REAL
 
     def with_shape(self, shape: tuple[int, ...] | None) -> Type:
-        return Type(self.kind, shape, self.members)
+        return self if shape == self.shape else Type(self.kind, shape, self.members)
 
     def with_kind(self, kind: Kind) -> Type:
         return Type(kind, self.shape)
@@ -72,6 +72,7 @@ INT = Type(Kind.INT)
 REAL = Type(Kind.REAL)
 ZERO = Type(Kind.ZERO)
 UNKNOWN = Type(Kind.ZERO, None)
+_SCALARS = {type.kind: type for type in (BOOL, INT, REAL, ZERO)}
 
 
 def join_kinds(a: Type, b: Type) -> Type | None:
@@ -82,7 +83,7 @@ def join_kinds(a: Type, b: Type) -> Type | None:
         if Kind.ZERO in (a.kind, b.kind):
             return (a if a.kind is Kind.ENUM else b).with_shape(())
         return None
-    return Type(max(a.kind, b.kind, key=_ORDER.__getitem__))
+    return _SCALARS[a.kind if _ORDER[a.kind] >= _ORDER[b.kind] else b.kind]
 
 
 def join_shapes(
