@@ -319,17 +319,8 @@ class AtomGraph:
     def form(self, terms: Mapping[int, Coefficient], const: Coefficient) -> Form:
         """A form with the range and lattice that follow from its atoms."""
         kept = {a: c for a, c in terms.items() if c}
-        low = high = float(const)
-        steps: list[int | Fraction | None] = [const]
-        for a, c in kept.items():
-            atom = self.atoms[a]
-            factor = c.numerator / c.denominator
-            if factor > 0:
-                low, high = low + factor * atom.lo, high + factor * atom.hi
-            else:
-                low, high = low + factor * atom.hi, high + factor * atom.lo
-            steps.append(scaled_step(atom.step, c))
-        return Form(kept, const, low, high, gcd(steps))
+        atoms = self.atoms
+        return Form(kept, const, *extent(((atoms[a], c) for a, c in kept.items()), const))
 
     def position(self, a: int) -> tuple[tuple[int, ...], bool] | None:
         """The exclusive lanes that an atom is one of, and whether all of them can be 0."""
@@ -343,25 +334,35 @@ class AtomGraph:
             return parts[0][1]
         terms: Terms = {}
         total: Coefficient = const
-        low = high = float(const)
-        steps: list[int | Fraction | None] = [const]
         for c, form in parts:
             if not c:
                 continue
-            total += c * form.const
+            total += c if form.const == 1 else c * form.const
             add_scaled(terms, form.terms, c)
-            factor = c.numerator / c.denominator
-            ends = factor * form.lo, factor * form.hi
-            low, high = low + min(ends), high + max(ends)
-            steps.append(scaled_step(form.step, c))
         result = self.form(terms, total)
-        step = gcd(steps)
+        low, high, step = extent(((form, c) for c, form in parts if c), const)
         return tighten(result, low, high, step if step is not None else result.step)
 
 
 def constant(value: Coefficient) -> Form:
     """A form that reads nothing."""
     return Form({}, value, float(value), float(value), abs(Fraction(value)))
+
+
+def extent(
+    parts: Iterable[tuple[Atom | Form, Coefficient]], const: Coefficient
+) -> tuple[float, float, Fraction | None]:
+    """The range and the lattice of a constant and multiples of some values."""
+    low = high = float(const)
+    steps: list[int | Fraction | None] = [const]
+    for value, c in parts:
+        factor = c if type(c) is int else c.numerator / c.denominator
+        if factor > 0:
+            low, high = low + factor * value.lo, high + factor * value.hi
+        else:
+            low, high = low + factor * value.hi, high + factor * value.lo
+        steps.append(scaled_step(value.step, c))
+    return low, high, gcd(steps)
 
 
 def tighten(form: Form, lo: float, hi: float, step: Fraction | None) -> Form:
@@ -372,8 +373,10 @@ def tighten(form: Form, lo: float, hi: float, step: Fraction | None) -> Form:
     if step is not None and form.step is not None and step == 0 and form.step != 0:
         step = form.step
     best = form.step if step is None else step
-    if form.step is not None and step is not None:
+    if form.step is not None and step is not None and step is not form.step:
         best = max(form.step, step)
+    if best is form.step and lo == form.lo and hi == form.hi:
+        return form
     return Form(form.terms, form.const, lo, hi, best)
 
 

@@ -194,8 +194,11 @@ class Legaliser:
 
     def compute(self, n: int, node: Node) -> list[Value]:
         """The elements of a node; atoms that are made on the way are made for it."""
-        with self.atoms.made_for(n):
+        before, self.atoms.maker = self.atoms.maker, n
+        try:
             return self._compute(n, node)
+        finally:
+            self.atoms.maker = before
 
     def _compute(self, n: int, node: Node) -> list[Value]:
         fact = self.facts[n]

@@ -48,10 +48,12 @@ class Course:
         known = len(self.values)
         if steps <= known:
             return self.values[:steps]
-        period = self.period or 1
-        more = -(-(steps - known) // period)
-        cycle = np.tile(self.values[known - period :], (more, 1))
-        return np.concatenate([self.values, cycle[: steps - known]])
+        cycle = self.values[known - (self.period or 1) :]
+        times, rest = divmod(steps - known, len(cycle))
+        if times > 1:
+            cycle = np.tile(cycle, (times + 1, 1))
+            times, rest = 0, steps - known
+        return np.concatenate([self.values, *[cycle] * times, cycle[:rest]])
 
 
 class Sequences(Mapping[int, Any]):
@@ -172,12 +174,14 @@ def smallest(values: Any, lasso: Lasso) -> Lasso:
     prefix, period = lasso
     width = values.dtype.itemsize * values.shape[1]
     cycle = values[prefix:].tobytes()
+    others = int(np.count_nonzero(values[prefix:]))  # as many in each of the shorter periods
     for shorter in _divisors(period):
-        if cycle[shorter * width :] == cycle[: -shorter * width]:
+        if others * shorter % period == 0 and cycle[shorter * width :] == cycle[: -shorter * width]:
             period = shorter
             break
-    extended = Course(values, lasso[1]).first(len(values) + period)
-    differs = np.nonzero((extended[period:] != extended[:-period]).any(axis=1))[0]
+    if not prefix:
+        return 0, period
+    differs = np.nonzero((values[:prefix] != values[period : prefix + period]).any(axis=1))[0]
     return int(differs[-1]) + 1 if len(differs) else 0, period
 
 
