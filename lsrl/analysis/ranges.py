@@ -305,8 +305,8 @@ class _Ranges:
     def _counted(
         self, nodes: Sequence[int], before: dict[int, Pair], rounds: int
     ) -> tuple[dict[int, Pair], int]:
-        """The rounds of a counter, s' = (s + k) mod m, all but the last one that changes something:
-        the ranges then, and how many rounds are left. A range grows by k a round, so it takes m/k."""
+        """Rounds of a counter, s' = (s + k) mod m, without arrays: the range that they come to, and
+        how many are left. A range grows by k a round, so m / k rounds may be needed."""
         ops = {self.graph.nodes[n].op: n for n in nodes}
         if len(nodes) != 3 or ops.keys() != {"prev", "add", "mod"} or len(before) != 1:
             return before, rounds
@@ -318,7 +318,7 @@ class _Ranges:
         ends = float(low), float(high)
         for used in range(rounds - 1):
             lower, upper = ends[0] + float(more), ends[1] + float(most)
-            if not lower // m == upper // m:
+            if lower // m != upper // m:
                 return {s: _ends(*ends)}, rounds - used
             grown = min(ends[0], lower % m), max(ends[1], upper % m)
             if grown == ends:

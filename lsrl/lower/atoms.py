@@ -8,8 +8,7 @@ slices, sums and broadcasts are free, and equal atoms are one atom (hash-consing
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from fractions import Fraction
@@ -25,6 +24,7 @@ from .coefficients import (
     primitive,
     representable,
     scaled_step,
+    whole,
 )
 
 Terms = dict[int, Coefficient]
@@ -217,15 +217,6 @@ class AtomGraph:
         if self.maker not in self.makers[a]:
             self.makers[a].append(self.maker)
 
-    @contextmanager
-    def made_for(self, node: int) -> Iterator[None]:
-        """Atoms that are made inside are made for this node."""
-        before, self.maker = self.maker, node
-        try:
-            yield
-        finally:
-            self.maker = before
-
     def atom_form(self, a: int) -> Form:
         """The value of an atom."""
         atom = self.atoms[a]
@@ -329,7 +320,7 @@ class AtomGraph:
     def combine(self, parts: Iterable[tuple[Coefficient, Form]], const: Coefficient = 0) -> Form:
         """A linear combination of forms. Its range is the better of what its atoms and what its
         parts say."""
-        parts = list(parts)
+        parts = [(c if type(c) is int else whole(c), form) for c, form in parts]
         if len(parts) == 1 and parts[0][0] == 1 and not const:
             return parts[0][1]
         terms: Terms = {}

@@ -18,6 +18,11 @@ def magnitude(c: Coefficient) -> Coefficient:
     return c if c >= 0 else -c
 
 
+def whole(c: Coefficient) -> Coefficient:
+    """An integer as an `int`, of which sums and products take a tenth of a fraction's time."""
+    return c.numerator if c.denominator == 1 else c
+
+
 def add_scaled(
     row: dict[Key, Coefficient], other: Mapping[Key, Coefficient], factor: Coefficient
 ) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from .atoms import AtomGraph, AtomKind, Form, exact_in
-from .coefficients import Coefficient, primitive
+from .coefficients import Coefficient, primitive, whole
 from .extent import estimated
 from .layers import Affine, Layer, Layered, Row, Source, StateLane, Unit, add_row, connected
 from .schedule import Schedule
@@ -233,37 +233,38 @@ class _Layout:
         """Units for what later layers still need of this layer's sources."""
         later = [r for r in self.readers.values() if r.known and r.at != -1]
         carried: dict[Source, tuple[Row, Coefficient]] = {}
-        whole: dict[tuple[tuple[Source, int], ...], tuple[Row, Coefficient]] = {}
+        combined: dict[tuple[tuple[Source, int], ...], tuple[Row, Coefficient]] = {}
         for group in connected(later):
             sources = {s for r in group for s in r.known}
             parts = dict.fromkeys(_normal(r.known) for r in group)
             if len(parts) < len(sources) and all(self._is_exact(r.known) for r in group):
                 for key in parts:
-                    whole[key] = self._carrier(layer, dict(key))
+                    combined[key] = self._carrier(layer, dict(key))
             else:
                 for s in sorted(sources):
                     carried[s] = self._carrier(layer, {s: 1})
         for reader in self.readers.values():
-            self._rewrite(reader, carried, whole)
+            if reader.known:
+                self._rewrite(reader, carried, combined)
 
     def _rewrite(
         self,
         reader: _Reader,
         carried: dict[Source, tuple[Row, Coefficient]],
-        whole: dict[tuple[tuple[Source, int], ...], tuple[Row, Coefficient]],
+        combined: dict[tuple[tuple[Source, int], ...], tuple[Row, Coefficient]],
     ) -> None:
         """A reader's known part over the next layer's inputs; a name that is not carried is
         lost.
         """
-        key = _normal(reader.known) if whole else ()
+        key = _normal(reader.known) if combined else ()
         known: Row = {}
-        if key in whole and reader.known:
-            row, const = whole[key]
+        if key in combined:
+            row, const = combined[key]
             source, divisor = key[0]
             scale = reader.known[source]
             if divisor != 1:
                 scale = Fraction(scale) / divisor
-            scale = int(scale) if scale.denominator == 1 else scale
+            scale = whole(scale)
             add_row(known, row, scale)
             reader.const += scale * const
         else:
@@ -290,8 +291,9 @@ class _Layout:
         if form.is_const:
             return {}, form.const
         # What falls below zero only by the rounding of its range is not worth a shift.
-        low: Coefficient = Fraction(form.lo) if form.lo < -NEGLIGIBLE * form.hi else 0
-        low = int(low) if low.denominator == 1 else low
+        low: Coefficient = 0
+        if form.lo < -NEGLIGIBLE * form.hi:
+            low = whole(Fraction(form.lo))
         is_atom = not low and form.const == 0 and list(form.terms.values()) == [1]
         shifted = form if is_atom else self.graph.combine([(1, form)], -low)
         column = len(layer.units)

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 from ..source import Span
 from .atoms import AtomGraph, AtomKind, Form, constant, tighten
-from .coefficients import largest_partial_sum
+from .coefficients import largest_partial_sum, whole
 from .read_outs import on_clock
 
 Make = Callable[[], Form]
@@ -67,8 +67,11 @@ class Bool(Boolean):
     def _once(self, name: str, make: Make) -> Form:
         cache = self.graph.cache
         if (self, name) not in cache:
-            with self.graph.made_for(self.maker):
+            before, self.graph.maker = self.graph.maker, self.maker
+            try:
                 cache[self, name] = make()
+            finally:
+                self.graph.maker = before
         return cache[self, name]  # type: ignore[no-any-return]
 
     @property
@@ -355,7 +358,7 @@ class ReluLogic:
         """r(a - M falsity), M at least `most` >= max a."""
         g = self.graph
         binary = a.step is not None and a.step.denominator & (a.step.denominator - 1) == 0
-        factor = Fraction(most) if binary else raised(most)
+        factor = whole(Fraction(most) if binary else raised(most))
         result = g.relu(g.combine([(1, a), (-factor, falsity)]), span=span)
         if len(result.terms) == 1 and g.atoms[min(result.terms)].kind in (
             AtomKind.RELU,

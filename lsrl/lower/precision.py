@@ -30,6 +30,7 @@ WIDER = {"float16": "bfloat16 or float32, ", "float32": "float64, ", "bfloat16":
 
 Forms = Mapping[Source, Form]
 Errors = Mapping[Source, Bound]
+Ends = Mapping[Source | int, tuple[float, float]]
 
 
 class Precision:
@@ -39,6 +40,7 @@ class Precision:
     def __init__(self, graph: AtomGraph, dtype: DType, refuses: bool = True) -> None:
         self.graph, self.dtype, self.refuses = graph, dtype, refuses
         self.passed = False
+        self._last: tuple[Affine, Forms, Ends] | None = None
 
     # Numbers
 
@@ -57,7 +59,7 @@ class Precision:
 
     def family(self, form: Form) -> int | None:
         """The family of exclusive units that a carried value belongs to."""
-        if len(form.terms) != 1 or form.const != 0:
+        if len(form.terms) != 1 or form.const != 0 or not self.graph.families:
             return None
         (atom,) = form.terms
         return self.graph.families.get(atom)
@@ -75,19 +77,25 @@ class Precision:
         steps = (scaled_step(forms[source].step, c) for source, c in affine.row.items())
         return gcd([affine.const, *steps])
 
-    def _ends(self, affine: Affine, forms: Forms) -> dict[Source | int, tuple[float, float]]:
-        """The range of each term, or family of terms."""
+    def _ends(self, affine: Affine, forms: Forms) -> Ends:
+        """The range of each term, or family of terms. It is asked for twice in a row."""
+        if self._last is not None and self._last[0] is affine and self._last[1] is forms:
+            return self._last[2]
         ends: dict[Source | int, tuple[float, float]] = {}
         for source, c in affine.row.items():
             form = forms[source]
-            factor = c.numerator / c.denominator
+            factor = c if type(c) is int else c.numerator / c.denominator
             low, high = factor * form.lo, factor * form.hi
             if factor < 0:
                 low, high = high, low
             family = self.family(form)
             key = source if family is None else family
-            before = ends.get(key, (0.0, 0.0))
-            ends[key] = min(low, before[0]), max(high, before[1])
+            if key in ends:
+                before = ends[key]
+                ends[key] = min(low, before[0]), max(high, before[1])
+            else:
+                ends[key] = min(low, 0.0), max(high, 0.0)
+        self._last = affine, forms, ends
         return ends
 
     def magnitude(self, affine: Affine, forms: Forms) -> float:

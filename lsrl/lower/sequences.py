@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, reduce
 from typing import Any
 
 import numpy as np
@@ -48,12 +48,17 @@ class Course:
         known = len(self.values)
         if steps <= known:
             return self.values[:steps]
-        cycle = self.values[known - (self.period or 1) :]
-        times, rest = divmod(steps - known, len(cycle))
-        if times > 1:
-            cycle = np.tile(cycle, (times + 1, 1))
-            times, rest = 0, steps - known
-        return np.concatenate([self.values, *[cycle] * times, cycle[:rest]])
+        result = np.empty((steps, self.values.shape[1]), self.values.dtype)
+        result[:known] = self.values
+        if self.period <= 1:
+            result[known:] = self.values[-1]
+            return result
+        while known < steps:  # twice as much each time, from a whole number of periods before
+            back = known - (len(self.values) - self.period)
+            more = min(steps - known, back)
+            result[known : known + more] = result[known - back : known - back + more]
+            known += more
+        return result
 
 
 class Sequences(Mapping[int, Any]):
@@ -92,7 +97,7 @@ class Sequences(Mapping[int, Any]):
         courses = [self.courses[n] for n in nodes]
         lasso = self._joint(courses)
         steps = sum(lasso) if lasso else self.steps
-        return self._course(ufunc.reduce([c.first(steps) for c in courses]), lasso)
+        return self._course(reduce(ufunc, [c.first(steps) for c in courses]), lasso)
 
     def _short(self, moving: Sequence[int]) -> dict[int, Course]:
         """States and what they need are run; what follows from them is computed from theirs."""
@@ -128,7 +133,9 @@ class Sequences(Mapping[int, Any]):
             else:
                 args.append(constant(operand.attrs[0], operand.type, False)[None])
         values = kernel(self.graph, n, False)(*args).reshape(-1, node.type.size)
-        return self._course(np.broadcast_to(values, (steps, node.type.size)), lasso)
+        if len(values) < steps:  # of constants only
+            values = np.broadcast_to(values, (steps, node.type.size))
+        return self._course(values, lasso)
 
     def _joint(self, courses: Sequence[Course]) -> Lasso | None:
         """A prefix and a period of all of them; None where they take half of all steps."""
