@@ -30,7 +30,7 @@ def linear_ranges(
     index = {lane: i for i, lane in enumerate(lanes)}
     edges = [[index[lane] for lane in (row or {})] for row in rows]
     found: list[Interval] = [(0.0, 0.0)] * len(lanes)
-    for members in tarjan(edges):
+    for members in tarjan(edges) if len(lanes) > 1 else [[i] for i in range(len(lanes))]:
         inside = set(members)
         added = []
         for i in members:

@@ -188,6 +188,8 @@ class _Ranges:
             result = meet(result, _ends(node.attrs[1], node.attrs[2]))
         elif clip and node.op == "promise":
             result = meet(result, hull(args[1], _ends(0, 0)))
+        if node.type.kind is Kind.BOOL:
+            return result
         result = _sane(result)
         if node.type.kind is Kind.ENUM:
             result = meet(result, _ends(0, len(node.type.members) - 1))

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from ..records import record
 from ..source import Span
 from .types import Type
 
@@ -76,7 +77,7 @@ OPS: dict[str, OpInfo] = {
 COMPARISONS = frozenset({"lt", "le", "eq", "ne"})
 
 
-@dataclass(frozen=True)
+@record()
 class Node:
     """One operation: `args` are indices of earlier nodes, `attrs` as `OPS[op].attrs` names them."""
 
@@ -105,7 +106,7 @@ class Field:
     span: Span | None = field(default=None, compare=False, repr=False)
 
 
-@dataclass(frozen=True)
+@record()
 class State:
     """A state: `init` has one number an element, `next` is the node of its new value."""
 

@@ -89,9 +89,11 @@ def _take(a: Array, indices: Any) -> Array:
 def concat(parts: list[Array], vector: list[bool]) -> Array:
     """Join scalars `[...]` and vectors `[..., d]` along the last axis."""
     columns = [p if v else p[..., None] for p, v in zip(parts, vector, strict=True)]
-    lead = np.broadcast_shapes(*(c.shape[:-1] for c in columns))
-    wide = [np.broadcast_to(c, (*lead, c.shape[-1])) for c in columns]
-    return np.concatenate(wide, axis=-1)
+    leads = {c.shape[:-1] for c in columns}
+    if len(leads) > 1:
+        lead = np.broadcast_shapes(*leads)
+        columns = [np.broadcast_to(c, (*lead, c.shape[-1])) for c in columns]
+    return np.concatenate(columns, axis=-1)
 
 
 def _reduce(ufunc: Any) -> Callable[..., Array]:

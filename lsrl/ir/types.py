@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+
+from ..records import record
 
 
 class Kind(Enum):
@@ -21,7 +22,7 @@ class Kind(Enum):
 _ORDER = {Kind.ZERO: 0, Kind.BOOL: 1, Kind.INT: 2, Kind.REAL: 3}
 
 
-@dataclass(frozen=True)
+@record()
 class Type:
     """Kind, shape (`()` scalar, `(d,)` vector, `(n, m)` constant matrix), members of an enum.
 

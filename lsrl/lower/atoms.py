@@ -15,6 +15,7 @@ from fractions import Fraction
 from typing import Any
 
 from ..analysis.lattice import gcd
+from ..records import record
 from ..source import Span
 from .coefficients import (
     Coefficient,
@@ -43,7 +44,7 @@ class AtomKind(Enum):
     CELL = "cell"  # what a unit keeps where its output gate may hide it
 
 
-@dataclass(frozen=True, eq=False)
+@record(eq=False)
 class Form:
     """`const + sum of terms[a] * atom a`, known to lie in `lo..hi` and on the lattice of `step`."""
 
@@ -79,7 +80,7 @@ class Form:
         return self.hi - self.lo
 
 
-@dataclass(frozen=True)
+@record()
 class Atom:
     """One lane. `form` is what a ReLU is applied to; `group`, `lane` where a state lane stands.
 

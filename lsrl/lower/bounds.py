@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from ..records import record
 from ..source import Span
 
 
-@dataclass(frozen=True)
+@record()
 class Bound:
     """An error bound and the place of the operation that adds most to it."""
 

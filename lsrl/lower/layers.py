@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
+from ..records import record
 from ..source import Span
 from .atoms import Form
 from .coefficients import Coefficient, add_scaled
@@ -21,7 +22,7 @@ Source = tuple[str, int]  # ("x", column of the layer's input) or ("s", lane of 
 Row = dict[Source, Coefficient]
 
 
-@dataclass(frozen=True)
+@record()
 class Affine:
     """`const + sum of row[source] * source`; `layer` (from 1) where it stands on its own."""
 
@@ -30,7 +31,7 @@ class Affine:
     layer: int = 0
 
 
-@dataclass(frozen=True)
+@record()
 class Unit:
     """One output of a layer: relu(affine), or affine * factor where there is a factor (in the last
     layer: affine). `form` is its ideal value."""
@@ -44,7 +45,7 @@ class Unit:
     factor: Affine | None = None
 
 
-@dataclass(frozen=True)
+@record()
 class StateLane:
     """One lane of a layer's state: s' = row . s + affine(x). `form` is its ideal value."""
 

@@ -53,6 +53,7 @@ class _Layout:
         plan = self.plan
         self.waiting: dict[int, list[_Reader]] = {}  # by the atom that they wait for
         self.readers = self._readers()
+        self.unnamed = [(name, i) for name, f in self.graph.names.items() for i in range(len(f))]
         inputs = [a for a, atom in enumerate(self.graph.atoms) if atom.kind is AtomKind.INPUT]
         inputs.sort(key=lambda a: self.graph.atoms[a].index)
         columns = [self.graph.atom_form(a) for a in inputs]
@@ -109,12 +110,15 @@ class _Layout:
 
     def _symbols(self, number: int) -> None:
         """Elements of named values that can be read from this layer on."""
-        for name, forms in self.graph.names.items():
-            for i in range(len(forms)):
-                reader = self.readers.get((f"name {name}", i))
-                if reader is not None and not reader.pending:
-                    self.found[name, i] = Affine(dict(reader.known), reader.const, number)
-                    del self.readers[f"name {name}", i]
+        pending = []
+        for name, i in self.unnamed:
+            reader = self.readers[f"name {name}", i]
+            if reader.pending:
+                pending.append((name, i))
+                continue
+            self.found[name, i] = Affine(dict(reader.known), reader.const, number)
+            del self.readers[f"name {name}", i]
+        self.unnamed = pending
 
     def _named(self) -> dict[str, tuple[int, list[Affine]]]:
         """The named values all of whose elements were found."""

@@ -59,7 +59,7 @@ class Precision:
 
     def family(self, form: Form) -> int | None:
         """The family of exclusive units that a carried value belongs to."""
-        if len(form.terms) != 1 or form.const != 0 or not self.graph.families:
+        if len(form.terms) != 1 or form.const != 0:
             return None
         (atom,) = form.terms
         return self.graph.families.get(atom)
@@ -88,8 +88,9 @@ class Precision:
             low, high = factor * form.lo, factor * form.hi
             if factor < 0:
                 low, high = high, low
-            family = self.family(form)
-            key = source if family is None else family
+            key: Source | int = source
+            if self.graph.families and (family := self.family(form)) is not None:
+                key = family
             if key in ends:
                 before = ends[key]
                 ends[key] = min(low, before[0]), max(high, before[1])
@@ -163,13 +164,18 @@ class Precision:
     ) -> None:
         """Refuse a form of which a weight, a partial sum or the start can pass the largest
         number."""
-        brought = sum(abs(float(c)) * errors[source].error for source, c in affine.row.items())
+        brought = 0.0
+        weight = max(abs(float(affine.const)), abs(float(init)))
+        for source, c in affine.row.items():
+            own = abs(float(c))
+            weight = own if own > weight else weight
+            if error := errors[source].error:
+                brought += own * error
         most = self.magnitude(affine, forms) + brought
-        weights = [abs(float(c)) for c in (*affine.row.values(), affine.const, init)]
-        if 2 * max(*weights, most) <= self.dtype.largest or not math.isfinite(brought):
+        if 2 * max(weight, most) <= self.dtype.largest or not math.isfinite(brought):
             return
         gamma = self.gamma(affine, forms, errors)
-        if not max(*weights, most * (1 + gamma)) <= self.dtype.largest and math.isfinite(gamma):
+        if not max(weight, most * (1 + gamma)) <= self.dtype.largest and math.isfinite(gamma):
             self.overflow("a value here", span)
 
     def overflow(self, what: str, span: Span | None) -> None:

@@ -25,6 +25,7 @@ class Pass(ABC):
     """
 
     name: ClassVar[str]
+    enables: ClassVar[bool] = True  # whether its changes can give others something to do
 
     @abstractmethod
     def apply(self, graph: Graph) -> Graph:
@@ -161,7 +162,7 @@ def _turn(graph: Graph, passes: Sequence[Pass], idle: int) -> tuple[Graph, list[
     try:
         for p in passes:
             after = p.apply(graph)
-            idle = idle + 1 if after is graph else 0
+            idle = 0 if after is not graph and p.enables else idle + 1
             if after is not graph:
                 changed.append(p.name)
             graph = after

@@ -15,6 +15,7 @@ class Dce(Pass):
     """
 
     name = "dce"
+    enables = False
 
     def apply(self, graph: Graph) -> Graph:
         roots = [o.node for o in (*graph.outputs, *graph.assumes)]
