@@ -1,9 +1,8 @@
-"""The command line of experiments, from sweeps to the page; and the sweeps in `experiments/`."""
+"""The command line of experiments, from sweeps to the page."""
 
 from __future__ import annotations
 
 import json
-import tomllib
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -14,11 +13,9 @@ from click.testing import CliRunner, Result
 from matplotlib.figure import Figure
 
 from lsrl.cli import main
-from lsrl.experiments import STUDIES, Sweep, read_sweep, study
+from lsrl.experiments import STUDIES, study
 from lsrl.experiments.figures import strips
 from lsrl.experiments.sections import number, quantiles, quartiles
-
-ROOT = Path(__file__).parents[2]
 
 
 def lsrl(*args: Any) -> Result:
@@ -134,14 +131,3 @@ def test_the_lowest_panel_of_each_column_has_labels() -> None:
     strips({str(i): rows for i in range(6)}, "sigma", "wrong", "x", "y", log=False)(canvas)
     shown = [ax.xaxis.get_tick_params()["labelbottom"] for ax in canvas.axes]
     assert shown == [False, False, True, True, True, True]
-
-
-@pytest.mark.parametrize("path", sorted((ROOT / "experiments").glob("*/*.toml")), ids=str)
-def test_sweeps_in_files(path: Path) -> None:
-    """They name their study, and every cell of theirs may begin."""
-    chosen = study(path.stem)
-    assert tomllib.loads(path.read_text())["study"] == path.stem
-    cells = Sweep.of(chosen, read_sweep(path, path.stem)).cells(chosen)
-    for cell in cells:
-        chosen.check(cell)
-    assert cells
