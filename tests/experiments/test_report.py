@@ -78,6 +78,27 @@ def test_from_sweeps_to_a_page(tmp_path: Path) -> None:
     assert again.exit_code == 0 and (tmp_path / "again.html").read_text() == text
 
 
+def test_a_report_is_in_the_order_of_the_sweep(tmp_path: Path) -> None:
+    """Not in that of the rows; what the sweep names no longer comes last."""
+    order = ["rnn", "lstm", "linear-rnn", "gru"]
+    flags = ["dictionary", "-o", tmp_path, "-j", 1, "--data", "random", "--n", 2, "--pairs", 2]
+    lsrl(*flags, "--repeats", 2, "--model", "rnn-tanh")
+    lsrl(*flags, "--repeats", 1, "--model", ",".join(order))
+    assert lsrl("report", tmp_path).exit_code == 0
+    page = Page((tmp_path / "report.html").read_text())
+    assert [c for c in page.cells if c in (*order, "rnn-tanh")] == [*order, "rnn-tanh"]
+
+
+@pytest.mark.parametrize("name", ["noise", "precision", "length"])
+def test_a_report_on_real_outputs_alone(tmp_path: Path, name: str) -> None:
+    """There is no share of wrong ones then."""
+    flags = ["--program", "exponential_smoothing", "--model", "rnn", "--steps", 12]
+    lsrl(name, "-o", tmp_path, "-j", 1, "--repeats", 1, *flags)
+    result = lsrl("report", tmp_path)
+    assert result.exit_code == 0, result.output
+    assert "rnn" in Page((tmp_path / "report.html").read_text()).cells
+
+
 def test_going_on(tmp_path: Path) -> None:
     flags = ["vector", "-o", tmp_path / "v", "-j", 1, *TINY["vector"]]
     assert "2 rows of 2 cells\n" in lsrl(*flags, "--repeats", 1).output

@@ -1,5 +1,5 @@
-"""The sweeps in `experiments/`: all their cells may begin, and cells of a smaller size in which each
-of their values comes once are run."""
+"""The sweeps in `experiments/`: all their cells may begin; cells of a smaller size are run, in which
+each of their values comes once."""
 
 from __future__ import annotations
 
