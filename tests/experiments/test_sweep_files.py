@@ -1,4 +1,4 @@
-"""The sweeps in `experiments/`: all their cells may begin; cells of a smaller size are run, in which
+"""The sweeps in `experiments/`: all their cells may begin; some of a smaller size are run, in which
 each of their values comes once."""
 
 from __future__ import annotations
