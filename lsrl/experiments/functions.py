@@ -130,7 +130,7 @@ def checked(name: str, call: Callable[[Array], Any], d_out: int) -> Callable[[Ar
     def safe(x: Array) -> Array:
         try:
             y = np.asarray(call(x.copy()), dtype=np.float64)
-        except Exception as e:
+        except (Exception, SystemExit) as e:
             raise _failed(name, f"it raised {type(e).__name__}: {e}") from None
         y = y[:, None] if d_out == 1 and y.shape == (len(x),) else y
         if y.shape != (len(x), d_out):

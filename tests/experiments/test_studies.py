@@ -88,6 +88,7 @@ def good(x): return x[:, 0] - x[:, 1]
 def wrong(x): return x[:-1]
 def wild(x): return 5 * x[:, 0]
 def raising(x): raise RuntimeError("no such luck")
+def leaving(x): raise SystemExit(3)
 """
 
 
@@ -97,6 +98,7 @@ def raising(x): raise RuntimeError("no such luck")
         ("wrong", r"for 19881 points it returned \[19880, 2\], not \[19881, 1\]"),
         ("wild", "outside of"),
         ("raising", "it raised RuntimeError: no such luck"),
+        ("leaving", "it raised SystemExit: 3"),
         ("absent", "has no function `absent`"),
     ],
 )
