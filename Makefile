@@ -38,11 +38,11 @@ bench: $(VENV)/stamp
 	$(BIN)/python benchmarks/sizes.py
 	$(BIN)/python benchmarks/speed.py
 
-# A sweep that was stopped goes on; each study has its file in experiments/small.
+# A sweep that was stopped goes on; the files in experiments/small are named after their studies.
 experiments: $(VENV)/stamp
-	for study in vector dictionary noise precision length finetune; do \
-	  $(BIN)/lsrl experiment $$study --sweep experiments/small/$$study.toml \
-	    -o out/experiments/$$study $(JOBS) || exit 1; \
+	for name in vector dictionary noise noise_float32 precision length finetune; do \
+	  $(BIN)/lsrl experiment $${name%%_*} --sweep experiments/small/$$name.toml \
+	    -o out/experiments/$$name $(JOBS) || exit 1; \
 	done
 	$(BIN)/lsrl experiment report out/experiments
 

@@ -13,9 +13,11 @@ from ..model import CompiledModel, NumpyRunner, Recorder
 from ..targets import target
 from ..targets.linear_rnn import LinearRNN
 from ..trace import noisy
+from .memory import check_bytes
 
 Array = Any
 PROTOCOLS = ("reset", "free")
+COPIES = 4  # of the states of all steps: as they come, joined, and what a run makes of them
 
 
 def with_noise(model: CompiledModel, sigma: float, seed: int, kind: str) -> CompiledModel:
@@ -86,12 +88,14 @@ def _scale(weights: dict[str, Array], name: str, factors: Array, *, rows: bool) 
 
 class Undisturbed:
     """A run of a model, x `[B, T, n]`: its state before each step, where disturbed
-    models start."""
+    models start. Raises `OptionError` E053 where these states do not fit into memory."""
 
     def __init__(self, model: CompiledModel, x: Array) -> None:
         self.shape = x.shape
         runner = NumpyRunner(model)
         state, states = runner.initial(x.shape[0]), []
+        what = f"the states of {x.shape[0]:,} x {x.shape[1]:,} steps need"
+        check_bytes(what, COPIES * x.shape[1] * _size(state), "choose fewer or shorter prompts")
         for t in range(x.shape[1]):
             states.append(state)
             _, state = runner.advance(x[:, t : t + 1], state)
@@ -115,6 +119,14 @@ class Undisturbed:
     def _by_sequence(self, y: Array) -> Array:
         batch, steps, _ = self.shape
         return np.swapaxes(y.reshape(steps, batch, -1), 0, 1)
+
+
+def _size(state: Any) -> int:
+    """Bytes of the arrays of a state."""
+    if isinstance(state, Mapping | list | tuple):
+        parts = state.values() if isinstance(state, Mapping) else state
+        return sum(map(_size, parts))
+    return int(state.nbytes)
 
 
 def _joined(states: list[Any]) -> Any:

@@ -35,16 +35,20 @@ def encoded(figure: Figure) -> str:
 def strips(
     panels: Mapping[str, Any], x: str, y: str, x_label: str, y_label: str, *, log: bool
 ) -> Draw:
-    """A panel each with a dot for every row and a line through the medians; x as categories."""
+    """A panel each with a dot for every row and a line through the medians; x as categories,
+    numbers in their order and words as they come."""
 
     def draw(canvas: Any) -> None:
+        from pandas.api.types import is_numeric_dtype
+
         columns = min(COLUMNS, len(panels))
         axes = canvas.subplots(
             -(-len(panels) // columns), columns, sharex=True, sharey=True, squeeze=False
         )
         random = np.random.default_rng(0)
         for ax, (title, rows) in zip(axes.flat, panels.items(), strict=False):
-            groups = [(v, g[y].dropna().clip(upper=HIGHEST)) for v, g in rows.groupby(x)]
+            by_value = rows.groupby(x, sort=is_numeric_dtype(rows[x]))
+            groups = [(v, g[y].dropna().clip(upper=HIGHEST)) for v, g in by_value]
             for k, (_, values) in enumerate(groups):
                 at = k + random.uniform(-0.2, 0.2, len(values))
                 ax.plot(at, values, ".", ms=2.5, alpha=0.5, color="C0")

@@ -98,10 +98,14 @@ def target(name: str, d_in: int, d_out: int, random: np.random.Generator) -> Tar
 
 
 def estimated(call: Callable[[Array], Array], d_in: int, points: int = 20_000) -> float:
-    """The steepest slope along short segments from the points of a grid."""
-    side = max(2, int(points ** (1 / d_in)))
-    grid = np.linspace(0, 1 - 1e-3, side)
-    x = np.stack(np.meshgrid(*[grid] * d_in), axis=-1).reshape(-1, d_in)
+    """The steepest slope along short segments from the points of a grid, or from random ones where
+    its corners are more than `points`."""
+    side = int(points ** (1 / d_in))
+    if side >= 2:
+        grid = np.linspace(0, 1 - 1e-3, side)
+        x = np.stack(np.meshgrid(*[grid] * d_in), axis=-1).reshape(-1, d_in)
+    else:
+        x = np.random.default_rng(0).uniform(0, 1 - 1e-3, (points, d_in))
     slopes = [(call(x + 1e-3 * e) - call(x)) / 1e-3 for e in np.eye(d_in)]
     return float(np.sqrt((np.stack(slopes) ** 2).sum(axis=(0, 2)).max()))
 
@@ -126,7 +130,7 @@ def checked(name: str, call: Callable[[Array], Any], d_out: int) -> Callable[[Ar
     def safe(x: Array) -> Array:
         try:
             y = np.asarray(call(x.copy()), dtype=np.float64)
-        except Exception as e:
+        except (Exception, SystemExit) as e:
             raise _failed(name, f"it raised {type(e).__name__}: {e}") from None
         y = y[:, None] if d_out == 1 and y.shape == (len(x),) else y
         if y.shape != (len(x), d_out):

@@ -1,24 +1,58 @@
-"""How much memory the prompts of a grid take."""
+"""How much memory prompts, sequences and sweeps take, before they are made."""
 
 from __future__ import annotations
 
 import os
+from decimal import MAX_EMAX, Context, Decimal, localcontext
 
 from ..errors import OptionError
+from ..program import Program
 
 NUMBERS = 24  # of 8 bytes for each number of a prompt: copies of it, and what the layers compute
+CELL_BYTES = 4096  # of a cell of a sweep, about
+WIDE = Context(prec=28, Emax=MAX_EMAX, traps=[])  # powers of any size are numbers in it
 
 
 def check_grid(n: int, d_in: int, d_out: int, prompts: int = 1) -> None:
     """Raises `OptionError` E053 where prompts of n^d_in cells, `prompts` of them at once, need more
     than half of this machine's memory."""
-    needed, there = prompts * prompt_bytes(n, d_in, d_out), memory()
-    if needed > there // 2:
+    with localcontext(WIDE):
+        steps = Decimal(n) ** d_in + 1
+        needed = prompts * steps * (1 + d_in + d_out) * NUMBERS * 8
         together = f"{prompts:,} prompts" if prompts > 1 else "a prompt"
         verbs = ("have", "need") if prompts > 1 else ("has", "needs")
-        message = f"{together} of {n}^{d_in} cells {verbs[0]} {n**d_in + 1:,} steps and "
-        message += f"{verbs[1]} about {gigabytes(needed)}, of {gigabytes(there)} here"
-        raise OptionError.at("E053", None, message, "choose fewer cells or dimensions")
+        message = (
+            f"{together} of {n}^{d_in} cells {verbs[0]} {_written(steps)} steps and {verbs[1]}"
+        )
+        check_bytes(message, needed, "choose fewer cells or dimensions")
+
+
+def check_prompts(prompts: int, steps: int, width: int) -> None:
+    """Raises `OptionError` E053 where prompts with `width` numbers a step need more than that."""
+    message = f"{prompts:,} x {steps:,} steps with {width:,} numbers each need"
+    needed = prompts * steps * width * NUMBERS * 8
+    check_bytes(message, needed, "choose fewer or shorter sequences")
+
+
+def check_sequences(program: Program, sequences: int, steps: int) -> None:
+    """The same for sequences of a program, by what it reads and writes at a step."""
+    graph = program.graph
+    types = [f.type for f in graph.inputs] + [graph.nodes[o.node].type for o in graph.outputs]
+    width = sum(t.size for t in types)
+    check_prompts(sequences, steps, width)
+
+
+def check_cells(cells: int) -> None:
+    """The same for the cells of a sweep."""
+    check_bytes(f"{cells:,} cells need", cells * CELL_BYTES, "choose fewer values or repeats")
+
+
+def check_bytes(what: str, needed: int | Decimal, help: str) -> None:
+    """Raises `OptionError` E053 where that is more than half of this machine's memory."""
+    there = memory()
+    if needed > there // 2:
+        message = f"{what} about {gigabytes(needed)}, of {gigabytes(there)} here"
+        raise OptionError.at("E053", None, message, help)
 
 
 def prompt_bytes(n: int, d_in: int, d_out: int) -> int:
@@ -32,6 +66,11 @@ def memory() -> int:
     return int(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
 
 
-def gigabytes(size: int) -> str:
+def gigabytes(size: int | Decimal) -> str:
     """Bytes as a text in GiB."""
-    return f"{size / 2**30:,.1f} GiB"
+    with localcontext(WIDE):
+        return f"{_written(Decimal(size) / 2**30, digits=1)} GiB"
+
+
+def _written(number: Decimal, digits: int = 0) -> str:
+    return f"{number:,.{digits}f}" if number < 10**15 else f"{number:.1e}"

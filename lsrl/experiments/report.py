@@ -46,7 +46,8 @@ def _part(folder: Path) -> dict[str, Any]:
     """What the template needs of one study."""
     described = description(folder)
     assert described is not None
-    chosen, rows = study(described["study"]), frame(read_rows(folder))
+    chosen = study(described["study"])
+    rows = in_order(frame(read_rows(folder)), described)
     refused = rows[rows["refused"].notna()] if "refused" in rows else rows[:0]
     measured = rows.drop(index=refused.index)
     sections = chosen.sections(measured, partial(arrays_of, folder)) if len(measured) else []
@@ -63,6 +64,21 @@ def _part(folder: Path) -> dict[str, Any]:
             {"section": s, "figures": [(f.title, encoded(f)) for f in s.figures]} for s in sections
         ],
     }
+
+
+def in_order(rows: Any, sweep: Mapping[str, Any]) -> Any:
+    """Rows in the order in which the sweep names the values of its settings; what it does not name
+    any more comes last."""
+    named = {k: v for k, v in sweep.items() if isinstance(v, list) and k in rows}
+    if not named:
+        return rows
+    places = {k: {value: i for i, value in enumerate(v)} for k, v in named.items()}
+    return rows.sort_values(
+        [*named, "repeat"],
+        key=lambda c: c.map(places[c.name]).fillna(len(places[c.name])) if c.name in places else c,
+        kind="stable",
+        ignore_index=True,
+    )
 
 
 def _refused(rows: Any) -> list[tuple[str, str, int]]:

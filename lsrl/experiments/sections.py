@@ -48,6 +48,11 @@ def number(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int | np.integer) else f"{value:.3g}"
 
 
+def has(rows: Any, value: str) -> bool:
+    """Whether any row of a frame has that value; where none has, there is no such column."""
+    return value in rows and bool(rows[value].notna().any())
+
+
 def quartiles(values: Any) -> str:
     """First quartile, median and third quartile: as in the paper's figures, tails may be wild."""
     return " / ".join(number(v) for v in quantiles(values))

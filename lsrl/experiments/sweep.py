@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import OptionError
+from .memory import check_cells
 from .settings import Setting, chosen
 
 if TYPE_CHECKING:
@@ -75,9 +77,11 @@ class Sweep:
         return cls(study.name, values, seed, repeats)
 
     def cells(self, study: Study) -> list[Cell]:
-        """All cells, in order; a repetition of all before the next one."""
+        """All cells, in order; a repetition of all before the next one. Raises `OptionError`
+        E050, and E053 for more than fit into memory."""
         inner = {s.name for s in study.settings if s.inner}
         axes = {k: v for k, v in self.values.items() if k not in inner}
+        check_cells(self.repeats * math.prod(map(len, axes.values())))
         fixed = {k: list(v) for k, v in self.values.items() if k in inner}
         digests = cache(digest)
         found: dict[str, Cell] = {}

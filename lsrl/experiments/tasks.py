@@ -13,6 +13,7 @@ from ..ir.types import Kind
 from ..program import Program
 from ..sampling import Sampler
 from . import functions
+from .memory import check_prompts, check_sequences
 from .prompts import (
     capitals,
     cells,
@@ -66,14 +67,16 @@ def dictionary(keys: Array, values: Array, vocab: int, asked: Array) -> Task:
 def look_up_task(cell: Cell) -> Task:
     """A random dictionary by the settings `n`, `pairs`, `vocab` and `queries`."""
     n, pairs, vocab, queries = (cell[k] for k in ("n", "pairs", "vocab", "queries"))
-    check_keys(n, pairs, vocab)
     random = cell.random("dictionary", n, pairs, vocab)
     keys, values = random_pairs(n, pairs, vocab, random)
     return dictionary(keys, values, vocab, random.integers(0, pairs, queries))
 
 
-def check_keys(n: int, pairs: int, vocab: int) -> None:
-    """Raises `OptionError` E051 where there are too few keys."""
+def check_look_ups(cell: Cell) -> None:
+    """Raises `OptionError` E051 where there are too few keys, E053 where there are too many tokens
+    for this machine's memory: of each, a model holds the last n."""
+    n, pairs, vocab = cell["n"], cell["pairs"], cell["vocab"]
+    check_prompts(cell["queries"], n + 2 * n * pairs, n)
     if vocab**n < pairs:
         message = f"there are {vocab**n} keys of {n} tokens below {vocab}, fewer than {pairs} pairs"
         raise OptionError.at("E051", None, message, "choose fewer pairs")
@@ -119,6 +122,12 @@ class Sample:
     program: Program
     batch: dict[str, Array]
     outputs: dict[str, Array]
+
+
+def check_sampled(name: str, sequences: int, steps: int) -> None:
+    """Raises `LsrlError` for a program that cannot be read, and E053 where so many sequences of it
+    do not fit into this machine's memory."""
+    check_sequences(program(name, {}, steps), sequences, steps)
 
 
 def sampled(name: str, sequences: int, steps: int, random: np.random.Generator) -> Sample:

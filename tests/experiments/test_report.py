@@ -1,9 +1,8 @@
-"""The command line of experiments, from sweeps to the page; and the sweeps in `experiments/`."""
+"""The command line of experiments, from sweeps to the page."""
 
 from __future__ import annotations
 
 import json
-import tomllib
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -14,11 +13,9 @@ from click.testing import CliRunner, Result
 from matplotlib.figure import Figure
 
 from lsrl.cli import main
-from lsrl.experiments import STUDIES, Sweep, read_sweep, study
+from lsrl.experiments import STUDIES, study
 from lsrl.experiments.figures import strips
 from lsrl.experiments.sections import number, quantiles, quartiles
-
-ROOT = Path(__file__).parents[2]
 
 
 def lsrl(*args: Any) -> Result:
@@ -81,6 +78,27 @@ def test_from_sweeps_to_a_page(tmp_path: Path) -> None:
     assert again.exit_code == 0 and (tmp_path / "again.html").read_text() == text
 
 
+def test_a_report_is_in_the_order_of_the_sweep(tmp_path: Path) -> None:
+    """Not in that of the rows; what the sweep names no longer comes last."""
+    order = ["rnn", "lstm", "linear-rnn", "gru"]
+    flags = ["dictionary", "-o", tmp_path, "-j", 1, "--data", "random", "--n", 2, "--pairs", 2]
+    lsrl(*flags, "--repeats", 2, "--model", "rnn-tanh")
+    lsrl(*flags, "--repeats", 1, "--model", ",".join(order))
+    assert lsrl("report", tmp_path).exit_code == 0
+    page = Page((tmp_path / "report.html").read_text())
+    assert [c for c in page.cells if c in (*order, "rnn-tanh")] == [*order, "rnn-tanh"]
+
+
+@pytest.mark.parametrize("name", ["noise", "precision", "length"])
+def test_a_report_on_real_outputs_alone(tmp_path: Path, name: str) -> None:
+    """There is no share of wrong ones then."""
+    flags = ["--program", "exponential_smoothing", "--model", "rnn", "--steps", 12]
+    lsrl(name, "-o", tmp_path, "-j", 1, "--repeats", 1, *flags)
+    result = lsrl("report", tmp_path)
+    assert result.exit_code == 0, result.output
+    assert "rnn" in Page((tmp_path / "report.html").read_text()).cells
+
+
 def test_going_on(tmp_path: Path) -> None:
     flags = ["vector", "-o", tmp_path / "v", "-j", 1, *TINY["vector"]]
     assert "2 rows of 2 cells\n" in lsrl(*flags, "--repeats", 1).output
@@ -134,14 +152,3 @@ def test_the_lowest_panel_of_each_column_has_labels() -> None:
     strips({str(i): rows for i in range(6)}, "sigma", "wrong", "x", "y", log=False)(canvas)
     shown = [ax.xaxis.get_tick_params()["labelbottom"] for ax in canvas.axes]
     assert shown == [False, False, True, True, True, True]
-
-
-@pytest.mark.parametrize("path", sorted((ROOT / "experiments").glob("*/*.toml")), ids=str)
-def test_sweeps_in_files(path: Path) -> None:
-    """They name their study, and every cell of theirs may begin."""
-    chosen = study(path.stem)
-    assert tomllib.loads(path.read_text())["study"] == path.stem
-    cells = Sweep.of(chosen, read_sweep(path, path.stem)).cells(chosen)
-    for cell in cells:
-        chosen.check(cell)
-    assert cells

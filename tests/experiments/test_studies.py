@@ -88,6 +88,7 @@ def good(x): return x[:, 0] - x[:, 1]
 def wrong(x): return x[:-1]
 def wild(x): return 5 * x[:, 0]
 def raising(x): raise RuntimeError("no such luck")
+def leaving(x): raise SystemExit(3)
 """
 
 
@@ -97,6 +98,7 @@ def raising(x): raise RuntimeError("no such luck")
         ("wrong", r"for 19881 points it returned \[19880, 2\], not \[19881, 1\]"),
         ("wild", "outside of"),
         ("raising", "it raised RuntimeError: no such luck"),
+        ("leaving", "it raised SystemExit: 3"),
         ("absent", "has no function `absent`"),
     ],
 )
@@ -129,6 +131,38 @@ def test_a_changed_file_is_another_cell(tmp_path: Any) -> None:
     path.write_text(USER + "\n")
     (after,) = cells("vector", function=f"{path}:good", cells=2, model="rnn")
     assert before.id != after.id
+
+
+LARGE = 10**12
+
+
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [
+        *(("vector", {k: LARGE}) for k in ("cells", "d_in", "d_out", "queries", "repeats")),
+        *(("dictionary", {k: LARGE, "data": "random"}) for k in ("pairs", "n", "queries")),
+        *(("noise", {k: LARGE, "program": "dictionary"}) for k in ("pairs", "n", "queries")),
+        *(("noise", {k: LARGE, "program": "vector"}) for k in ("cells", "d_in", "queries")),
+        *(("noise", {k: LARGE, "program": "automaton"}) for k in ("steps", "queries")),
+        *(("precision", {k: LARGE}) for k in ("steps", "sequences")),
+        *(("length", {k: LARGE}) for k in ("steps", "sequences")),
+        *(("finetune", {k: LARGE}) for k in ("steps", "batch")),
+    ],
+)
+def test_what_is_too_large_for_memory(name: str, given: dict[str, Any]) -> None:
+    with pytest.raises(OptionError, match=r"need(s?) about [\d,.e+]+ GiB, of [\d.]+ GiB here") as e:
+        study(name).check(cells(name, **given)[0])
+    assert e.value.code == "E053"
+
+
+def test_states_too_large_for_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A step from each of a run's states at once: what that takes is known of a compiled model."""
+    loaded = program("parity", {}, 4)
+    model = compiled(loaded, "rnn", "float32")
+    monkeypatch.setattr("lsrl.experiments.memory.memory", lambda: 100)
+    with pytest.raises(OptionError, match="the states of 2 x 4 steps need about") as e:
+        Undisturbed(model, np.zeros((2, 4, model.input_size)))
+    assert e.value.code == "E053"
 
 
 @pytest.mark.parametrize(

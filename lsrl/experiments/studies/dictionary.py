@@ -11,7 +11,7 @@ from ..settings import Setting
 from ..specs import BACKEND, DTYPES, Spec, compiled, models
 from ..study import Arrays, Outcome, Study
 from ..sweep import Cell
-from ..tasks import Task, capitals_task, check_keys, look_up_task
+from ..tasks import Task, capitals_task, check_look_ups, look_up_task
 
 SIZES = ("n", "pairs", "vocab")
 CAPITALS_SIZES = {"n": 3, "pairs": 25, "vocab": 27}
@@ -41,9 +41,10 @@ class Dictionary(Study):
         return settings if settings["data"] == "random" else {**settings, **CAPITALS_SIZES}
 
     def check(self, cell: Cell) -> None:
+        """Raises `OptionError` E051, E053 for what cannot be, or does not fit into memory."""
         Spec.parse(cell["model"])
         if cell["data"] == "random":
-            check_keys(cell["n"], cell["pairs"], cell["vocab"])
+            check_look_ups(cell)
 
     def run(self, cell: Cell) -> Outcome:
         task = capitals_task(cell["queries"]) if cell["data"] == "capitals" else look_up_task(cell)

@@ -23,16 +23,17 @@ from ...patching import Patcher
 from ...symbols import Symbol, symbols_of
 from ..disturb import with_noise
 from ..figures import lines
-from ..sections import Figure, Section, pivot
+from ..sections import Figure, Section, has, pivot
 from ..settings import Setting
 from ..specs import Spec, files_of, models, program
 from ..study import Arrays, Outcome, Study
 from ..sweep import Cell
-from ..tasks import Sample, differences, sampled
+from ..tasks import Sample, check_sampled, differences, sampled
 
 STARTS = ("compiled", "random")
 TRAINABLE = ("lstm", "gru", "rnn", "rnn-tanh")
 HELD_OUT = 64  # sequences that are judged
+DRAWN = 8  # batches drawn at once
 
 
 class Finetune(Study):
@@ -65,7 +66,7 @@ class Finetune(Study):
         if Spec.parse(cell["model"]).target not in TRAINABLE:
             message = f"`{cell['model']}` is not trained here"
             raise OptionError.at("E051", None, message, f"take one of {', '.join(TRAINABLE)}")
-        program(cell["program"], {}, cell["steps"])
+        check_sampled(cell["program"], max(HELD_OUT, DRAWN * cell["batch"]), cell["steps"])
 
     def run(self, cell: Cell) -> Outcome:
         loaded = program(cell["program"], {}, cell["steps"])
@@ -87,6 +88,8 @@ class Finetune(Study):
             ("loss", "Loss on sequences held out"), ("right", "Right outputs in per cent"),
             ("kept", "Interventions with the program's effect, in per cent"),
         ):  # fmt: skip
+            if not has(rows, value):
+                continue
             sheet = pivot(rows, index, "updates", value, f"{words}, quartiles")
             figures = [
                 _figure(f"{words}: {' '.join(key)}", group, value)
@@ -178,8 +181,8 @@ def _batches(cell: Cell) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any]]
     """Inputs and outputs of the program, new ones for ever."""
     random = cell.random("training")
     while True:
-        drawn = sampled(cell["program"], 8 * cell["batch"], cell["steps"], random)
-        for start in range(0, 8 * cell["batch"], cell["batch"]):
+        drawn = sampled(cell["program"], DRAWN * cell["batch"], cell["steps"], random)
+        for start in range(0, DRAWN * cell["batch"], cell["batch"]):
             rows = slice(start, start + cell["batch"])
             inputs = {k: v[rows] for k, v in drawn.batch.items()}
             if len(next(iter(inputs.values()))):

@@ -9,12 +9,12 @@ import numpy as np
 
 from ...model import CompiledModel
 from ..figures import lines
-from ..sections import Figure, Section, pivot
+from ..sections import Figure, Section, has, pivot
 from ..settings import Setting
 from ..specs import DTYPES, Spec, compiled, files_of, models, program
 from ..study import Arrays, Outcome, Study
 from ..sweep import Cell
-from ..tasks import differences, sampled
+from ..tasks import check_sampled, differences, sampled
 
 BLOCK = 1024  # steps that are run at once
 
@@ -43,6 +43,7 @@ class Length(Study):
     def check(self, cell: Cell) -> None:
         Spec.parse(cell["model"])
         program(cell["program"], {}, cell["certified"])
+        check_sampled(cell["program"], cell["sequences"], max(cell["steps"]))
 
     def run(self, cell: Cell) -> Outcome:
         model = compiled(
@@ -60,9 +61,10 @@ class Length(Study):
         sheets = [
             pivot(rows, index, "steps", value, f"{words} since the length before, quartiles")
             for value, words in (("wrong", "Wrong outputs in per cent"), ("off", "Largest error"))
-            if rows[value].notna().any()
+            if has(rows, value)
         ]
-        curves = {" ".join(map(str, k)): g for k, g in rows.groupby(["program", "model"])}
+        groups = rows.groupby(["program", "model"], sort=False)
+        curves = {" ".join(map(str, k)): g for k, g in groups}
         draw = lines(curves, "steps", "off", "steps", "largest error", log="xy")
         return [Section("Errors", self.question, sheets, [Figure("Error against length", draw)])]
 

@@ -19,12 +19,20 @@ from ...trace import NOISES, traced
 from ..disturb import PROTOCOLS, Undisturbed, protocol, rescaled, with_noise
 from ..figures import strips
 from ..memory import check_grid
-from ..sections import Figure, Section, Sheet, number, pivot, quantiles
+from ..sections import Figure, Section, Sheet, has, number, pivot, quantiles
 from ..settings import Setting
 from ..specs import DTYPES, Spec, compiled, files_of, models
 from ..study import Arrays, Outcome, Study
 from ..sweep import Cell
-from ..tasks import Task, approximation, every_step, look_up_task, sampled
+from ..tasks import (
+    Task,
+    approximation,
+    check_look_ups,
+    check_sampled,
+    every_step,
+    look_up_task,
+    sampled,
+)
 
 VARIANTS = ("direct", "optimized", "step_optimized")
 PRODUCTS = ("multiplicative", "multiplicative_optimized")
@@ -85,10 +93,14 @@ class Noise(Study):
         return files_of(settings)
 
     def check(self, cell: Cell) -> None:
-        """Raises `OptionError` E053 for a grid that does not fit into memory."""
+        """Raises `OptionError` E051, E053 for what cannot be, or does not fit into memory."""
         Spec.parse(cell["model"])
         if cell["program"] == "vector":
             check_grid(cell["cells"], cell["d_in"], cell["d_out"], cell["queries"])
+        elif cell["program"] == "dictionary":
+            check_look_ups(cell)
+        else:
+            check_sampled(cell["program"], cell["queries"], cell["steps"])
 
     def run(self, cell: Cell) -> Outcome:
         task = _task(cell)
@@ -143,7 +155,7 @@ def _first(task: Task, model: CompiledModel, disturbed: CompiledModel, name: str
 
 
 def _of_program(name: str, rows: Any) -> Section:
-    value = "wrong" if rows["wrong"].notna().any() else "error"
+    value = "wrong" if has(rows, "wrong") else "error"
     what = "wrong outputs in per cent" if value == "wrong" else "mean distance to what is right"
     sheets = [_headline(rows, value)]
     figures = []

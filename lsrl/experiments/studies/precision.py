@@ -13,12 +13,12 @@ from ...model import CompiledModel, NumpyRunner
 from ...program import Program
 from ...trace import traced
 from ..figures import strips
-from ..sections import Figure, Section, Sheet, number
+from ..sections import Figure, Section, Sheet, has, number
 from ..settings import Setting
-from ..specs import DTYPES, Spec, files_of, models, program
+from ..specs import DTYPES, Spec, files_of, models
 from ..study import Arrays, Outcome, Study
 from ..sweep import Cell
-from ..tasks import Sample, differences, sampled
+from ..tasks import Sample, check_sampled, differences, sampled
 
 
 class Precision(Study):
@@ -41,7 +41,7 @@ class Precision(Study):
 
     def check(self, cell: Cell) -> None:
         Spec.parse(cell["model"])
-        program(cell["program"], {}, cell["steps"])
+        check_sampled(cell["program"], cell["sequences"], cell["steps"])
 
     def run(self, cell: Cell) -> Outcome:
         random = cell.random("sampled", cell["program"], cell["steps"])
@@ -55,15 +55,18 @@ class Precision(Study):
         index = ["program", "steps", "model", "dtype"]
         body = []
         for key, g in rows.groupby(index, sort=False):
+            wrong = g["wrong"].max() if has(rows, "wrong") else None
             names = ", ".join(sorted({n for n in g["first"] if isinstance(n, str)}))
             body.append([
                 *map(number, key), "yes" if g["certified"].all() else "no",
-                number(g["bound"].max()), number(g["off"].max()), number(g["wrong"].max()),
+                number(g["bound"].max()), number(g["off"].max()), number(wrong),
                 number(bool((g["off"] <= g["bound"] * (1 + 1e-9) + 1e-12).all())), names or "-",
             ])  # fmt: skip
         header = [*index, "certified", "bound", "off by", "% wrong", "within", "first to differ"]
         sheet = Sheet("Largest over all repetitions", header, body)
-        panels = {" ".join(map(str, k)): g for k, g in rows.groupby(["program", "model"])}
+        panels = {
+            " ".join(map(str, k)): g for k, g in rows.groupby(["program", "model"], sort=False)
+        }
         draw = strips(panels, "dtype", "off", "format", "off by", log=False)
         figure = Figure("How far outputs are off", draw, (10.0, 2.2 * -(-len(panels) // 4)))
         text = "A model that is not certified is compiled all the same, to see what it does."

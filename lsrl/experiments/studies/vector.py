@@ -17,7 +17,7 @@ from ...model import CompiledModel
 from ...program import GUARD
 from .. import functions
 from ..figures import lines, surfaces
-from ..memory import check_grid, prompt_bytes
+from ..memory import check_grid, check_prompts, prompt_bytes
 from ..prompts import points_inside
 from ..sections import Figure, Section, pivot
 from ..settings import Setting
@@ -52,9 +52,10 @@ class Vector(Study):
         return files_of(settings)
 
     def check(self, cell: Cell) -> None:
-        """Raises `OptionError` E053 for a grid that does not fit into memory."""
+        """Raises `OptionError` E053 for what does not fit into memory."""
         Spec.parse(cell["model"])
         check_grid(cell["cells"], cell["d_in"], cell["d_out"])
+        check_prompts(cell["queries"], 1, cell["d_in"] + cell["d_out"])
 
     def run(self, cell: Cell) -> Outcome:
         n, d_in, d_out = cell["cells"], cell["d_in"], cell["d_out"]
