@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
-from functools import cache
 from operator import attrgetter
 from typing import Any
 
 from .atoms import AtomGraph, AtomKind, Form
 from .logic import Boolean, Value
 
+_all_of: dict[type, Callable[[Any], tuple[Any, ...]]] = {}  # by class: what gives all its fields
 ENCODINGS = {"value": "boolean", "falsity": "falsity", "truth": "truth", "margin": "margin"}
 
 
@@ -44,19 +44,15 @@ def homes(values: Sequence[Value], live: set[int]) -> tuple[list[Form], list[str
 
 def forms_of(thing: Any) -> Iterator[Form]:
     """The forms that an atom or a lane holds: what it reads."""
-    for held in _all_of(type(thing))(thing):
-        kind = type(held)  # asked of each field of each atom
-        if kind is Form:
+    kind = type(thing)
+    if kind not in _all_of:
+        _all_of[kind] = attrgetter(*(f.name for f in fields(thing)))
+    for held in _all_of[kind](thing):
+        if type(held) is Form:
             yield held
-        elif held and (kind is tuple or kind is list):
+        elif held and (type(held) is tuple or type(held) is list):
             yield from (f for f in held if isinstance(f, Form))
             yield from (f[1] for f in held if isinstance(f, tuple) and isinstance(f[1], Form))
-
-
-@cache
-def _all_of(kind: Any) -> Callable[[Any], tuple[Any, ...]]:
-    """What gives the values of all fields."""
-    return attrgetter(*(f.name for f in fields(kind)))
 
 
 def live_atoms(graph: AtomGraph) -> set[int]:
