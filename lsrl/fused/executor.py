@@ -63,13 +63,12 @@ class Fused:
         self, inputs: Mapping[str, Array], keep: Callable[[str, Array], Array | None]
     ) -> Arrays:
         batch, length = next(iter(inputs.values())).shape[:2]
-        results: Arrays = {}
-        spans = self._parts(batch, length)
-        if len(spans) == len(spans[0][1]) == 1:
+        if batch * length <= self._most and length <= self._longest(length):
             outputs, _ = self._run(inputs, None)
             found = {name: keep(name, y) for name, y in outputs.items()}
             return {name: _own(y, inputs) for name, y in found.items() if y is not None}
-        for rows, parts in spans:
+        results: Arrays = {}
+        for rows, parts in self._parts(batch, length):
             state = None
             for steps in parts:
                 part = {name: x[rows, steps] for name, x in inputs.items()}
@@ -83,12 +82,20 @@ class Fused:
                     results[name][rows, steps] = y
         return results
 
+    @property
+    def _most(self) -> int:
+        """Steps of all sequences that are run at a time."""
+        return max(1, int(PART[self.framework] / self._width))
+
+    def _longest(self, length: int) -> int:
+        """Steps of a sequence of this length that a state does not grow too large in."""
+        return self.fusion.graph.length if self.fusion.grows else length
+
     def _parts(self, batch: int, length: int) -> list[tuple[slice, list[slice]]]:
         """Sequences and steps that are run at a time: as many steps as possible, unless a loop over
         the steps makes many sequences cheaper."""
-        most = max(1, int(PART[self.framework] / self._width))
-        longest = self.fusion.graph.length if self.fusion.grows else length
-        steps = min(length, most, longest)
+        most = self._most
+        steps = min(length, most, self._longest(length))
         if self.fusion.loops:
             steps = min(steps, max(1, most // batch))
         rows = max(1, most // steps)

@@ -94,14 +94,21 @@ def product(matrix, x):
     return np.tensordot(matrix, x, 1)
 
 
+def numbers(steps, known={}):  # noqa: B006
+    """1, 2, ..., steps; made once for the most steps, and not to be written to."""
+    if steps > len(known.get("all", ())):
+        known["all"] = np.arange(1, steps + 1)
+    return known["all"][:steps]
+
+
 def clock(before, steps):
     """before + 1, before + 2, ... over so many steps."""
-    return before[..., None] + np.arange(1, steps + 1)
+    return before[..., None] + numbers(steps)
 
 
 def remaining(each, x, before, steps):
     """before + each, before + 2 each, ... over so many steps, less x."""
-    left = np.arange(each, each * (steps + 1), each) - x
+    left = (numbers(steps) if each == 1 else each * numbers(steps)) - x
     return left + before[..., None] if np.count_nonzero(before) else left
 
 
@@ -172,7 +179,7 @@ def parity(condition, before):
 
 def held(condition, x, before):
     """x at the last step at which the condition held, `before` where it never has."""
-    steps = np.arange(1, condition.shape[-1] + 1)
+    steps = numbers(condition.shape[-1])
     last = np.maximum.accumulate(np.where(condition, steps, 0), -1)
     shape = np.broadcast_shapes(condition.shape, np.shape(x), (*before.shape, 1))
     x, last = np.broadcast_to(x, shape), np.broadcast_to(last, shape)
@@ -184,6 +191,16 @@ def once(condition, x, before, steps):
     """x of the first step if the condition holds there, else `before`; the same at every step."""
     x = np.where(condition[..., :1], x[..., :1], before[..., None])
     return np.broadcast_to(x, (*x.shape[:-1], steps))
+
+
+def begun(x, first, before, steps):
+    """x, but `first` at the first step of sequences that have not begun `before`."""
+    x, first = np.asarray(x), np.asarray(first)
+    start = np.where(before[..., None], x[..., :1], first[..., :1])
+    result = np.empty((*start.shape[:-1], steps), x.dtype)
+    result[...] = x
+    result[..., :1] = start
+    return result
 
 
 def total_since(condition, x, before):
@@ -333,9 +350,9 @@ def last(x, before):
     """A state after the last step, as `before`."""
     x = np.asarray(x)
     x = x[..., -1] if x.ndim else x
-    if x.shape != before.shape:
-        x = np.broadcast_to(x, np.broadcast_shapes(x.shape, before.shape))
-    return x.astype(before.dtype)
+    if x.shape == before.shape:
+        return x.astype(before.dtype)
+    return np.full(np.broadcast(x, before).shape, x, before.dtype)
 
 
 def array(values):
