@@ -2,8 +2,8 @@
 
 `python benchmarks/fused.py`: majority, smoothing and the vector program, over lengths and batch
 sizes. They run in turn: the medians of nanoseconds an element-step, and the median of the ratios of
-neighbouring runs, which other processes on the machine disturb least. The hand-written versions loop
-over nothing but blocks of whole arrays, and make the same arrays of results.
+neighbouring runs, which other processes on the machine disturb least. The hand-written versions
+loop over nothing but blocks of whole arrays, and make the same arrays of results.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def seconds(run: Callable[[], Any], calls: int) -> float:
 
 
 def compared(hand: Callable[[], Any], *others: Callable[[], Any]) -> list[tuple[float, float]]:
-    """Each one's median of the seconds a call, and of the ratios to `hand`, which ran just before."""
+    """Each one's medians of the seconds a call, and of the ratios to `hand` just before."""
     for run in (hand, *others):
         run()
     calls = max(1, int(SAMPLE / seconds(hand, 1)))

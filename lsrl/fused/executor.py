@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -130,8 +130,7 @@ def _loaded(framework: str, text: str) -> Run:
         return run
     functions: dict[str, Any] = {"__name__": "lsrl_emitted"}
     exec(compile(text, "<emitted>", "exec"), functions)
-    run = functions["run"]
-    return run
+    return cast("Run", functions["run"])
 
 
 @cache

@@ -30,7 +30,7 @@ class Scope:
         self.lines: list[str] = []
         self.meaning: dict[str, str] = {}  # the expression of each variable
         self.values: dict[int, Value] = {}
-        # Variables that are false at a sequence's first step only: the text of whether it has begun.
+        # Variables that are false at a sequence's first step only: the text of whether it began.
         self.later: dict[str, str] = {}
         # By node: the sum of its values so far, and what that sum began from.
         self.totals: dict[int, tuple[str, str]] = {}
