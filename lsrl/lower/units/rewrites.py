@@ -89,7 +89,7 @@ def _forms(graph: UnitGraph, units: list[int]) -> Iterator[tuple[int, Form]]:
             yield -1, form
 
 
-def _merge(graph: UnitGraph, units: list[int], weights: dict[int, int]) -> None:
+def _merge(graph: UnitGraph, units: list[int], weights: dict[int, Coefficient]) -> None:
     parts = [(c, graph.atom_form(a)) for a, c in weights.items()]
     value = graph.recall(graph.combine(parts))
     first = min(weights)
