@@ -2,8 +2,9 @@
 
 `python benchmarks/fused.py`: majority, smoothing and the vector program, over lengths and batch
 sizes. They run in turn: the medians of nanoseconds an element-step, and the median of the ratios of
-neighbouring runs, which other processes on the machine disturb least. The hand-written versions
-loop over nothing but blocks of whole arrays, and make the same arrays of results.
+neighbouring runs, in CPU time (of all threads), which other processes on the machine disturb least.
+The hand-written versions loop over nothing but blocks of whole arrays, and make the same arrays of
+results.
 """
 
 from __future__ import annotations
@@ -73,10 +74,10 @@ HAND: dict[str, Callable[..., Any]] = {
 
 def seconds(run: Callable[[], Any], calls: int) -> float:
     """Of one of so many calls, one after the other."""
-    start = time.perf_counter()
+    start = time.process_time()
     for _ in range(calls):
         run()
-    return (time.perf_counter() - start) / calls
+    return (time.process_time() - start) / calls
 
 
 def compared(hand: Callable[[], Any], *others: Callable[[], Any]) -> list[tuple[float, float]]:
