@@ -1,8 +1,10 @@
 """The fused executor against the best vectorised NumPy that we could write by hand.
 
 `python benchmarks/fused.py`: majority, smoothing and the vector program, over lengths and batch
-sizes; nanoseconds an element-step (best of several runs), and the ratio. The hand-written versions
-loop over nothing but blocks of whole arrays, and make the same arrays of results.
+sizes. They run in turn: the medians of nanoseconds an element-step, and the median of the ratios of
+neighbouring runs, in CPU time (of all threads), which other processes on the machine disturb least.
+The hand-written versions loop over nothing but blocks of whole arrays, and make the same arrays of
+results.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -19,6 +22,7 @@ import lsrl
 EXAMPLES = Path(__file__).parents[1] / "examples"
 SIZES = [(1, 10**4), (1, 10**5), (1, 10**6), (64, 10**3), (64, 16 * 10**3), (256, 10**3)]
 BLOCK = 64
+SAMPLE, ROUNDS = 4e-3, 31  # seconds of a sample at least, and samples of each
 
 
 def majority(bit: Any) -> Any:
@@ -68,15 +72,24 @@ HAND: dict[str, Callable[..., Any]] = {
 }  # fmt: skip
 
 
-def nanoseconds(run: Callable[[], Any], elements: int, times: int = 9) -> float:
-    """An element-step, at best."""
-    run()
-    found = []
-    for _ in range(times):
-        start = time.perf_counter()
+def seconds(run: Callable[[], Any], calls: int) -> float:
+    """Of one of so many calls, one after the other."""
+    start = time.process_time()
+    for _ in range(calls):
         run()
-        found.append(time.perf_counter() - start)
-    return min(found) / elements * 1e9
+    return (time.process_time() - start) / calls
+
+
+def compared(hand: Callable[[], Any], *others: Callable[[], Any]) -> list[tuple[float, float]]:
+    """Each one's medians of the seconds a call, and of the ratios to `hand` just before."""
+    for run in (hand, *others):
+        run()
+    calls = max(1, int(SAMPLE / seconds(hand, 1)))
+    rounds = [[seconds(run, calls) for run in (hand, *others)] for _ in range(ROUNDS)]
+    return [
+        (median(row[k] for row in rounds), median(row[k] / row[0] for row in rounds))
+        for k in range(1 + len(others))
+    ]
 
 
 def main() -> None:
@@ -85,16 +98,19 @@ def main() -> None:
     )
     for name, hand in HAND.items():
         program = lsrl.load(EXAMPLES / f"{name}.lsrl", length=10**6)
+        ours, torch = program.fused(), program.fused("torch")
         for batch, steps in SIZES:
             data = inputs(name, batch, steps)
-            found = next(iter(program.fused().run(data).values()))
+            found = next(iter(ours.run(data).values()))
             assert np.allclose(found, hand(**data), atol=1e-9), name
-            size = batch * steps
-            base = nanoseconds(lambda: hand(**data), size)  # noqa: B023
-            ours = nanoseconds(lambda: program.fused().run(data), size)  # noqa: B023
-            torch = nanoseconds(lambda: program.fused("torch").run(data), size, 5)  # noqa: B023
-            row = f"{name:22}{batch:>6}{steps:>9}{base:>9.1f}{ours:>7.1f}{ours / base:>7.2f}"
-            print(f"{row}{torch:>7.1f}", flush=True)
+            base, own, other = compared(
+                lambda: hand(**data),  # noqa: B023
+                lambda: ours.run(data),  # noqa: B023
+                lambda: torch.run(data),  # noqa: B023
+            )
+            by_hand, numpy, by_torch = (t / (batch * steps) * 1e9 for t, _ in (base, own, other))
+            row = f"{name:22}{batch:>6}{steps:>9}{by_hand:>9.1f}{numpy:>7.1f}{own[1]:>7.2f}"
+            print(f"{row}{by_torch:>7.1f}", flush=True)
 
 
 if __name__ == "__main__":

@@ -34,6 +34,9 @@ MODELS = [
     ("associative_recall", "mamba"),
     ("associative_recall", "hawk"),
 ]
+NEEDED = """There is no GPU here: nothing was measured. It takes one of NVIDIA or AMD, triton, and a
+torch that was built for it (torch.cuda.is_available()); mamba-ssm is measured too if installed.
+To try the script out on a CPU: TRITON_INTERPRET=1 python benchmarks/gpu.py --small"""
 Ways = dict[str, Callable[[], Any]]
 
 
@@ -168,7 +171,7 @@ def main() -> int:
     parser.add_argument("--small", action="store_true", help="sizes for a try in the interpreter")
     small = parser.parse_args().small
     if not INTERPRETED and not torch.cuda.is_available():
-        print("There is no GPU here: nothing was measured. See benchmarks/gpu.py.", file=sys.stderr)
+        print(NEEDED, file=sys.stderr)
         return 1
     name = "Triton's interpreter" if INTERPRETED else torch.cuda.get_device_name()
     print(f"{name}, torch {torch.__version__}, triton {triton.__version__}")

@@ -239,7 +239,7 @@ class _Emitter:
         value = Value(f"shifted({text}, {self.before[s]}, steps)", kind, bool(state.type.shape))
         found = self.scope.assign(value, self.scope.names.get(n, f"before_{state.name}"))
         if kind == BOOL and new.equals(True) and state.init == (False,):
-            self.scope.later.add(found.text)
+            self.scope.later[found.text] = self.before[s]
         self.scope.values[n] = found
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from functools import cache
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -19,10 +20,9 @@ if TYPE_CHECKING:
 
 Arrays = dict[str, Array]
 Run = Callable[[Mapping[str, Array], Any], tuple[Arrays, Any]]
-# Numbers of one value that are computed at a time: small enough for NumPy to stay in the cache, and
-# for its arrays to be taken from memory that it has already (256 KB of float64); large enough for
-# the other frameworks to make up for what a call costs.
-PART = {"numpy": 2**15, "torch": 2**16, "jax": 2**18}
+# Numbers of one value that are computed at a time: few enough to stay in the cache, and enough to
+# make up for what a call costs.
+PART = {"numpy": 2**17, "torch": 2**17, "jax": 2**18}
 
 
 class Fused:
@@ -40,6 +40,7 @@ class Fused:
         if framework not in FRAMEWORKS:
             message = f"there is no fused executor for the backend `{framework}`"
             raise OptionError.at("E025", None, message, f"there are: {', '.join(FRAMEWORKS)}")
+        _keep_memory()
         self.framework = framework
         self.fusion: Fusion = fuse(graph, facts, doc)
         self.text = self.fusion.text(framework)
@@ -55,14 +56,19 @@ class Fused:
         self, inputs: Mapping[str, Array], keep: Callable[[str, Array], Array | None]
     ) -> Arrays:
         """The same, but only what `keep` returns of each part; None leaves an output out."""
+        with np.errstate(all="ignore"):
+            return self._reduced(inputs, keep)
+
+    def _reduced(
+        self, inputs: Mapping[str, Array], keep: Callable[[str, Array], Array | None]
+    ) -> Arrays:
         batch, length = next(iter(inputs.values())).shape[:2]
-        results: Arrays = {}
-        spans = self._parts(batch, length)
-        if len(spans) == len(spans[0][1]) == 1:
+        if batch * length <= self._most and length <= self._longest(length):
             outputs, _ = self._run(inputs, None)
             found = {name: keep(name, y) for name, y in outputs.items()}
             return {name: _own(y, inputs) for name, y in found.items() if y is not None}
-        for rows, parts in spans:
+        results: Arrays = {}
+        for rows, parts in self._parts(batch, length):
             state = None
             for steps in parts:
                 part = {name: x[rows, steps] for name, x in inputs.items()}
@@ -76,12 +82,20 @@ class Fused:
                     results[name][rows, steps] = y
         return results
 
+    @property
+    def _most(self) -> int:
+        """Steps of all sequences that are run at a time."""
+        return max(1, int(PART[self.framework] / self._width))
+
+    def _longest(self, length: int) -> int:
+        """Steps of a sequence of this length that a state does not grow too large in."""
+        return self.fusion.graph.length if self.fusion.grows else length
+
     def _parts(self, batch: int, length: int) -> list[tuple[slice, list[slice]]]:
         """Sequences and steps that are run at a time: as many steps as possible, unless a loop over
         the steps makes many sequences cheaper."""
-        most = max(1, int(PART[self.framework] / self._width))
-        longest = self.fusion.graph.length if self.fusion.grows else length
-        steps = min(length, most, longest)
+        most = self._most
+        steps = min(length, most, self._longest(length))
         if self.fusion.loops:
             steps = min(steps, max(1, most // batch))
         rows = max(1, most // steps)
@@ -116,14 +130,16 @@ def _loaded(framework: str, text: str) -> Run:
         return run
     functions: dict[str, Any] = {"__name__": "lsrl_emitted"}
     exec(compile(text, "<emitted>", "exec"), functions)
-    whole = functions["run"]
+    return cast("Run", functions["run"])
 
-    def quiet(inputs: Mapping[str, Array], state: Any) -> tuple[Arrays, Any]:
-        with np.errstate(all="ignore"):
-            found: tuple[Arrays, Any] = whole(inputs, state)
-            return found
 
-    return quiet
+@cache
+def _keep_memory() -> None:
+    """Have the C library keep the memory that arrays free, instead of asking the system for the
+    same pages in every run: up to 20 ns a number. Once glibc has freed a block of some 32 MB, which
+    need not be touched, smaller ones come from memory that it keeps 64 MB of (mallopt(3),
+    M_MMAP_THRESHOLD). Other C libraries do as they did."""
+    np.empty(2**25 - 2**16, np.uint8)
 
 
 def fused(program: Program, framework: str = "numpy") -> Fused:

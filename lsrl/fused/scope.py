@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from ..ir.nodes import Graph
 from .operations import render
-from .values import Value, constant, identifier, kind_of
+from .values import BOOL, Value, constant, identifier, kind_of
 
 _WORDS = re.compile(r"\w+")
 LONG = 48  # characters of an expression that is still written inside of another
@@ -30,7 +30,8 @@ class Scope:
         self.lines: list[str] = []
         self.meaning: dict[str, str] = {}  # the expression of each variable
         self.values: dict[int, Value] = {}
-        self.later: set[str] = set()  # variables that are false at a sequence's first step only
+        # Variables that are false at a sequence's first step only: the text of whether it began.
+        self.later: dict[str, str] = {}
         # By node: the sum of its values so far, and what that sum began from.
         self.totals: dict[int, tuple[str, str]] = {}
 
@@ -82,7 +83,24 @@ class Scope:
         node = self.graph.nodes[n]
         if node.op == "const":
             return constant(node.values, kind_of(node.type))
-        return render(self.graph, node, [self.values[a] for a in node.args], self.pooled)
+        args = [self.values[a] for a in node.args]
+        started = self._begun(args) if node.op == "select" else None
+        return started or render(self.graph, node, args, self.pooled)
+
+    def _begun(self, args: Sequence[Value]) -> Value | None:
+        """A choice that takes another value at the first step only; none of booleans, which are
+        cheap to choose between, nor of constants."""
+        condition, a, b = args
+        text = condition.text
+        if text not in self.later:
+            text = self.meaning.get(text, text)
+        if text[0] == "~":
+            text, a, b = text[1:], b, a
+        fixed = a.constant is not None or b.constant is not None
+        if text not in self.later or fixed or a.kind != b.kind or a.kind == BOOL:
+            return None
+        call = f"begun({a.text}, {b.text}, {self.later[text]}, steps)"
+        return Value(call, a.kind, a.wide or b.wide)
 
     def under(
         self, replaced: Mapping[int, Value], nodes: Sequence[int], wanted: Iterable[int]

@@ -171,7 +171,7 @@ class AtomGraph:
         self.lane_places: dict[int, tuple[tuple[int, ...], dict[int, int]]] = {}  # by `id` of lanes
         self.lanes_by_value: dict[int, tuple[Form, dict[Coefficient, Terms]]] = {}  # of a form
         self._relus: dict[tuple[Any, ...], int] = {}
-        self._known: dict[tuple[tuple[int, int], ...], tuple[float, float]] = {}
+        self._known: dict[tuple[tuple[int, Coefficient], ...], tuple[float, float]] = {}
 
     @property
     def signature(self) -> tuple[Any, ...]:

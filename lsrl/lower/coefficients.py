@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from typing import Any, TypeVar
@@ -11,6 +12,7 @@ from ..analysis.lattice import gcd
 
 Coefficient = int | Fraction
 Key = TypeVar("Key")
+LARGEST = Fraction(sys.float_info.max)
 
 
 def magnitude(c: Coefficient) -> Coefficient:
@@ -40,8 +42,11 @@ def scaled_step(step: Fraction | None, c: Coefficient) -> int | Fraction | None:
     return c if step.numerator == step.denominator else step * c
 
 
-def primitive(terms: Mapping[Any, Coefficient]) -> tuple[tuple[tuple[Any, int], ...], Fraction]:
-    """Coefficients as coprime integers, the first one positive, and the factor taken out."""
+def primitive(
+    terms: Mapping[Any, Coefficient],
+) -> tuple[tuple[tuple[Any, Coefficient], ...], Fraction]:
+    """Coefficients as coprime integers, the first one positive, and the factor taken out. Where one
+    of the integers would be too large for a float: as fractions, the first one 1."""
     if len(terms) == 1:
         ((a, c),) = terms.items()
         if c:
@@ -55,6 +60,9 @@ def primitive(terms: Mapping[Any, Coefficient]) -> tuple[tuple[tuple[Any, int], 
     if factor is None:  # a finer lattice than `gcd` follows
         denominator = math.lcm(*(Fraction(c).denominator for _, c in items))
         factor = Fraction(math.gcd(*(int(c * denominator) for _, c in items)), denominator)
+        if any(magnitude(c) > factor * LARGEST for _, c in items):
+            first = Fraction(items[0][1])
+            return tuple((a, Fraction(c) / first) for a, c in items), first
     factor = factor or Fraction(1)
     if items and items[0][1] < 0:
         factor = -factor

@@ -237,7 +237,7 @@ class _Layout:
         """Units for what later layers still need of this layer's sources."""
         later = [r for r in self.readers.values() if r.known and r.at != -1]
         carried: dict[Source, tuple[Row, Coefficient]] = {}
-        combined: dict[tuple[tuple[Source, int], ...], tuple[Row, Coefficient]] = {}
+        combined: dict[tuple[tuple[Source, Coefficient], ...], tuple[Row, Coefficient]] = {}
         for group in connected(later):
             sources = {s for r in group for s in r.known}
             parts = dict.fromkeys(_normal(r.known) for r in group)
@@ -255,7 +255,7 @@ class _Layout:
         self,
         reader: _Reader,
         carried: dict[Source, tuple[Row, Coefficient]],
-        combined: dict[tuple[tuple[Source, int], ...], tuple[Row, Coefficient]],
+        combined: dict[tuple[tuple[Source, Coefficient], ...], tuple[Row, Coefficient]],
     ) -> None:
         """A reader's known part over the next layer's inputs; a name that is not carried is
         lost.
@@ -306,7 +306,7 @@ class _Layout:
         return {("x", column): 1}, low
 
 
-def _normal(row: Row) -> tuple[tuple[Source, int], ...]:
+def _normal(row: Row) -> tuple[tuple[Source, Coefficient], ...]:
     """A row up to a factor."""
     if len(row) == 1:
         return tuple((source, 1) for source in row)

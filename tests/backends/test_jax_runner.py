@@ -59,6 +59,43 @@ def test_all_steps_at_once() -> None:
     assert all(jax.tree_util.tree_leaves(same))
 
 
+def scan_bound(a: Any, b: Any, h: Any, u: float) -> Any:
+    """How far h_t = a_t h_{t-1} + b_t can be off in a scan over pairs of steps, beside underflow:
+    a and b [T, ...], h [...], u the unit roundoff.
+
+    A product of n factors and b is rounded n times, in any order (Higham, Accuracy and Stability of
+    Numerical Algorithms, 2nd ed., lemma 3.1), and a term is added at most 2 ceil(log2 T) + 1 times,
+    once a level up and down and once for h (Blelloch, Prefix sums and their applications, 1990).
+    Step after step it is rounded n times in products and n in sums.
+    """
+    a, b, h = (np.abs(np.asarray(x, dtype=float)) for x in (a, b, h))
+    added = 2 * np.ceil(np.log2(len(a))) + 1
+    total, rounded, bounds = h, np.zeros_like(h), []  # rounded: each term times its factors
+    for factor, term in zip(a, b, strict=True):
+        rounded = factor * (rounded + total)
+        total = factor * total + term
+        bounds.append(rounded + added * total)
+    return u * np.array(bounds) / (1 - (len(a) + added) * u)
+
+
+@pytest.mark.parametrize("steps", [7, 1000])
+def test_a_scan_of_reals_keeps_to_its_bound(steps: int) -> None:
+    """As `hawk` and `mamba` do it, with decays of all sizes and both signs of what is added."""
+    scan = jax.jit(compiled("majority", "hawk").runner("jax").functions["parallel_recurrence"])
+    rng = np.random.default_rng(0)
+    decays = rng.uniform([0, 0.9, 0.99, 0.5, 1, 0], [1, 1, 1, 0.5, 1, 0.01], (steps, 8, 6))
+    a = decays.astype(np.float32)
+    b = rng.uniform([[-1]] * 4 + [[0]] * 4, 1, (steps, 8, 6)).astype(np.float32)
+    h = rng.uniform(-1, 1, (8, 6)).astype(np.float32)
+    meant = [h.astype(float)]
+    for factor, term in zip(a.astype(float), b.astype(float), strict=True):
+        meant.append(factor * meant[-1] + term)
+    error = np.abs(np.asarray(scan(a, b, h), dtype=float) - meant[1:])
+    bound = scan_bound(a, b, h, 2.0**-24)
+    assert (error <= bound + steps * 2.0**-149).all()
+    assert error.max() > 2.0**-24
+
+
 def test_verify() -> None:
     report = lsrl.verify(compiled("parity", "gru", LONG), samples=1, length=2, backend="jax")
     assert (report.passed, report.runners) == (True, ("equations", "jax"))

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from fused_cases import FORMS, SOURCE, difference, inputs
 from hypothesis import HealthCheck, given, settings
 
@@ -73,6 +74,16 @@ def test_in_parts(framework: str, monkeypatch: pytest.MonkeyPatch) -> None:
     (times, *_) = [times for _, times in fused._parts(3, 67)]
     assert len(times) > 2
     assert difference(program, program.interpreter.run(data), fused.run(data)) is None
+
+
+def test_many_steps_one_after_the_other_are_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In PyTorch; the same as the interpreter."""
+    program, data = every_form(), inputs(2, 300)
+    fused, loops = program.fused("torch"), []
+    unit = torch.jit.CompilationUnit
+    monkeypatch.setattr(torch.jit, "CompilationUnit", lambda: loops.append(unit()) or loops[-1])
+    assert difference(program, program.interpreter.run(data), fused.run(data)) is None
+    assert len(loops) == len(fused.fusion.loops) == 2
 
 
 def test_jax_compiles_for_one_shape(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import tracemalloc
+from fractions import Fraction
 
 import pytest
 
 import lsrl
+from lsrl.lower.coefficients import primitive
 from lsrl.targets.base import CompileOptions, check_dtype, check_parameters
 
 LONG_TABLE = "input x: int in 0..2999\noutput [{}][x]".format(
@@ -25,6 +27,16 @@ def test_the_limit_is_kept_to_the_parameter() -> None:
         f"error[E806]: as `linear-rnn` the program takes {size} parameters, more than the limit of "
         f"{size - 1}\n  help: raise --max-parameters, choose smaller ranges, or use another target"
     )
+
+
+def test_fractions_without_a_small_common_denominator() -> None:
+    """That of 1/1, ..., 1/800 is beyond the largest float: no coefficients are made integers."""
+    fractions = ", ".join(f"1/{k + 1}" for k in range(800))
+    terms = {k: Fraction(1, k + 1) for k in range(800)}
+    assert primitive(terms) == (tuple(terms.items()), 1)
+    program = lsrl.parse(f"length <= 9\ninput x: int in 0..799\noutput [{fractions}][x]")
+    with pytest.raises(lsrl.UnsupportedError, match="parameters, more than the limit of 1,000"):
+        lsrl.compile(program, "mamba", max_parameters=1000)
 
 
 def test_it_is_refused_before_the_weights_take_memory() -> None:

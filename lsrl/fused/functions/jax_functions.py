@@ -180,6 +180,13 @@ def once(condition, x, before, steps):
     return jnp.broadcast_to(x, (*x.shape[:-1], steps))
 
 
+def begun(x, first, before, steps):
+    """x, but `first` at the first step of sequences that have not begun `before`."""
+    start = jnp.where(before[..., None], x[..., :1], first[..., :1])
+    x = jnp.broadcast_to(x, (*start.shape[:-1], steps))
+    return jnp.concatenate([start, x[..., 1:]], -1)
+
+
 def total_since(condition, x, before):
     """The sum of x from the last step on at which the condition held; `before` and all of x where
     it never has."""

@@ -43,7 +43,7 @@ def constant(values):
 
 def whole(x, *shape):
     """x broadcast to a shape."""
-    return x if np.shape(x) == shape else np.broadcast_to(x, shape)
+    return x if np.shape(x) == shape else np.full(shape, x)
 
 
 def lanes(x, d):
@@ -94,14 +94,21 @@ def product(matrix, x):
     return np.tensordot(matrix, x, 1)
 
 
+def numbers(steps, known={}):  # noqa: B006
+    """1, 2, ..., steps; made once for the most steps, and not to be written to."""
+    if steps > len(known.get("all", ())):
+        known["all"] = np.arange(1, steps + 1)
+    return known["all"][:steps]
+
+
 def clock(before, steps):
     """before + 1, before + 2, ... over so many steps."""
-    return before[..., None] + np.arange(1, steps + 1)
+    return before[..., None] + numbers(steps)
 
 
 def remaining(each, x, before, steps):
     """before + each, before + 2 each, ... over so many steps, less x."""
-    left = np.arange(each, each * (steps + 1), each) - x
+    left = (numbers(steps) if each == 1 else each * numbers(steps)) - x
     return left + before[..., None] if np.count_nonzero(before) else left
 
 
@@ -119,10 +126,12 @@ def stacked(*states):
 
 def shifted(x, before, steps):
     """The value one step ago: `before`, then x without its last step."""
-    lead = np.broadcast_shapes(np.shape(x)[:-1], before.shape)
-    result = np.empty((*lead, steps), np.result_type(x))
+    x, lead = np.asarray(x), before.shape
+    if x.shape[:-1] not in (lead, ()):
+        lead = np.broadcast_shapes(x.shape[:-1], lead)
+    result = np.empty((*lead, steps), x.dtype)
     result[..., 0] = before
-    result[..., 1:] = x if np.ndim(x) == 0 or np.shape(x)[-1] == 1 else x[..., :-1]
+    result[..., 1:] = x[..., :-1] if x.shape[-1:] == (steps,) else x
     return result
 
 
@@ -170,7 +179,7 @@ def parity(condition, before):
 
 def held(condition, x, before):
     """x at the last step at which the condition held, `before` where it never has."""
-    steps = np.arange(1, condition.shape[-1] + 1)
+    steps = numbers(condition.shape[-1])
     last = np.maximum.accumulate(np.where(condition, steps, 0), -1)
     shape = np.broadcast_shapes(condition.shape, np.shape(x), (*before.shape, 1))
     x, last = np.broadcast_to(x, shape), np.broadcast_to(last, shape)
@@ -182,6 +191,16 @@ def once(condition, x, before, steps):
     """x of the first step if the condition holds there, else `before`; the same at every step."""
     x = np.where(condition[..., :1], x[..., :1], before[..., None])
     return np.broadcast_to(x, (*x.shape[:-1], steps))
+
+
+def begun(x, first, before, steps):
+    """x, but `first` at the first step of sequences that have not begun `before`."""
+    x, first = np.asarray(x), np.asarray(first)
+    start = np.where(before[..., None], x[..., :1], first[..., :1])
+    result = np.empty((*start.shape[:-1], steps), x.dtype)
+    result[...] = x
+    result[..., :1] = start
+    return result
 
 
 def total_since(condition, x, before):
@@ -265,42 +284,39 @@ def followed(step, before, inputs, limits, steps):
 
 
 def decay_weights(factor, block, known={}):  # noqa: B006
-    """The powers 0..block of a factor, and the triangular matrix of them that adds up a block; made
-    once for each factor."""
+    """The matrix [..., block + 1, block] that takes a state and what is added to it in a block of
+    steps to the states of the block: powers of the factor. Made once for each factor."""
     key = factor.tobytes(), factor.shape, block
     if key not in known:
-        ages = np.arange(block) - np.arange(block)[:, None]
-        kept = factor[..., None] ** np.arange(block + 1)
-        known[key] = kept, np.where(ages >= 0, kept[..., np.maximum(ages, 0)], 0)
+        ages = np.arange(1, block + 1) - np.arange(block + 1)[:, None]
+        powers = factor[..., None] ** np.arange(block + 1)
+        known[key] = np.where(ages >= 0, powers[..., np.maximum(ages, 0)], 0)
     return known[key]
 
 
 def decayed(factor, x, before):
     """s_t = factor s_{t-1} + x_t for a constant factor, a number or one [d] for each element.
 
-    Within blocks of 32 steps a triangular matrix of powers adds up x; the ends of the blocks are
-    such a sequence again. Nothing is divided by a power.
+    A block of 16 steps, after the state before it, times a triangular matrix of powers; the ends of
+    the blocks are such a sequence again. Nothing is divided by a power.
     """
-    factor, steps = np.asarray(factor), x.shape[-1]
-    block = min(32, steps)
-    count = -(-steps // block)
-    lead = before.shape
+    factor, steps, lead = np.asarray(factor), x.shape[-1], before.shape
     if x.shape[:-1] != lead:
         lead = np.broadcast_shapes(x.shape[:-1], lead)
         x, before = np.broadcast_to(x, (*lead, steps)), np.broadcast_to(before, lead)
-    if steps < count * block:
-        more = np.zeros((*lead, count * block), x.dtype)
-        more[..., :steps] = x
-        x = more
-    kept, powers = decay_weights(factor, block)
-    sums = (x.reshape(*factor.shape, -1, block) @ powers).reshape(*lead, count, block)
-    carried = before[..., None]
-    if count > 1:
-        carried = np.empty((*lead, count))
-        carried[..., 0] = before
-        carried[..., 1:] = decayed(kept[..., block], sums[..., -1], before)[..., :-1]
-    sums += carried[..., None] * kept[..., 1:].reshape(*factor.shape, 1, 1, block)
-    return sums.reshape(*lead, count * block)[..., :steps]
+    block = min(16, steps)
+    whole_blocks, rest = divmod(steps, block)
+    blocks = np.empty((*lead, whole_blocks + (rest > 0), block + 1))
+    blocks[..., :whole_blocks, 1:] = x[..., : steps - rest].reshape(*lead, whole_blocks, block)
+    if rest:
+        blocks[..., -1, 1 : rest + 1], blocks[..., -1, rest + 1 :] = x[..., steps - rest :], 0
+    blocks[..., 0, 0] = before
+    weights = decay_weights(factor, block)
+    rows = blocks.reshape(*factor.shape, -1, block + 1)
+    if steps > block:
+        ends = (rows[..., 1:] @ weights[..., 1:, -1:]).reshape(blocks.shape[:-1])
+        blocks[..., 1:, 0] = decayed(weights[..., 0, -1], ends[..., :-1], before)
+    return (rows @ weights).reshape(*lead, -1)[..., :steps]
 
 
 def linear(matrix, x, before):
@@ -334,9 +350,9 @@ def last(x, before):
     """A state after the last step, as `before`."""
     x = np.asarray(x)
     x = x[..., -1] if x.ndim else x
-    if x.shape != before.shape:
-        x = np.broadcast_to(x, np.broadcast_shapes(x.shape, before.shape))
-    return x.astype(before.dtype)
+    if x.shape == before.shape:
+        return x.astype(before.dtype)
+    return np.full(np.broadcast(x, before).shape, x, before.dtype)
 
 
 def array(values):

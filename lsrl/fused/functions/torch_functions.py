@@ -191,6 +191,13 @@ def once(condition, x, before, steps):
     return torch.broadcast_to(x, (*x.shape[:-1], steps))
 
 
+def begun(x, first, before, steps):
+    """x, but `first` at the first step of sequences that have not begun `before`."""
+    start = torch.where(before[..., None], x[..., :1], first[..., :1])
+    x = torch.broadcast_to(x, (*start.shape[:-1], steps))
+    return torch.cat([start, x[..., 1:]], -1)
+
+
 def total_since(condition, x, before):
     """The sum of x from the last step on at which the condition held; `before` and all of x where
     it never has."""
@@ -314,12 +321,39 @@ def linear(matrix, x, before):
 
 
 def stepped(step, before, inputs, steps):
-    """States by `step(*states, *inputs)`, one step after the other."""
-    states, history = [b[..., None] for b in before], []
-    for t in range(steps):
+    """States by `step(*states, *inputs)`, one step after the other; many in a compiled loop."""
+    states = [b[..., None] for b in before]
+    history, short = [], min(steps, 256)  # for fewer compiling takes longer than it saves
+    for t in range(short):
         states = step(*states, *(x[..., t : t + 1] for x in inputs))
         history.append(states)
+    if steps > short:
+        history += compiled(step, states, inputs)(states, inputs, short, steps)
     return [torch.cat(values, -1) for values in zip(*history)]
+
+
+def compiled(step, states, inputs):
+    """The loop over the later steps in TorchScript: states before and inputs to the states of each
+    step. It runs without Python, and needs no compiler of C++."""
+    import warnings
+
+    now = [x[..., :1] for x in inputs]
+    arguments = [f"states[{k}]" for k in range(len(states))]
+    arguments += [f"inputs[{k}][..., t:t + 1]" for k in range(len(now))]
+    loop = f"""
+def loop(states: List[Tensor], inputs: List[Tensor], start: int, steps: int) -> List[List[Tensor]]:
+    history = torch.jit.annotate(List[List[Tensor]], [])
+    for t in range(start, steps):
+        states = step({", ".join(arguments)})
+        history.append(states)
+    return history
+"""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch.jit is deprecated; torch.compile unrolls loops
+        traced = torch.jit.trace(step, (*states, *now), check_trace=False)
+        unit = torch.jit.CompilationUnit()
+        unit.define(loop, {"step": traced, "torch": torch}.get)
+    return unit.loop
 
 
 def last(x, before):

@@ -264,7 +264,7 @@ class _Layout:
                 lanes.append(self._lane({a: 1}, max(ends)))
         return lanes, whole
 
-    def _loses_digits(self, key: Any, form: tuple[tuple[int, int], ...]) -> bool:
+    def _loses_digits(self, key: Any, form: tuple[tuple[int, Coefficient], ...]) -> bool:
         """Whether a reader cannot read the parts of its combination exactly, but the combination up
         to a factor could be a lane, exactly."""
         terms = self.readers[key].terms
@@ -277,7 +277,7 @@ class _Layout:
         blocks = [self.plan.at.get(a, START) for a in terms]
         return Lane(terms, start, min(blocks), max(blocks), until)
 
-    def _is_exact(self, form: tuple[tuple[int, int], ...]) -> bool:
+    def _is_exact(self, form: tuple[tuple[int, Coefficient], ...]) -> bool:
         return exact_in(value_form(self.graph, dict(form)), self.graph.atoms, self.digits)
 
     def _connected(self) -> list[list[Any]]:

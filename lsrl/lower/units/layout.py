@@ -254,7 +254,7 @@ class _Layout:
         readers = self._all_readers()
         later = [r for r in readers if r.known and r.at >= number]
         carried: dict[Source, Carried] = {}
-        whole: dict[tuple[tuple[Source, int], ...], Carried] = {}
+        whole: dict[tuple[tuple[Source, Coefficient], ...], Carried] = {}
         for group in connected(later):
             sources = {s for r in group for s in r.known}
             parts = dict.fromkeys(primitive(r.known)[0] for r in group)
@@ -302,7 +302,7 @@ class _Layout:
 def _rewrite(
     reader: _Reader,
     carried: Mapping[Source, Carried],
-    whole: Mapping[tuple[tuple[Source, int], ...], Carried],
+    whole: Mapping[tuple[tuple[Source, Coefficient], ...], Carried],
 ) -> None:
     """A reader's known part over the outputs of the new layer; a name not carried is lost."""
     if not reader.known:

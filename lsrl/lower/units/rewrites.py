@@ -89,7 +89,7 @@ def _forms(graph: UnitGraph, units: list[int]) -> Iterator[tuple[int, Form]]:
             yield -1, form
 
 
-def _merge(graph: UnitGraph, units: list[int], weights: dict[int, int]) -> None:
+def _merge(graph: UnitGraph, units: list[int], weights: dict[int, Coefficient]) -> None:
     parts = [(c, graph.atom_form(a)) for a, c in weights.items()]
     value = graph.recall(graph.combine(parts))
     first = min(weights)
@@ -105,7 +105,7 @@ def _merge(graph: UnitGraph, units: list[int], weights: dict[int, int]) -> None:
         rest = {b: k for b, k in form.terms.items() if b != before}
         added.append((c, graph.form(rest, form.const)))
     if own:
-        added.append((own, graph.previous(new)))  # type: ignore[arg-type]
+        added.append((own, graph.previous(new)))
     args = dict(atom.args) | {role: graph.combine(added)}
     graph.define(new, args)
     values = _in_terms_of(graph, weights, new)
@@ -116,14 +116,14 @@ def _merge(graph: UnitGraph, units: list[int], weights: dict[int, int]) -> None:
         graph.outputs[name] = [graph.substitute(f, values) for f in forms]
 
 
-def _label(parts: list[tuple[int, str]]) -> str:
+def _label(parts: list[tuple[Coefficient, str]]) -> str:
     """`ones - zeros`."""
     signed = [(c < 0, f"{abs(c)} {label}" if abs(c) != 1 else label) for c, label in parts]
     text = "".join(f" {'-' if negative else '+'} {words}" for negative, words in signed)
     return text.removeprefix(" + ").replace(" - ", "-", not text.startswith(" +"))
 
 
-def _in_terms_of(graph: UnitGraph, weights: dict[int, int], new: int) -> dict[int, Form]:
+def _in_terms_of(graph: UnitGraph, weights: dict[int, Coefficient], new: int) -> dict[int, Form]:
     """Every reader has the same combination: its first unit stands for the new one, the others for
     nothing."""
     first = min(weights)
