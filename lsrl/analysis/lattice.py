@@ -16,6 +16,7 @@ from ..ir.nodes import Graph, Node, Scalar
 from ..ir.types import Kind
 
 Step = Fraction | None
+ONE = Fraction(1)  # by far the most frequent step, and this very object: `is` is enough
 MAX_DENOMINATOR = 2**40
 MAX_ROUNDS = 8
 
@@ -36,7 +37,7 @@ def gcd(steps: Iterable[int | Step]) -> Step:
                 return None
             above, below = above * (common // below), common
         above = math.gcd(above, s.numerator * (below // s.denominator))
-    return _fraction(above, below)
+    return ONE if above == below else _fraction(above, below)
 
 
 @lru_cache(maxsize=1 << 12)
@@ -108,8 +109,8 @@ def _node(graph: Graph, n: int, steps: Sequence[Step]) -> Step:
     if node.op == "table":
         return of_constants(node.attrs[0])
     if node.op in _ONE:
-        return Fraction(1)
-    return None if node.type.kind is Kind.REAL else Fraction(1)
+        return ONE
+    return None if node.type.kind is Kind.REAL else ONE
 
 
 def _limited(step: Fraction) -> Step:

@@ -14,7 +14,7 @@ from enum import Enum
 from fractions import Fraction
 from typing import Any
 
-from ..analysis.lattice import gcd
+from ..analysis.lattice import ONE, gcd
 from ..records import record
 from ..source import Span
 from .coefficients import (
@@ -29,7 +29,6 @@ from .coefficients import (
 )
 
 Terms = dict[int, Coefficient]
-ONE = Fraction(1)
 
 
 class AtomKind(Enum):
@@ -253,7 +252,7 @@ class AtomGraph:
             return constant(0)
         key = (*form.key, saturating, boolean, fuzzy, approximation)
         if key not in self._relus:
-            step = Fraction(1) if boolean else form.step
+            step = ONE if boolean else form.step
             fuzzy |= self.is_fuzzy(form) or (saturating and form.step is None)
             hi = min(form.hi, 1.0) if boolean else max(form.hi, 0.0)
             atom = Atom(
@@ -338,7 +337,7 @@ class AtomGraph:
 
 def constant(value: Coefficient) -> Form:
     """A form that reads nothing."""
-    return Form({}, value, float(value), float(value), abs(Fraction(value)))
+    return Form({}, value, float(value), float(value), gcd([value]) or abs(Fraction(value)))
 
 
 def extent(

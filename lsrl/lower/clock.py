@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from ..analysis.lattice import ONE
 from ..ir.nodes import Graph
 from .atoms import Atom, AtomGraph, AtomKind, Form, Group, Lane, constant, tighten
 from .coefficients import Coefficient
@@ -195,8 +196,6 @@ def _register(graph: AtomGraph, lanes: list[Lane], visible: int, name: str) -> l
     graph.groups.append(Group(lanes, name))
     for i, lane in enumerate(lanes):
         hi = 1.0 if i < visible else 0.0
-        atom = Atom(
-            AtomKind.STATE, 0.0, hi, Fraction(1), group=number, lane=i, label=f"{name}[{i}]"
-        )
+        atom = Atom(AtomKind.STATE, 0.0, hi, ONE, group=number, lane=i, label=f"{name}[{i}]")
         lane.atom = graph.add(atom)
     return [lane.atom for lane in lanes[:visible]]

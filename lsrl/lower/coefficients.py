@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from typing import Any, TypeVar
 
-from ..analysis.lattice import gcd
+from ..analysis.lattice import ONE, gcd
 
 Coefficient = int | Fraction
 Key = TypeVar("Key")
@@ -39,7 +39,7 @@ def scaled_step(step: Fraction | None, c: Coefficient) -> int | Fraction | None:
     """The lattice of c times a value on the lattice of `step`, up to its sign."""
     if step is None:
         return None
-    return c if step.numerator == step.denominator else step * c
+    return c if step is ONE or step == 1 else step * c
 
 
 def primitive(

@@ -12,6 +12,7 @@ from fractions import Fraction
 from functools import cached_property
 from typing import Any
 
+from ..analysis.lattice import ONE
 from ..analysis.ranges import Fact
 from ..errors import Diagnostic, UnsupportedError
 from ..ir.components import Component, components
@@ -137,7 +138,7 @@ class Legaliser:
 
     def number_columns(self, field: Field) -> list[Form]:
         """A column for each element of a field."""
-        step = None if field.type.kind is Kind.REAL else Fraction(1)
+        step = None if field.type.kind is Kind.REAL else ONE
         ends = float(field.lo), float(field.hi)
         names = [field.name]
         if field.type.shape:

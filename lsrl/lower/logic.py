@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, Protocol
 
+from ..analysis.lattice import ONE
 from ..source import Span
 from .atoms import AtomGraph, AtomKind, Form, constant, tighten
 from .coefficients import largest_partial_sum, whole
@@ -210,7 +211,7 @@ class ReluLogic:
         read = on_clock(g, d, lambda v: int(v >= k))
         if read is not None:
             return self.from_value(read)
-        step = d.step or Fraction(1)
+        step = d.step or ONE
         return self.not_negative(g.combine([(1 / step, d)], -math.ceil(Fraction(k) / step)))
 
     def not_negative(self, scaled: Form) -> Bool:
@@ -239,7 +240,7 @@ class ReluLogic:
         read = on_clock(g, d, lambda v: int(v == 0))
         if read is not None:
             return self.from_value(read)
-        step = d.step or Fraction(1)
+        step = d.step or ONE
         scaled = g.combine([(1 / step, d)])
 
         def falsity() -> Form:

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 
-from ..analysis.lattice import gcd
-from .atoms import ONE, AtomGraph, Form, Terms, constant, tighten
+from ..analysis.lattice import ONE, gcd
+from .atoms import AtomGraph, Form, Terms, constant, tighten
 from .coefficients import Coefficient
 
 
