@@ -139,38 +139,19 @@ def fixpoint(
     """
     before_size, idle = size(graph), 0
     while True:
-        after, changed, idle = _turn(graph, passes, idle)
-        if idle >= len(passes):
-            return after
-        if after == graph:
-            return graph
-        graph, after_size = after, size(after)
-        if not after_size < before_size:
-            sizes = f"from {before_size} to {after_size}"
-            raise Stuck(f"{', '.join(changed)} went in circles: {sizes} (terms, nodes, states)")
-        before_size = after_size
-
-
-def _turn(graph: Graph, passes: Sequence[Pass], idle: int) -> tuple[Graph, list[str], int]:
-    """One round, until as many passes in a row as there are did nothing (`idle` of them did before
-    it): the graph, which passes changed it, and how many of the last did nothing.
-
-    The graph is checked at the end; only if it is not legal is it checked after each pass.
-    """
-    changed: list[str] = []
-    before = graph
-    try:
+        before, changed = graph, []
         for p in passes:
-            after = p.apply(graph)
+            after = run(graph, [p])
             idle = 0 if after is not graph and p.enables else idle + 1
             if after is not graph:
                 changed.append(p.name)
             graph = after
             if idle >= len(passes):
-                break
-        if changed:
-            check(graph)
-    except Exception:
-        run(before, passes)  # names the pass
-        raise
-    return graph, changed, idle
+                return graph
+        if graph == before:
+            return before
+        after_size = size(graph)
+        if not after_size < before_size:
+            sizes = f"from {before_size} to {after_size}"
+            raise Stuck(f"{', '.join(changed)} went in circles: {sizes} (terms, nodes, states)")
+        before_size = after_size

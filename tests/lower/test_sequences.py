@@ -39,6 +39,19 @@ def test_the_smallest_prefix_and_period() -> None:
     assert Course(values[:3], 2).first(8).tolist() == values.tolist()
 
 
+@pytest.mark.parametrize("prefix", [0, 1, 4])
+@pytest.mark.parametrize("period", [1, 2, 3, 6])
+def test_a_course_goes_on_and_is_found_again(prefix: int, period: int) -> None:
+    rng = np.random.default_rng(prefix + 10 * period)
+    for _ in range(20):
+        values = rng.integers(0, 2, (prefix + period, 1)).astype(bool)
+        steps = np.arange(50)
+        place = np.where(steps < prefix, steps, prefix + (steps - prefix) % period)
+        run = Course(values, period).first(50)
+        np.testing.assert_array_equal(run, values[place])
+        assert smallest(values, (prefix, period)) == lasso_of(run)
+
+
 def test_a_long_clock_is_made_where_enough_is_read_off_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clock, "MAX_LANES", 8)
     head = "input x: bool\n"

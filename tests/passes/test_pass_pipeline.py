@@ -166,3 +166,25 @@ def test_large_programs() -> None:
     after = optimise(graph)
     assert len(after.nodes) < 0.6 * len(graph.nodes)
     assert time.perf_counter() - began < 10
+
+
+class Counted(Pass):
+    """Does nothing, and says how often."""
+
+    name = "counted"
+
+    def __init__(self) -> None:
+        self.times = 0
+
+    def apply(self, graph: Graph) -> Graph:
+        self.times += 1
+        return graph
+
+
+def test_dead_code_gives_other_passes_nothing_to_do() -> None:
+    before, after = Counted(), Counted()
+    dead = "%0: int = const 1\n%1: int = const 2\noutput y = %0\n"
+    graph = fixpoint(from_text(dead), [before, Dce(), after])
+    assert len(graph.nodes) == 1
+    assert (before.times, after.times) == (1, 1)
+    assert not Dce.enables
