@@ -1,8 +1,8 @@
 """The tables of docs/experiments.md and docs/noise.md, from the sweeps of the noise study.
 
 `python benchmarks/noise_tables.py [--write] FOLDER ...`: the folders are those that the commands of
-docs/noise.md fill. Prints the headline tables in Markdown, then all tables; `--write` puts them
-into the two pages, between their marks.
+docs/noise.md fill. Prints all tables in Markdown; `--write` puts them into the two pages instead,
+between their marks.
 """
 
 from __future__ import annotations
@@ -49,9 +49,8 @@ def power(sigma: float | None) -> str:
 
 
 def selected(rows: Any, model: str, program: str, protocol: str, kind: str) -> Any:
-    """The rows of a table's line by sigma, in the format that the model is shown in."""
-    dtype = "float32" if model in FLOAT32_ONLY else "float64"
-    match = rows.program.eq(program) & rows.model.eq(model) & rows.dtype.eq(dtype)
+    """The rows of a table's line by sigma."""
+    match = rows.program.eq(program) & rows.model.eq(model)
     return rows[match & rows.protocol.eq(protocol) & rows.noise.eq(kind)].groupby("sigma")
 
 
@@ -104,6 +103,16 @@ def everything(rows: Any) -> str:
     return "\n\n".join(parts)
 
 
+def in_float32(rows: Any) -> str:
+    """Those that run freely, of models that are elsewhere in float64."""
+    parts = []
+    for program in PROGRAMS:
+        for kind in ("nonzero", "relative"):
+            name = KINDS[kind][0].lower() + KINDS[kind][1:]
+            parts += [f"{program.title()}, free, {name}:", table(rows, program, "free", kind)]
+    return "\n\n".join(parts)
+
+
 def put(page: Path, mark: str, text: str) -> None:
     """Replace what stands in a page between `<!-- MARK -->` and `<!-- end -->`."""
     start = f"<!-- {mark} -->"
@@ -122,17 +131,23 @@ def main() -> None:
     found = [pd.read_parquet(folder / "results.parquet") for folder in options.folders]
     rows = pd.concat(found, ignore_index=True)
     rows = rows[rows.sigma.notna()]  # without what was refused
-    for kind, name in KINDS.items():
-        print(f"{name}\n\n{headline(rows, kind)}\n")
+    usual = rows.dtype.eq("float32") == rows.model.isin(FLOAT32_ONLY)
+    rows, others = rows[usual], rows[~usual]
+    texts = {
+        **{("experiments", f"{kind} headline"): headline(rows, kind) for kind in KINDS},
+        **{
+            ("experiments", f"{program} {protocol}"): table(rows, program, protocol, "nonzero")
+            for program in PROGRAMS
+            for protocol in ("reset", "free")
+        },
+        ("noise", "tables"): everything(rows),
+        ("noise", "float32"): in_float32(others),
+    }
+    for (page, mark), text in texts.items():
         if options.write:
-            put(DOCS / "experiments.md", f"{kind} headline", headline(rows, kind))
-    print(everything(rows))
-    if options.write:
-        put(DOCS / "noise.md", "tables", everything(rows))
-        for program in PROGRAMS:
-            for protocol in ("reset", "free"):
-                mark, of = f"{program} {protocol}", table(rows, program, protocol, "nonzero")
-                put(DOCS / "experiments.md", mark, of)
+            put(DOCS / f"{page}.md", mark, text)
+        else:
+            print(f"{mark}\n\n{text}\n")
 
 
 if __name__ == "__main__":

@@ -16,8 +16,8 @@ NEEDED = (MODEL, Path("lsrl/__init__.py"), Path("lsrl/matrix_tools.py"))
 SECONDS = 600  # to wait
 MARK = "steps and seconds: "
 
-# The model is built as the implementation's own test builds it, in its fastest mode: numbers, the
-# `optimized` conditional, not simplified to a path.
+# The model is built as the implementation's own test builds it, in one of its two fastest modes:
+# numbers, the `optimized` conditional, not simplified to a path.
 SCRIPT = """
 import json, os, sys, time, warnings
 sys.path.insert(0, os.getcwd())
