@@ -18,7 +18,51 @@ from ..ir.nodes import Node
 from ..ir.semantics import Array, concat, table_array
 
 Pair = tuple[Array, Array]
+SLACK = 2.0**-10  # of the rest of a series that is guessed
 WIDE = 4096  # a run-time index over more candidates than this is bounded by the whole vector
+
+
+def range_of(lo: Any, hi: Any) -> Pair:
+    """The range between two numbers or arrays."""
+    return np.asarray(lo, dtype=np.float64), np.asarray(hi, dtype=np.float64)
+
+
+def hull(a: Pair, b: Pair) -> Pair:
+    """The smallest range that holds both."""
+    return np.minimum(a[0], b[0]), np.maximum(a[1], b[1])
+
+
+def meet(a: Pair, b: Pair) -> Pair:
+    """Intersection; where it is empty (a promise that cannot hold), the second operand."""
+    low, high = np.maximum(a[0], b[0]), np.minimum(a[1], b[1])
+    empty = low > high
+    if np.any(empty):
+        low, high = np.where(empty, b[0], low), np.where(empty, b[1], high)
+    return low, high
+
+
+def limit_of(a: Pair, b: Pair, c: Pair) -> Pair:
+    """Beyond where growing ranges go, if each grows by a constant share of what it grew before."""
+    ends = []
+    for x, y, z in zip(a, b, c, strict=True):
+        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+            share = (z - y) / (y - x)
+            rest = (z - y) * share / (1 - share) * (1 + SLACK)
+        ends.append(z + np.where((z == y) | ~(np.abs(share) < 1), 0.0, rest))
+    return ends[0], ends[1]
+
+
+def without_nan(pair: Pair) -> Pair:
+    """An end that is not known, as infinity - infinity, is infinite."""
+    low, high = np.asarray(pair[0], float), np.asarray(pair[1], float)
+    if not ((low == low).all() and (high == high).all()):
+        return np.where(np.isnan(low), -np.inf, low), np.where(np.isnan(high), np.inf, high)
+    return low, high
+
+
+def equal(a: Pair, b: Pair) -> bool:
+    """Whether two ranges have the same ends."""
+    return bool(np.array_equal(a[0], b[0]) and np.array_equal(a[1], b[1]))
 
 
 def _monotone(f: Callable[..., Array]) -> Callable[..., Pair]:

@@ -21,17 +21,15 @@ import numpy as np
 from ..ir.components import Component, components
 from ..ir.nodes import Graph, Node
 from ..ir.types import Kind, Type
-from . import intervals
 from .dependence import Factor, Row, Rows, dependence, is_gate, is_signed
+from .intervals import Pair, apply, equal, hull, limit_of, meet, range_of, without_nan
 from .lattice import lattices
 from .linear import Interval, linear_ranges
 
 MAX_ROUNDS = 4096
 FEW_ROUNDS = 16
-SLACK = 2.0**-10  # of the rest of a series that is guessed
 
 Array = np.ndarray[Any, Any]
-Pair = tuple[Array, Array]
 Pairs = list[Any] | dict[int, Any]  # of nodes; None where not known yet
 
 
@@ -183,16 +181,16 @@ class _Ranges:
             return np.full(shape, float(field.lo)), np.full(shape, float(field.hi))
         args: list[Any] = [pairs[a] for a in node.args]
         vector = [bool(self.graph.nodes[a].type.shape) for a in node.args]
-        result = intervals.apply(node, args, vector)
+        result = apply(node, args, vector)
         if clip and node.op == "bound":
-            result = meet(result, _ends(node.attrs[1], node.attrs[2]))
+            result = meet(result, range_of(node.attrs[1], node.attrs[2]))
         elif clip and node.op == "promise":
-            result = meet(result, hull(args[1], _ends(0, 0)))
+            result = meet(result, hull(args[1], range_of(0, 0)))
         if node.type.kind is Kind.BOOL:
             return result
-        result = _sane(result)
+        result = without_nan(result)
         if node.type.kind is Kind.ENUM:
-            result = meet(result, _ends(0, len(node.type.members) - 1))
+            result = meet(result, range_of(0, len(node.type.members) - 1))
         return result
 
     # Groups of states
@@ -270,7 +268,7 @@ class _Ranges:
             mine = [pair for (t, _), pair in zip(lanes, found, strict=True) if t == s]
             shape = self.graph.states[s].type.shape
             low, high = (np.array([p[k] for p in mine]).reshape(shape) for k in (0, 1))
-            result[s] = _sane((low, high))
+            result[s] = without_nan((low, high))
         return result
 
     def _sweep(self, nodes: Sequence[int], pairs: Pairs, clip: bool = True) -> None:
@@ -296,7 +294,7 @@ class _Ranges:
         stable = False
         for _ in range(1 if cap is not None else rounds):
             after = {s: hull(before[s], p) for s, p in self._next(nodes, reads, before).items()}
-            stable = all(_equal(before[s], after[s]) for s in reads)
+            stable = all(equal(before[s], after[s]) for s in reads)
             if stable:
                 break
             before = after
@@ -321,12 +319,12 @@ class _Ranges:
         for used in range(rounds - 1):
             lower, upper = ends[0] + float(more), ends[1] + float(most)
             if lower // m != upper // m:
-                return {s: _ends(*ends)}, rounds - used
+                return {s: range_of(*ends)}, rounds - used
             grown = min(ends[0], lower % m), max(ends[1], upper % m)
             if grown == ends:
-                return {s: _ends(*ends)}, rounds - used
+                return {s: range_of(*ends)}, rounds - used
             ends = grown
-        return {s: _ends(*ends)}, 1
+        return {s: range_of(*ends)}, 1
 
     def _next(
         self, nodes: Sequence[int], reads: dict[int, list[int]], before: dict[int, Pair]
@@ -353,9 +351,9 @@ class _Ranges:
         for _ in range(2):
             after = self._next(nodes, reads, rounds[-1])
             rounds.append({s: hull(rounds[-1][s], after[s]) for s in reads})
-        guess = {s: _limit(*(r[s] for r in rounds)) for s in reads}
+        guess = {s: limit_of(*(r[s] for r in rounds)) for s in reads}
         after = self._next(nodes, reads, guess)
-        if not all(_equal(guess[s], hull(guess[s], after[s])) for s in reads):
+        if not all(equal(guess[s], hull(guess[s], after[s])) for s in reads):
             return bounds
         for _ in range(FEW_ROUNDS):  # each time within what was before
             after = self._next(nodes, reads, {s: hull(first[s], after[s]) for s in reads})
@@ -365,9 +363,9 @@ class _Ranges:
         """A closed form, cut by the bound declared on the state, if there is one."""
         node = self.graph.nodes[self.graph.states[s].next]
         if node.op == "bound":
-            return meet(pair, _ends(node.attrs[1], node.attrs[2]))
+            return meet(pair, range_of(node.attrs[1], node.attrs[2]))
         if node.op == "promise" and self.pairs[node.args[1]] is not None:
-            return meet(pair, hull(self._pair(node.args[1]), _ends(0, 0)))
+            return meet(pair, hull(self._pair(node.args[1]), range_of(0, 0)))
         return pair
 
     def _give_up(self, nodes: Sequence[int], reads: dict[int, list[int]]) -> None:
@@ -394,46 +392,6 @@ def _gated(row: Row, start: Interval, rest: Interval, steps: int) -> Interval:
     return -most, most
 
 
-def _limit(a: Pair, b: Pair, c: Pair) -> Pair:
-    """Beyond where growing ranges go, if each grows by a constant share of what it grew before."""
-    ends = []
-    for x, y, z in zip(a, b, c, strict=True):
-        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-            share = (z - y) / (y - x)
-            rest = (z - y) * share / (1 - share) * (1 + SLACK)
-        ends.append(z + np.where((z == y) | ~(np.abs(share) < 1), 0.0, rest))
-    return ends[0], ends[1]
-
-
 def _array(values: Sequence[Any], type: Type) -> Array:
     """Elements of a type's shape as float64."""
     return np.array([float(v) for v in values]).reshape(type.shape)
-
-
-def _ends(lo: Any, hi: Any) -> Pair:
-    return np.asarray(lo, dtype=np.float64), np.asarray(hi, dtype=np.float64)
-
-
-def hull(a: Pair, b: Pair) -> Pair:
-    """The smallest range that holds both."""
-    return np.minimum(a[0], b[0]), np.maximum(a[1], b[1])
-
-
-def meet(a: Pair, b: Pair) -> Pair:
-    """Intersection; where it is empty (a promise that cannot hold), the second operand."""
-    low, high = np.maximum(a[0], b[0]), np.minimum(a[1], b[1])
-    empty = low > high
-    if np.any(empty):
-        low, high = np.where(empty, b[0], low), np.where(empty, b[1], high)
-    return low, high
-
-
-def _sane(pair: Pair) -> Pair:
-    low, high = np.asarray(pair[0], float), np.asarray(pair[1], float)
-    if not ((low == low).all() and (high == high).all()):
-        return np.where(np.isnan(low), -np.inf, low), np.where(np.isnan(high), np.inf, high)
-    return low, high
-
-
-def _equal(a: Pair, b: Pair) -> bool:
-    return bool(np.array_equal(a[0], b[0]) and np.array_equal(a[1], b[1]))

@@ -80,18 +80,24 @@ class Elaborator:
 
     @contextmanager
     def trial(self) -> Iterator[None]:
-        """Whatever is made, found or reported inside is dropped at the end."""
+        """Whatever is made, found or reported inside is dropped at the end, but for what is too
+        large."""
         lists: list[list[Any]] = [
             self.build.nodes, self.build.states, self.deferred, self.names, self.assumes,
         ]  # fmt: skip
         sizes = [len(x) for x in lists]
-        kept = dict(self.found), dict(self.problems), dict(self.counters), self.guessed
+        kept = dict(self.found), dict(self.counters), self.guessed
+        problems = dict(self.problems)
         try:
             yield
+        except TooLarge:  # it ends the round, and its message is why
+            problems = self.problems
+            raise
         finally:
             for x, size in zip(lists, sizes, strict=True):
                 del x[size:]
-            self.found, self.problems, self.counters, self.guessed = kept
+            self.found, self.counters, self.guessed = kept
+            self.problems = problems
 
     # Names of states and of values inside functions
 

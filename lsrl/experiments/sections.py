@@ -49,7 +49,7 @@ def number(value: Any) -> str:
 
 
 def has(rows: Any, value: str) -> bool:
-    """Whether any row of a frame has that value; where none has, there is no such column."""
+    """Whether any row of a frame has that value; where none has, the column may be missing."""
     return value in rows and bool(rows[value].notna().any())
 
 

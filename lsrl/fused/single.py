@@ -150,10 +150,8 @@ class SingleEmitter(Emitter):
             if a.equals(0) and self._is_first(inverse(condition)):
                 return self._once(s, inverse(condition), b, kind)
         if node.op == "sub" and kind == INT:
-            each, (total, start) = (
-                values[node.args[0]],
-                self.scope.totals.get(node.args[1], ("", "")),
-            )
+            each = values[node.args[0]]
+            total, start = self.scope.totals.get(node.args[1], ("", ""))
             if total and each.constant is not None and not each.wide and not each.equals(0):
                 before = f"{self.before[s]} + {start}"
                 self._enter(s, f"remaining({each.text}, {total}, {before}, steps)")
@@ -161,12 +159,20 @@ class SingleEmitter(Emitter):
         return None
 
     def _added(self, s: int) -> int | None:
-        """The node that is added to a state, if its next value is such a sum."""
-        nodes, n = self.graph.nodes, self.graph.states[s].next
-        while nodes[n].op in ("bound", "promise"):
-            n = nodes[n].args[0]
-        others = [a for a in nodes[n].args if a not in self.nodes]
-        return others[0] if nodes[n].op == "add" and len(others) == 1 else None
+        """The node that is added to a state, if its next value is such a sum of two."""
+        nodes = self.graph.nodes
+        total = nodes[self._unbounded(self.graph.states[s].next)]
+        others = [a for a in total.args if a not in self.nodes]
+        if total.op != "add" or len(others) != 1:
+            return None
+        (own,) = (a for a in total.args if a in self.nodes)
+        return others[0] if nodes[self._unbounded(own)].op == "prev" else None
+
+    def _unbounded(self, n: int) -> int:
+        """The node whose value is declared or promised to lie within bounds."""
+        while self.graph.nodes[n].op in ("bound", "promise"):
+            n = self.graph.nodes[n].args[0]
+        return n
 
     def _once(self, s: int, condition: Value, new: Value, kind: str) -> Found:
         """The value that the first step sets."""

@@ -144,6 +144,16 @@ def test_a_mistake_is_reported_once() -> None:
     assert [message for *_, message in after_head(text)] == ["the name `nothing` is not defined"]
 
 
+@pytest.mark.parametrize("calls", range(50, 60))
+def test_too_large_in_the_library(calls: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wherever the limit is passed: some of these pass it where a call is only tried."""
+    monkeypatch.setattr("lsrl.elaborate.core.MAX_NODES", 300)
+    text = f"input x: int in 0..3\noutput x\noutput y = [cycle(i + 2) for i in range({calls})]"
+    with pytest.raises(ProgramError, match="more than 300 operations") as e:
+        elaborate(parse_source(Source("t.lsrl", text)))
+    assert [d.code for d in e.value.diagnostics] == ["E310"]
+
+
 def test_rendering() -> None:
     with pytest.raises(ProgramError) as caught:
         elaborate(parse_source(Source("majority.lsrl", "input bit: bool\noutput bti or true\n")))

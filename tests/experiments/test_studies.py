@@ -133,6 +133,15 @@ def test_a_changed_file_is_another_cell(tmp_path: Any) -> None:
     assert before.id != after.id
 
 
+@pytest.mark.parametrize("d_in", [1, 3, 16])
+def test_the_steepest_slope_is_estimated(d_in: int) -> None:
+    """From a grid, or random points where 2^d_in corners would be too many."""
+    sizes = []
+    slope = functions.estimated(lambda x: sizes.append(len(x)) or 3 * x[:, -1:] + 1, d_in)
+    assert slope == pytest.approx(3)
+    assert 19_000 < max(sizes) <= 20_000
+
+
 LARGE = 10**12
 
 

@@ -65,6 +65,23 @@ def test_every_state_takes_the_form_that_it_should() -> None:
     assert "chaos: step by step: the next value is a non-linear" in every_form().fused().text
 
 
+@pytest.mark.parametrize(
+    "states",
+    [
+        "state s = 0 then (s + x) + (if first() then 5 else 0)\nstate t = 0 then t",
+        "state s = 0 then (s + x) + y\nstate t = 0 then t + (3 - y)",
+        "state s = 0 then s + y\nstate t = 0 then (t + x) + (3 - y)",
+    ],
+)
+def test_sums_of_more_than_one_thing(states: str) -> None:
+    """They are not the rest of another sum, nor what the first step adds alone."""
+    program = lsrl.parse(f"input x: int in 0..3\ninput y: int in 0..3\n{states}\noutput [s, t]")
+    data = Sampler(program, seed=1).draw(2, 9)
+    want = program.interpreter.run(data)
+    for framework in ("numpy", "torch"):
+        assert difference(program, want, program.fused(framework).run(data)) is None, framework
+
+
 @pytest.mark.parametrize("framework", ["numpy", "torch"])
 def test_in_parts(framework: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Cut over time and over the batch, the states carried on: the same as the interpreter."""

@@ -59,6 +59,12 @@ def test_legality_is_checked_after_every_pass() -> None:
         run(from_text(SMALL), [Dce(), Break()])
 
 
+def test_a_fixpoint_names_the_pass_that_makes_an_illegal_graph() -> None:
+    """It checks once a round, and after each pass only if that was in vain."""
+    with pytest.raises(IllegalGraph, match="after the pass break: the length is 0"):
+        fixpoint(from_text(SMALL), [Break(), Rename()])
+
+
 def test_a_fixpoint_that_does_not_shrink_is_named() -> None:
     with pytest.raises(Stuck, match="rename went in circles"):
         fixpoint(from_text(SMALL), [Dce(), Rename()])
