@@ -44,8 +44,8 @@ def save(model: CompiledModel, folder: Path, *, force: bool = False) -> None:
         check_room(folder, stored_size(model.weights, model.dtype))
         texts = {
             "config.json": _json(config(model)),
-            "symbols.json": _json(model.symbols),
-            "circuit.json": _json(model.units),
+            "symbols.json": _json(dict(model.symbols)),
+            "circuit.json": _json(dict(model.units)),
             "certificate.json": _json(model.certificate),
             "README.md": model_card(model),
             **_sources(model.program),

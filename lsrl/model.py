@@ -54,7 +54,8 @@ class CompiledModel:
 
     `shape` has the target's sizes: inputs, states and units of each layer in `layers`, or
     `input_size`, `hidden_size`, `num_layers` and `output_size`; `symbols` says where each named
-    value of the program lives, `units` which units implement which name.
+    value of the program lives, `units` which units implement which name (both may be made only
+    when they are asked for).
     """
 
     program: Program
@@ -63,8 +64,8 @@ class CompiledModel:
     weights: Mapping[str, Any]
     certificate: dict[str, Any]
     shape: dict[str, Any]
-    symbols: dict[str, Any]
-    units: dict[str, Any] = field(default_factory=dict)
+    symbols: Mapping[str, Any]
+    units: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def dtype(self) -> DType:

@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 from .collect import collector_paused
+from .deferred import Deferred
 from .encoding import output_columns
 from .errors import Diagnostic, OptionError, UnsupportedError
 from .lower.bounds import Bound
@@ -73,8 +74,8 @@ def compile(
         compiled.weights,
         certificate(program, compiled, options),
         compiled.shape,
-        symbols(compiled, graph, program.elaborated.graph, columns),
-        circuit(compiled, graph),
+        Deferred(lambda: symbols(compiled, graph, program.elaborated.graph, columns)),
+        Deferred(lambda: circuit(compiled, graph)),
     )
     if verify:
         from .patched import settled

@@ -85,11 +85,14 @@ class LinearRNN:
         self, graph: Graph, facts: Sequence[Fact], options: CompileOptions, fineness: int
     ) -> list[Compiled]:
         """What each way to lower the program gives, where it is another one."""
-        graphs: dict[tuple[Any, ...], AtomGraph] = {}
-        for lowering in self._lowerings(options, fineness):
-            atoms = Legaliser(graph, facts, lowering).run()
-            graphs.setdefault(atoms.signature, atoms)
-        return [self._build(atoms, graph.length, options) for atoms in graphs.values()]
+        lowerings = self._lowerings(options, fineness)
+        made = [Legaliser(graph, facts, lowering).run() for lowering in lowerings]
+        if len(made) > 1:  # a signature is as long as the graph
+            first: dict[tuple[Any, ...], AtomGraph] = {}
+            for atoms in made:
+                first.setdefault(atoms.signature, atoms)
+            made = list(first.values())
+        return [self._build(atoms, graph.length, options) for atoms in made]
 
     def _build(self, atoms: AtomGraph, length: int, options: CompileOptions) -> Compiled:
         digits = dtype_named(options.dtype).digits
