@@ -14,6 +14,7 @@ from .chunks import run as run_in_chunks
 from .dtypes import DType
 from .dtypes import dtype as dtype_named
 from .encoding import Columns, errors, input_columns, output_columns
+from .errors import OptionError
 from .lower.sparse import sizes
 from .program import Program, one_or_named
 from .stream import Stream, warn_of_length
@@ -123,7 +124,8 @@ class CompiledModel:
         at here: `program.run` raises the one, and `lsrl run DIR` warns of both. One whose
         activations would take much memory is run part by part (`lsrl.chunks`).
         `fused` runs no weights but the program that they hold, all steps at once, in float64
-        (`Program.fused`), in NumPy unless a backend is named; there are no raw numbers then.
+        (`Program.fused`), in NumPy unless a backend is named; there are no raw numbers then, and
+        `raw` raises `OptionError`.
         """
         batch = self.batch(data, batched=False)
         self._check_length(batch)
@@ -149,6 +151,9 @@ class CompiledModel:
     def _run(
         self, batch: Mapping[str, Any], raw: bool, backend: str | None, fused: bool
     ) -> dict[str, Any]:
+        if fused and raw:
+            message = "`fused` runs no weights, so there are no raw numbers"
+            raise OptionError.at("E013", None, message, "leave out `fused`, or `raw`")
         if fused:
             return self.program.fused(backend or "numpy").run(batch)
         return run_in_chunks(self, self.runner(backend), batch, raw=raw)

@@ -28,7 +28,7 @@ def export(model: Any, api: str) -> Any:
         raise _refused(f"Flax has no API `{api}`", f"it has {' and '.join(APIS)}")
     if not is_stock(model.target):
         message = f"Flax has no cell with the equations of `{model.target}`"
-        raise _refused(message, "it has those of lstm, gru and rnn; or use `model.jax()`")
+        raise _refused(message, "it has those of lstm, gru, rnn and rnn-tanh; or use `model.jax()`")
     try:
         import flax  # noqa: F401
     except ImportError:

@@ -68,8 +68,9 @@ class Values(click.ParamType):  # type: ignore[type-arg, unused-ignore]
         try:
             return [self._one(part.strip()) for part in value.split(",")]
         except ValueError:
-            kinds = {int: "integers", float: "numbers", bool: "truth values"}
-            self.fail(f"{value!r} is no list of {kinds[self.kind]}, as in 1,2", param, ctx)
+            kinds = {int: "integers, as in 1,2", float: "numbers, as in 1,2"}
+            kind = kinds.get(self.kind, "truth values, as in true,false")
+            self.fail(f"{value!r} is no list of {kind}", param, ctx)
 
     def _one(self, text: str) -> Any:
         if self.kind is bool:
@@ -100,7 +101,7 @@ def _command(study: Study) -> click.Command:
         help="Local processes (default: one a processor; 1: in this process).",
     )(decorated)  # fmt: skip
     decorated = click.option(
-        "--sweep", metavar="FILE", help="A TOML file with settings; options go before it."
+        "--sweep", metavar="FILE", help="A TOML file with settings; options override it."
     )(decorated)
     decorated = click.option(
         "--output", "-o", "folder", required=True, metavar="DIR",

@@ -13,7 +13,7 @@ from ..files import write_text
 from ..version import __version__
 from .engine import check_installed
 from .figures import encoded
-from .results import ARRAYS, SWEEP, description, frame, read_rows
+from .results import ARRAYS, SWEEP, description, frame, newest, read_rows
 from .study import study
 
 TEMPLATE = "report.html.jinja"
@@ -47,7 +47,9 @@ def _part(folder: Path) -> dict[str, Any]:
     described = description(folder)
     assert described is not None
     chosen = study(described["study"])
-    rows = in_order(frame(read_rows(folder)), described)
+    written = read_rows(folder)
+    kept = newest(written, [s.name for s in chosen.settings if not s.inner])
+    rows = in_order(frame(kept), described)
     refused = rows[rows["refused"].notna()] if "refused" in rows else rows[:0]
     measured = rows.drop(index=refused.index)
     sections = chosen.sections(measured, partial(arrays_of, folder)) if len(measured) else []
@@ -58,6 +60,7 @@ def _part(folder: Path) -> dict[str, Any]:
         "folder": folder.name,
         "sweep": {k: v for k, v in described.items() if k not in ("format", "study", "lsrl")},
         "rows": len(rows),
+        "outdated": len(written) - len(kept),
         "versions": sorted(set(rows["versions"])) if len(rows) else [],
         "refused": _refused(refused),
         "sections": [

@@ -193,6 +193,15 @@ def read_rows(folder: Path) -> list[Row]:
         raise OptionError.at("E052", None, message, "give the folder of a sweep") from None
 
 
+def newest(rows: Iterable[Row], settings: Iterable[str]) -> list[Row]:
+    """Of cells with the same seed, repetition and settings only the one that was done last: the
+    others measured what a file held before it changed. `rows` in the order of their writing."""
+    names = list(settings)
+    what = [(r, (r["seed"], r["repeat"], *(r.get(n) for n in names))) for r in rows]
+    last = {key: row["cell"] for row, key in what}
+    return [row for row, key in what if row["cell"] == last[key]]
+
+
 def frame(rows: Iterable[Row]) -> Any:
     """A pandas `DataFrame` of the rows in an order that does not depend on when they were done."""
     import pandas as pd

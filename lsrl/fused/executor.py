@@ -49,7 +49,12 @@ class Fused:
         self._width = sum(sizes) / len(sizes)
 
     def run(self, inputs: Mapping[str, Array]) -> Arrays:
-        """Outputs by name, `[B, T]` or `[B, T, d]`, of input arrays likewise."""
+        """Outputs by name, `[B, T]` or `[B, T, d]`, of input arrays likewise, by field. They are
+        taken as they are; `Program.run` and `CompiledModel.run` check theirs."""
+        if not isinstance(inputs, Mapping) or not all(hasattr(x, "shape") for x in inputs.values()):
+            message = "`Fused.run` takes an array of all sequences by field"
+            help = '`{"x": array}` with an array `[B, T]` or `[B, T, d]` for each input'
+            raise OptionError.at("E013", None, message, help)
         return self.reduced(inputs, lambda name, y: y)
 
     def reduced(

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from lsrl.cli import main
 from lsrl.experiments import STUDIES, study
 from lsrl.experiments.figures import strips
+from lsrl.experiments.results import newest, read_rows
 from lsrl.experiments.sections import number, quantiles, quartiles
 
 
@@ -152,3 +153,19 @@ def test_the_lowest_panel_of_each_column_has_labels() -> None:
     strips({str(i): rows for i in range(6)}, "sigma", "wrong", "x", "y", log=False)(canvas)
     shown = [ax.xaxis.get_tick_params()["labelbottom"] for ax in canvas.axes]
     assert shown == [False, False, True, True, True, True]
+
+
+def test_rows_of_a_file_that_has_changed_are_left_out(tmp_path: Path) -> None:
+    function, out = tmp_path / "mine.py", tmp_path / "out"
+    flags = ["--function", f"{function}:f", "--cells", "2", "--queries", "3", "--d-in", "1"]
+    for value in ("0.5", "2.5"):
+        function.write_text(f"def f(x):\n    return 0 * x[:, :1] + {value}\n")
+        result = lsrl("vector", *flags, "--model", "rnn", "-o", out, "-j", 1, "--repeats", 2)
+        assert result.exit_code == 0, result.output
+    rows = read_rows(out)
+    kept = newest(rows, ["function", "cells", "model"])
+    assert (len(rows), len(kept)) == (4, 2)
+    assert kept == rows[2:]
+    assert lsrl("report", out).exit_code == 0
+    text = (out / "report.html").read_text()
+    assert "2 rows are left out: they measured a file that has changed since." in text

@@ -156,3 +156,13 @@ def test_models_run_fused() -> None:
         model.run([1] * 21, fused=True)
     with pytest.raises(OptionError, match="no fused executor for the backend `triton`"):
         model.run(x[0], fused=True, backend="triton")
+
+
+def test_what_it_cannot_run_is_said() -> None:
+    program = lsrl.load(EXAMPLES[0].parent / "majority.lsrl")
+    for data in ([True, False], {"bit": [[True, False]]}):
+        with pytest.raises(OptionError, match="takes an array of all sequences by field"):
+            program.fused().run(data)  # type: ignore[arg-type]
+    model = lsrl.compile(program, verify=False)
+    with pytest.raises(OptionError, match="runs no weights, so there are no raw numbers"):
+        model.run([True, False], fused=True, raw=True)
