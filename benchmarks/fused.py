@@ -18,9 +18,9 @@ from typing import Any
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before NumPy: threads of BLAS that wait count as CPU time
 
-import numpy as np  # noqa: E402
+import numpy as np
 
-import lsrl  # noqa: E402
+import lsrl
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 SIZES = [(1, 10**4), (1, 10**5), (1, 10**6), (64, 10**3), (64, 16 * 10**3), (256, 10**3)]
