@@ -48,7 +48,7 @@ def _part(folder: Path) -> dict[str, Any]:
     assert described is not None
     chosen = study(described["study"])
     written = read_rows(folder)
-    kept = newest(written, [s.name for s in chosen.settings if not s.inner])
+    kept = newest(written, [s.name for s in chosen.settings])
     rows = in_order(frame(kept), described)
     refused = rows[rows["refused"].notna()] if "refused" in rows else rows[:0]
     measured = rows.drop(index=refused.index)
@@ -60,7 +60,7 @@ def _part(folder: Path) -> dict[str, Any]:
         "folder": folder.name,
         "sweep": {k: v for k, v in described.items() if k not in ("format", "study", "lsrl")},
         "rows": len(rows),
-        "outdated": len(written) - len(kept),
+        "again": len(written) - len(kept),
         "versions": sorted(set(rows["versions"])) if len(rows) else [],
         "refused": _refused(refused),
         "sections": [

@@ -194,8 +194,9 @@ def read_rows(folder: Path) -> list[Row]:
 
 
 def newest(rows: Iterable[Row], settings: Iterable[str]) -> list[Row]:
-    """Of cells with the same seed, repetition and settings only the one that was done last: the
-    others measured what a file held before it changed. `rows` in the order of their writing."""
+    """Of what was measured more than once with the same seed, repetition and settings (a file has
+    changed since, or a wider sweep has measured it again) what was written last. `rows` in the
+    order of their writing."""
     names = list(settings)
     what = [(r, (r["seed"], r["repeat"], *(r.get(n) for n in names))) for r in rows]
     last = {key: row["cell"] for row, key in what}

@@ -14,7 +14,7 @@ from typing import Any
 from .atoms import AtomGraph, AtomKind, Form
 from .logic import Boolean, Value
 
-_all_of: dict[type, Callable[[Any], tuple[Any, ...]]] = {}  # by class: what gives all its fields
+_FIELDS: dict[type, Callable[[Any], tuple[Any, ...]]] = {}  # by class: what gives all its fields
 ENCODINGS = {"value": "boolean", "falsity": "falsity", "truth": "truth", "margin": "margin"}
 
 
@@ -45,9 +45,9 @@ def homes(values: Sequence[Value], live: set[int]) -> tuple[list[Form], list[str
 def forms_of(thing: Any) -> Iterator[Form]:
     """The forms that an atom or a lane holds: what it reads."""
     kind = type(thing)
-    if kind not in _all_of:
-        _all_of[kind] = attrgetter(*(f.name for f in fields(thing)))
-    for held in _all_of[kind](thing):
+    if kind not in _FIELDS:
+        _FIELDS[kind] = attrgetter(*(f.name for f in fields(thing)))
+    for held in _FIELDS[kind](thing):
         if type(held) is Form:
             yield held
         elif held and (type(held) is tuple or type(held) is list):

@@ -78,7 +78,8 @@ class Precision:
         return gcd([affine.const, *steps])
 
     def _ends(self, affine: Affine, forms: Forms) -> Ends:
-        """The range of each term, or family of terms. It is asked for twice in a row."""
+        """The range of each term, or family of terms. It is asked for twice in a row; `forms` may
+        gain sources meanwhile, and nothing else."""
         if self._last is not None and self._last[0] is affine and self._last[1] is forms:
             return self._last[2]
         ends: dict[Source | int, tuple[float, float]] = {}

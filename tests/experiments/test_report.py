@@ -155,6 +155,17 @@ def test_the_lowest_panel_of_each_column_has_labels() -> None:
     assert shown == [False, False, True, True, True, True]
 
 
+def test_a_wider_sweep_keeps_what_it_does_not_measure_again(tmp_path: Path) -> None:
+    flags = ["--program", "parity", "--model", "lstm", "--steps", "10", "-j", 1, "--repeats", 1]
+    for sigma in ("0,1e-6", "0,1e-3"):
+        result = lsrl("noise", *flags, "--sigma", sigma, "--protocol", "free", "-o", tmp_path)
+        assert result.exit_code == 0, result.output
+    kept = newest(read_rows(tmp_path), [s.name for s in study("noise").settings])
+    assert [row["sigma"] for row in kept] == [1e-6, 0, 1e-3]
+    assert lsrl("report", tmp_path).exit_code == 0
+    assert "1 rows are left out" in (tmp_path / "report.html").read_text()
+
+
 def test_rows_of_a_file_that_has_changed_are_left_out(tmp_path: Path) -> None:
     function, out = tmp_path / "mine.py", tmp_path / "out"
     flags = ["--function", f"{function}:f", "--cells", "2", "--queries", "3", "--d-in", "1"]
@@ -163,9 +174,9 @@ def test_rows_of_a_file_that_has_changed_are_left_out(tmp_path: Path) -> None:
         result = lsrl("vector", *flags, "--model", "rnn", "-o", out, "-j", 1, "--repeats", 2)
         assert result.exit_code == 0, result.output
     rows = read_rows(out)
-    kept = newest(rows, ["function", "cells", "model"])
+    kept = newest(rows, [s.name for s in study("vector").settings])
     assert (len(rows), len(kept)) == (4, 2)
     assert kept == rows[2:]
     assert lsrl("report", out).exit_code == 0
     text = (out / "report.html").read_text()
-    assert "2 rows are left out: they measured a file that has changed since." in text
+    assert "2 rows are left out: later ones measured the same settings again" in text
