@@ -48,7 +48,7 @@ def _fraction(above: int, below: int) -> Fraction:
 
 def of_constants(values: Iterable[Scalar]) -> Step:
     """The lattice of some constants; floats (irrational numbers) have none."""
-    return gcd(None if isinstance(v, float) else abs(Fraction(v)) for v in values)
+    return gcd([None if isinstance(v, float) else v for v in values])
 
 
 def lattices(graph: Graph, order: Sequence[Component] | None = None) -> list[Step]:

@@ -52,6 +52,11 @@ class Fact:
         """The largest value of any element."""
         return float(self.hi.max())
 
+    @cached_property
+    def is_point(self) -> bool:
+        """Whether each element can have one value only."""
+        return bool(np.array_equal(self.lo, self.hi))
+
     @property
     def integral(self) -> bool:
         return self.step is not None and self.step.denominator == 1
@@ -93,13 +98,17 @@ class _Ranges:
         self.later = max(1, graph.length - 1)  # how many steps follow the first
         self._known: dict[tuple[Hashable, ...], list[tuple[Pair, Pair]]] = {}
         self._ones: dict[Hashable, Pair] = {}
+        self._hulls: dict[tuple[int, int], Pair] = {}  # of pairs that `_one` gave, by `id`
 
     def always(self, n: int) -> Pair:
         """The range at all steps."""
         first, later = self._first(n), self._pair(n)
         if first is later or self.graph.length == 1:
             return first
-        return self._one(hull(first, later))
+        key = id(first), id(later)
+        if key not in self._hulls:
+            self._hulls[key] = self._one(hull(first, later))
+        return self._hulls[key]
 
     def component(self, component: Component) -> None:
         """Sets the ranges of a component. One that does the same as another one, with the very same
@@ -124,6 +133,9 @@ class _Ranges:
     def _key(self, component: Component) -> tuple[Hashable, ...]:
         """What the ranges of a component follow from: its nodes, by what they do to which nodes in
         it and ranges outside, and its states."""
+        if not component.cyclic and (node := self.graph.nodes[component.nodes[0]]).op != "prev":
+            ranges = [id(of[a]) for of in (self.first, self.pairs) for a in node.args]
+            return node.op, node.type, node.attrs, *ranges
         place = {n: i for i, n in enumerate(component.nodes)}
 
         def at(n: int) -> Hashable:

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..errors import suggest
 from ..ir.nodes import Output
-from ..ir.types import UNKNOWN, Kind, Type, join_kinds, join_shapes
+from ..ir.types import UNKNOWN, ZERO, Kind, Type, join_kinds, join_shapes
 from ..source import Span
 from ..syntax import ast
 from .builtins import OPERATIONS, reduce
@@ -178,7 +178,7 @@ def _prev(e: Elaborator, x: ast.Call, scope: Scope) -> Ref:
         help = suggest(name, scope.all_names()) or f"write `state {name} = init then expression`"
         e.error("E201", x.args[0].span, f"the state `{name}` is never defined", help)
         return None
-    init = e.build.const(0, Type(Kind.ZERO), x.span)
+    init = e.build.const(0, ZERO, x.span)
     if len(x.args) == 2:
         given = initial(e, x.args[1], scope, "the initial value")
         if given is None:

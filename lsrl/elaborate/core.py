@@ -17,7 +17,7 @@ import numpy as np
 from ..errors import Diagnostic
 from ..ir.builder import Builder, fold
 from ..ir.nodes import Node, Output, State
-from ..ir.types import UNKNOWN, Kind, Type, join_kinds, join_shapes
+from ..ir.types import BOOL, REAL, UNKNOWN, ZERO, Kind, Type, join_kinds, join_shapes, plain
 from ..source import Span
 
 MAX_SIZE = 1 << 18  # elements of a vector
@@ -82,10 +82,9 @@ class Elaborator:
     def trial(self) -> Iterator[None]:
         """Whatever is made, found or reported inside is dropped at the end, but for what is too
         large."""
-        lists: list[list[Any]] = [
-            self.build.nodes, self.build.states, self.deferred, self.names, self.assumes,
-        ]  # fmt: skip
+        lists: list[list[Any]] = [self.build.states, self.deferred, self.names, self.assumes]
         sizes = [len(x) for x in lists]
+        nodes, asked = len(self.build.nodes), self.build.asked
         kept = dict(self.found), dict(self.counters), self.guessed
         problems = dict(self.problems)
         try:
@@ -94,6 +93,7 @@ class Elaborator:
             problems = self.problems
             raise
         finally:
+            self.build.drop_from(nodes, asked)
             for x, size in zip(lists, sizes, strict=True):
                 del x[size:]
             self.found, self.counters, self.guessed = kept
@@ -135,7 +135,7 @@ class Elaborator:
         return result
 
     def check_growth(self, span: Span | None) -> None:
-        if len(self.build.nodes) > MAX_NODES:
+        if self.build.asked > MAX_NODES:
             message = f"the program has more than {MAX_NODES:,} operations"
             self.error("E310", span, message, "use smaller sizes")
             raise TooLarge
@@ -147,11 +147,11 @@ class Elaborator:
     def number(self, value: int | Fraction | float, span: Span | None = None) -> int:
         """A constant number; the literal 0 is the zero of any type."""
         if isinstance(value, float):
-            return self.build.const(value, Type(Kind.REAL), span)
+            return self.build.const(value, REAL, span)
         if value == 0:
-            return self.build.const(0, Type(Kind.ZERO), span)
+            return self.build.const(0, ZERO, span)
         kind = Kind.INT if Fraction(value).denominator == 1 else Kind.REAL
-        return self.build.const(value, Type(kind), span)
+        return self.build.const(value, plain(kind, ()), span)
 
     def constant(self, array: Any, span: Span | None, kind: Kind | None = None) -> int:
         """A constant from an object array; its kind follows from its elements."""
@@ -195,7 +195,7 @@ class Elaborator:
         if type.kind is Kind.BOOL:
             return ref
         if type.kind is Kind.ZERO:
-            return self.convert(ref, Type(Kind.BOOL), span)
+            return self.convert(ref, BOOL, span)
         self.error(
             "E305", span, f"{what} needs a boolean, but this is {article(type)}",
             "compare it with something, as in `x == 1` or `x > 0`",
@@ -207,19 +207,24 @@ class Elaborator:
         type = self.type(ref)
         if type.kind is kind.kind:
             return ref
-        target = Type(kind.kind, type.shape, kind.members)
+        target = kind.with_shape(type.shape)
         if self.is_const(ref):
-            return self.build.const(self.node(ref).values, target, span)
+            node = self.node(ref)
+            values = node.attrs[0][0] if type.shape == () else node.values
+            return self.build.const(values, target, span)
         if type.kind is Kind.BOOL:
             return self.emit("number", [ref], (), span)
         return ref
 
     def align(self, refs: Sequence[Ref], spans: Sequence[Span], what: str) -> list[int] | None:
         """Operands of one element-by-element operation, widened to one shape."""
-        if any(r is None for r in refs):
+        if None in refs:
             return None
         known = [r for r in refs if r is not None]
-        shape: Any = self.type(known[0]).shape
+        shapes = [self.type(r).shape for r in known]
+        shape: Any = shapes[0]
+        if shape is not None and len(shape) < 2 and shapes.count(shape) == len(shapes):
+            return known
         for ref, span in zip(known[1:], spans[1:], strict=True):
             shape_of = self.type(ref).shape
             joined = join_shapes(shape, shape_of)
@@ -265,12 +270,15 @@ class Elaborator:
 
     def join(self, refs: Sequence[int], spans: Sequence[Span], what: str) -> list[int] | None:
         """Operands converted to their common kind."""
-        kind: Type | None = self.type(refs[0]).with_shape(())
-        for ref, span in zip(refs[1:], spans[1:], strict=True):
+        types = [self.type(r) for r in refs]
+        if all(t.kind is types[0].kind and t.members == types[0].members for t in types):
+            return list(refs)
+        kind: Type | None = types[0].with_shape(())
+        for type, span in zip(types[1:], spans[1:], strict=True):
             before = kind
-            kind = join_kinds(before, self.type(ref)) if before else None
+            kind = join_kinds(before, type) if before else None
             if kind is None:
-                a, b = before, self.type(ref).with_shape(())
+                a, b = before, type.with_shape(())
                 help = "both must be numbers, or of one enumeration"
                 self.error("E304", span, f"{what}: {a} and {b} have nothing in common", help)
                 return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..ir.types import UNKNOWN, Kind, Type, join_kinds
+from ..ir.types import UNKNOWN, Kind, Type, join_kinds, plain
 from ..source import Span
 from ..syntax import ast
 from .calls import initial, settle_state
@@ -97,4 +97,5 @@ def define_state(e: Elaborator, x: ast.State, scope: Scope, key: str) -> Ref:
 def zero_type(type: Type) -> Type:
     """The type that a state gets when nothing says more: an integer scalar."""
     kind = Kind.INT if type.kind is Kind.ZERO else type.kind
-    return Type(kind, type.shape if type.shape is not None else (), type.members)
+    shape = type.shape if type.shape is not None else ()
+    return type.with_shape(shape) if kind is type.kind else plain(kind, shape)

@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import Any
 
 from ..errors import suggest
-from ..ir.types import BOOL, Kind, Type
+from ..ir.types import BOOL, REAL, Kind, Type
 from ..source import Span
 from ..syntax import ast
 from ..syntax.hints import of_name
@@ -23,7 +23,7 @@ def expression(e: Elaborator, x: ast.Expr, scope: Scope) -> Ref:
 def _number(e: Elaborator, x: ast.Number, scope: Scope) -> Ref:
     if x.is_integer:
         return e.number(x.value, x.span)
-    return e.build.const(x.value, Type(Kind.REAL), x.span)
+    return e.build.const(x.value, REAL, x.span)
 
 
 def _boolean(e: Elaborator, x: ast.Boolean, scope: Scope) -> Ref:

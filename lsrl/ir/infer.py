@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from .nodes import OPS, Field, State
-from .types import BOOL, INT, Kind, Type, join_kinds
+from .types import BOOL, INT, Kind, Type, join_kinds, plain
 
 
 class IllTyped(Exception):
@@ -57,7 +57,7 @@ def _arithmetic(args: Sequence[Type], _: Any) -> Type:
     shape = _same_shape(args)
     _need(all(a.kind in (Kind.ZERO, Kind.INT, Kind.REAL) for a in args), "not numbers")
     kind = Kind.REAL if any(a.kind is Kind.REAL for a in args) else Kind.INT
-    return Type(kind, shape)
+    return plain(kind, shape)
 
 
 def _division(args: Sequence[Type], attrs: Any) -> Type:
@@ -66,7 +66,7 @@ def _division(args: Sequence[Type], attrs: Any) -> Type:
 
 def _integer(args: Sequence[Type], attrs: Any) -> Type:
     _need(args[0].kind in (Kind.ZERO, Kind.INT) and attrs[0] >= 1, "not an integer division")
-    return Type(Kind.INT, args[0].shape)
+    return plain(Kind.INT, args[0].shape)
 
 
 def _comparison(args: Sequence[Type], _: Any) -> Type:
@@ -161,7 +161,7 @@ _RULES: dict[str, Callable[[Sequence[Type], Any], Type]] = {
     "bound": lambda a, _: a[0],
     "promise": lambda a, _: a[0],
     "number": lambda a, _: INT.with_shape(a[0].shape),
-    "units": lambda a, attrs: Type(Kind.INT, _arithmetic(a, attrs).shape),
+    "units": lambda a, attrs: plain(Kind.INT, _arithmetic(a, attrs).shape),
     "neg": _arithmetic,
     "add": _arithmetic,
     "sub": _arithmetic,

@@ -32,8 +32,9 @@ def check(graph: Graph) -> None:
     for field in graph.inputs:
         _need(field.type.shape is not None, f"input {field.name}: no shape")
         _need(field.lo <= field.hi, f"input {field.name}: an empty range")
+    well_typed: set[tuple[Any, ...]] = set()  # operations on operands of these very types
     for i, node in enumerate(graph.nodes):
-        if (problem := _node(graph, i, node)) is not None:
+        if (problem := _node(graph, i, node, well_typed)) is not None:
             raise IllegalGraph(f"%{i} {node.op}: {problem}")
     for state in graph.states:
         if (problem := _state(graph, state)) is not None:
@@ -54,11 +55,24 @@ def _unique(what: str, names: Iterable[str]) -> None:
         seen.add(name)
 
 
-def _node(graph: Graph, i: int, node: Node) -> str | None:
+def _node(graph: Graph, i: int, node: Node, well_typed: set[tuple[Any, ...]]) -> str | None:
     """What is wrong with a node, or None."""
     for a in node.args:
         if not 0 <= a < i:
             return f"the operand %{a} is not an earlier node"
+    key: tuple[Any, ...] = ()
+    if node.args and not node.attrs:
+        key = node.op, id(node.type), *[id(graph.nodes[a].type) for a in node.args]
+        if key in well_typed:
+            return None
+    problem = _type(graph, node)
+    if problem is None and key:
+        well_typed.add(key)
+    return problem
+
+
+def _type(graph: Graph, node: Node) -> str | None:
+    """What is wrong with a node's type, or None."""
     if node.type.shape is None:
         return "no shape"
     if node.type.kind is Kind.ZERO and node.op != "const":

@@ -56,10 +56,12 @@ class Type:
         return self.kind is not Kind.REAL
 
     def with_shape(self, shape: tuple[int, ...] | None) -> Type:
-        return self if shape == self.shape else Type(self.kind, shape, self.members)
+        if shape == self.shape:
+            return self
+        return Type(self.kind, shape, self.members) if self.members else plain(self.kind, shape)
 
     def with_kind(self, kind: Kind) -> Type:
-        return Type(kind, self.shape)
+        return plain(kind, self.shape)
 
     def __str__(self) -> str:
         base = "{" + ", ".join(self.members) + "}" if self.kind is Kind.ENUM else self.kind.value
@@ -74,6 +76,11 @@ REAL = Type(Kind.REAL)
 ZERO = Type(Kind.ZERO)
 UNKNOWN = Type(Kind.ZERO, None)
 _SCALARS = {type.kind: type for type in (BOOL, INT, REAL, ZERO)}
+
+
+def plain(kind: Kind, shape: tuple[int, ...] | None) -> Type:
+    """A type that is no enumeration's; a scalar's is always the same object."""
+    return _SCALARS[kind] if shape == () else Type(kind, shape)
 
 
 def join_kinds(a: Type, b: Type) -> Type | None:

@@ -203,7 +203,7 @@ class Legaliser:
 
     def _compute(self, n: int, node: Node) -> list[Value]:
         fact = self.facts[n]
-        if self.folding and (fact.lo == fact.hi).all() and node.type.kind is not Kind.REAL:
+        if self.folding and fact.is_point and node.type.kind is not Kind.REAL:
             return [constant(int(v)) for v in fact.lo.reshape(-1)]
         rule = RULES.get(node.op)
         if rule is None:

@@ -17,7 +17,9 @@ STANDARD: tuple[Pass, ...] = (Fold(), Simplify(), Cse(), MergeStates(), Dce(), R
 
 def optimise(graph: Graph) -> Graph:
     """The standard passes, over and over until none finds anything to do; then `Units`."""
-    return run(fixpoint(graph, STANDARD), [Units(), Fold()])
+    graph = fixpoint(graph, STANDARD)
+    in_units = run(graph, [Units()])
+    return graph if in_units is graph else run(in_units, [Fold()])
 
 
 __all__ = [

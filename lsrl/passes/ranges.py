@@ -52,6 +52,7 @@ RULES = (
     Rule("promise(x, y) = x where x lies between 0 and the range of y", "promise", 0,
          lambda n, x, y: _inside(x, np.minimum(y.lo, 0), np.maximum(y.hi, 0))),
 )  # fmt: skip
+BY_OP = {op: [rule for rule in RULES if rule.op == op] for op in {rule.op for rule in RULES}}
 
 
 class Ranges(Pass):
@@ -86,14 +87,14 @@ def single_value(node: Node, fact: Fact) -> list[object] | None:
     """The values of a discrete node that can have no others. Promises stay: they are checked."""
     if node.op in ("const", "input", *PROMISES) or node.type.kind is Kind.REAL:
         return None
-    if not np.array_equal(fact.lo, fact.hi) or np.any(np.abs(fact.lo) >= EXACT):
+    if not fact.is_point or np.any(np.abs(fact.lo) >= EXACT):
         return None
     return [tidy(v, node.type) for v in fact.lo.reshape(-1)]
 
 
 def identity(node: Node, facts: Sequence[Fact]) -> int | None:
     """The operand that a node equals, by the ranges of its operands."""
-    for rule in RULES:
-        if rule.op == node.op and rule.holds(node, *(facts[a] for a in node.args)):
+    for rule in BY_OP.get(node.op, ()):
+        if rule.holds(node, *(facts[a] for a in node.args)):
             return node.args[rule.operand]
     return None

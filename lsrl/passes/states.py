@@ -60,14 +60,17 @@ class _Refinement:
 
     def run(self) -> list[int]:
         """The group of each state."""
-        moved: Iterable[int] = range(len(self.graph.nodes))
-        while touched := self._number(moved):
+        for i in range(len(self.graph.nodes)):
+            self.value[i] = self.numbers.setdefault(self._key(i), len(self.numbers))
+        touched = list(range(len(self.graph.states)))
+        while touched:
             split = [s for group in self._by_group(touched) for s in self._split(group)]
-            moved = [i for s in split for i in self.readers[s]]
+            touched = self._number(i for s in split for i in self.readers[s])
         return self.group
 
     def _number(self, nodes: Iterable[int]) -> list[int]:
-        """Number these nodes and what depends on them; the states whose next value changed."""
+        """Number these nodes again, and what depends on them; the states whose next value
+        changed."""
         heap = list(nodes)
         heapify(heap)
         touched = []
@@ -80,12 +83,10 @@ class _Refinement:
             number = self.numbers.setdefault(self._key(i), len(self.numbers))
             if number == self.value[i]:
                 continue
-            fresh = self.value[i] < 0
             self.value[i] = number
             touched += self.feeds[i]
-            if not fresh:
-                for user in self.users[i]:
-                    heappush(heap, user)
+            for user in self.users[i]:
+                heappush(heap, user)
         return touched
 
     def _key(self, i: int) -> Hashable:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import re
-import time
 from pathlib import Path
 
 import pytest
@@ -74,9 +73,7 @@ def read(case: str) -> tuple[str, list[Found]]:
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.split("\n")[0])
 def test_one_mistake(case: str) -> None:
     text, expected = read(case)
-    start = time.perf_counter()
     assert after_head(text) == expected
-    assert time.perf_counter() - start < 30
 
 
 def test_every_code_is_in_the_table() -> None:
