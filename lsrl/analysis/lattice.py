@@ -31,19 +31,25 @@ def gcd(steps: Iterable[int | Step]) -> Step:
     for s in steps:
         if s is None:
             return None
+        if s is ONE and below == 1:
+            above = 1
+            continue
+        if isinstance(s, int) and below == 1:
+            above = math.gcd(above, s)
+            continue
         if s.denominator != below:
             common = math.lcm(below, s.denominator)
             if common > MAX_DENOMINATOR:
                 return None
             above, below = above * (common // below), common
         above = math.gcd(above, s.numerator * (below // s.denominator))
-    return ONE if above == below else _fraction(above, below)
+    return ONE if above == below else fraction(above, below)
 
 
 @lru_cache(maxsize=1 << 12)
-def _fraction(above: int, below: int) -> Fraction:
-    """A quotient; the same few are asked for over and over."""
-    return Fraction(above, below)
+def fraction(above: int, below: int = 1) -> Fraction:
+    """A quotient; the same few are asked for over and over. `ONE` where it is 1."""
+    return ONE if above == below else Fraction(above, below)
 
 
 def of_constants(values: Iterable[Scalar]) -> Step:

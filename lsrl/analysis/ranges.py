@@ -53,6 +53,12 @@ class Fact:
         return float(self.hi.max())
 
     @cached_property
+    def ends(self) -> list[tuple[float, float]]:
+        """The smallest and the largest value of each element, in row-major order."""
+        lows, highs = self.lo.reshape(-1).tolist(), self.hi.reshape(-1).tolist()
+        return list(zip(lows, highs, strict=True))
+
+    @cached_property
     def is_point(self) -> bool:
         """Whether each element can have one value only."""
         return bool(np.array_equal(self.lo, self.hi))

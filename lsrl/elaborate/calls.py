@@ -9,7 +9,7 @@ from typing import Any
 
 from ..errors import suggest
 from ..ir.nodes import Output
-from ..ir.types import UNKNOWN, ZERO, Kind, Type, join_kinds, join_shapes
+from ..ir.types import UNKNOWN, ZERO, join_kinds, join_shapes
 from ..source import Span
 from ..syntax import ast
 from .builtins import OPERATIONS, reduce

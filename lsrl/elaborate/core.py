@@ -121,7 +121,7 @@ class Elaborator:
         return self.build.nodes[ref]
 
     def is_const(self, ref: int) -> bool:
-        return self.build.is_const(ref)
+        return self.build.nodes[ref].op == "const"
 
     def emit(
         self, op: str, args: Sequence[int], attrs: tuple[Any, ...] = (), span: Span | None = None

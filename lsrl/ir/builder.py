@@ -32,10 +32,7 @@ class Builder:
         return self.nodes[node].type
 
     def is_const(self, *nodes: int) -> bool:
-        for n in nodes:
-            if self.nodes[n].op != "const":
-                return False
-        return True
+        return all(self.nodes[n].op == "const" for n in nodes)
 
     def add(self, node: Node) -> int:
         """Append a node as it is."""

@@ -311,7 +311,7 @@ class AtomGraph:
         """A form with the range and lattice that follow from its atoms."""
         kept = {a: c for a, c in terms.items() if c}
         atoms = self.atoms
-        return Form(kept, const, *extent(((atoms[a], c) for a, c in kept.items()), const))
+        return Form(kept, const, *extent([(atoms[a], c) for a, c in kept.items()], const))
 
     def position(self, a: int) -> tuple[tuple[int, ...], bool] | None:
         """The exclusive lanes that an atom is one of, and whether all of them can be 0."""
@@ -331,7 +331,7 @@ class AtomGraph:
             total += c if form.const == 1 else c * form.const
             add_scaled(terms, form.terms, c)
         result = self.form(terms, total)
-        low, high, step = extent(((form, c) for c, form in parts if c), const)
+        low, high, step = extent([(form, c) for c, form in parts if c], const)
         return tighten(result, low, high, step if step is not None else result.step)
 
 

@@ -13,12 +13,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
-from ..analysis.lattice import ONE
+from ..analysis.lattice import ONE, fraction
 from ..ir.nodes import Graph
 from .atoms import Atom, AtomGraph, AtomKind, Form, Group, Lane, constant, tighten
 from .coefficients import Coefficient
@@ -139,7 +138,7 @@ class Clocks:
         form = self.atoms.form(terms, common)
         taken = {common, *exact}
         lattice = math.gcd(*map(int, taken))
-        return tighten(form, float(min(taken)), float(max(taken)), Fraction(lattice or 1))
+        return tighten(form, float(min(taken)), float(max(taken)), fraction(lattice or 1))
 
     def _lanes(self, clock: Clock) -> list[int]:
         """State lanes of a clock, one a position, made when first read."""
@@ -157,11 +156,11 @@ def _unrolled(course: Course, clock: Clock) -> Any:
 def _commonest(values: Any) -> tuple[Any, Any]:
     """The most frequent value of a sequence `[k]`, and where it has others."""
     if values.dtype == bool:
-        base: Any = 2 * int(np.count_nonzero(values)) > len(values)
-    else:
-        numbers, first, counts = np.unique(values, return_index=True, return_counts=True)
-        found = {int(numbers[i]): int(counts[i]) for i in np.argsort(first)}
-        base = max(set(found), key=found.__getitem__)
+        often = 2 * int(np.count_nonzero(values)) > len(values)
+        return often, np.flatnonzero(~values if often else values)
+    numbers, first, counts = np.unique(values, return_index=True, return_counts=True)
+    found = {int(numbers[i]): int(counts[i]) for i in np.argsort(first)}
+    base = max(set(found), key=found.__getitem__)
     return base, np.flatnonzero(values != base)
 
 

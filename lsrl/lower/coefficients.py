@@ -39,7 +39,9 @@ def scaled_step(step: Fraction | None, c: Coefficient) -> int | Fraction | None:
     """The lattice of c times a value on the lattice of `step`, up to its sign."""
     if step is None:
         return None
-    return c if step is ONE or step == 1 else step * c
+    if step is ONE or step == 1:
+        return c
+    return step if c == 1 or c == -1 else step * c
 
 
 def primitive(
@@ -85,7 +87,7 @@ def fits(step: Fraction | None, total: float, digits: int) -> bool:
     """
     if step is None or not math.isfinite(total):
         return False
-    if step == 1:
+    if step is ONE or step == 1:
         return total <= 2.0**digits
     if step == 0:
         return True

@@ -30,6 +30,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+from ..analysis.lattice import ONE
 from ..source import Span
 from .atoms import AtomGraph, Form, constant, tighten
 from .coefficients import Coefficient
@@ -124,7 +125,7 @@ class VariantLogic(ReluLogic):
 
     def _boolean(self, form: Form) -> Form:
         fuzzy = self.graph.is_fuzzy(form)
-        return tighten(form, 0.0, 1.0, None if fuzzy else Fraction(1))
+        return tighten(form, 0.0, 1.0, None if fuzzy else ONE)
 
 
 class PaperLogic(VariantLogic):
@@ -155,7 +156,7 @@ class PaperLogic(VariantLogic):
         read = on_clock(self.graph, d, lambda v: int(v >= k))
         if read is not None:
             return self.from_value(read)
-        e = d.step or Fraction(1)
+        e = d.step or ONE
         scaled = self.graph.combine([(1 / e, d)], Fraction(1, 2) + (-Fraction(k) // e))
         return self.from_value(self.step(scaled))
 
@@ -169,7 +170,7 @@ class PaperLogic(VariantLogic):
         read = on_clock(g, d, lambda v: int(v == 0))
         if read is not None:
             return self.from_value(read)
-        scaled = g.combine([(1 / (d.step or Fraction(1)), d)])
+        scaled = g.combine([(1 / (d.step or ONE), d)])
         sides = [(-1, self.step(g.combine([(sign, scaled)]))) for sign in (1, -1)]
         equal = tighten(g.combine(sides, 1), 0.0, 1.0, None)
         return self.from_value(self.step(equal))

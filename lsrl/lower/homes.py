@@ -6,15 +6,18 @@ as its truth (the other way round); whichever the outputs use is its home.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import fields
-from operator import attrgetter
 from typing import Any
 
 from .atoms import AtomGraph, AtomKind, Form
 from .logic import Boolean, Value
 
-_FIELDS: dict[type, Callable[[Any], tuple[Any, ...]]] = {}  # by class: what gives all its fields
+_FIELDS: dict[type, tuple[str, ...]] = {}  # by class: its fields that may hold forms
+_PLAIN = frozenset(
+    ("AtomKind", "bool", "Coefficient", "float", "Fraction", "Fraction | None", "int", "str",
+     "Span | None", "dict[int, Coefficient]")
+)  # fmt: skip
 ENCODINGS = {"value": "boolean", "falsity": "falsity", "truth": "truth", "margin": "margin"}
 
 
@@ -46,8 +49,9 @@ def forms_of(thing: Any) -> Iterator[Form]:
     """The forms that an atom or a lane holds: what it reads."""
     kind = type(thing)
     if kind not in _FIELDS:
-        _FIELDS[kind] = attrgetter(*(f.name for f in fields(thing)))
-    for held in _FIELDS[kind](thing):
+        _FIELDS[kind] = tuple(f.name for f in fields(thing) if f.type not in _PLAIN)
+    for name in _FIELDS[kind]:
+        held = getattr(thing, name)
         if type(held) is Form:
             yield held
         elif held and (type(held) is tuple or type(held) is list):

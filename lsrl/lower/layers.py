@@ -125,6 +125,16 @@ class Layered:
 
 def add_row(row: Row, other: Row, factor: Coefficient) -> None:
     """row += factor * other, in place."""
+    if len(other) == 1:
+        ((source, c),) = other.items()
+        c = factor if c == 1 else factor * c
+        if source in row:
+            c += row[source]
+        if c:
+            row[source] = c
+        else:
+            row.pop(source, None)
+        return
     add_scaled(row, other, factor)
     for source in [s for s in other if not row[s]]:
         del row[source]
@@ -149,10 +159,11 @@ def connected(readers: Iterable[Known]) -> list[list[Known]]:
 
     kept = list(readers)
     for reader in kept:
-        sources = list(reader.known)
-        for s in sources:
+        first, *others = reader.known
+        parent.setdefault(first, first)
+        for s in others:
             parent.setdefault(s, s)
-            parent[find(s)] = find(sources[0])
+            parent[find(s)] = find(first)
     groups: dict[Source, list[Known]] = {}
     for reader in kept:
         groups.setdefault(find(next(iter(reader.known))), []).append(reader)

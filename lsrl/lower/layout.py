@@ -34,13 +34,19 @@ def lay_out(graph: AtomGraph, plans: Sequence[Schedule], digits: int) -> Layered
 @dataclass
 class _Reader:
     """Something that will be computed in layer `at`: a form over atoms, `known` of them (with
-    coefficients over the current sources), the rest still to come."""
+    coefficients over the current sources), the rest still to come. `name`: the element of a named
+    value that it is."""
 
     at: int
     form: Form
     known: Row
     const: Coefficient
     pending: set[int]
+    name: tuple[str, int] | None = None
+
+
+Key = tuple[tuple[Source, Coefficient], ...]  # a combination of sources, up to a factor
+Carrier = tuple[Source | None, Coefficient]  # an input of the next layer, and what to add to it
 
 
 class _Layout:
@@ -52,8 +58,8 @@ class _Layout:
     def run(self) -> Layered:
         plan = self.plan
         self.waiting: dict[int, list[_Reader]] = {}  # by the atom that they wait for
+        self.ready: list[_Reader] = []  # named values that can be read now
         self.readers = self._readers()
-        self.unnamed = [(name, i) for name, f in self.graph.names.items() for i in range(len(f))]
         inputs = [a for a, atom in enumerate(self.graph.atoms) if atom.kind is AtomKind.INPUT]
         inputs.sort(key=lambda a: self.graph.atoms[a].index)
         columns = [self.graph.atom_form(a) for a in inputs]
@@ -92,13 +98,15 @@ class _Layout:
             result["output", k] = self._reader(self.plan.depth, form)
         for name, forms in self.graph.names.items():
             for i, form in enumerate(forms):
-                result[f"name {name}", i] = self._reader(-1, form)
+                result[f"name {name}", i] = self._reader(-1, form, (name, i))
         return result
 
-    def _reader(self, at: int, form: Form) -> _Reader:
-        reader = _Reader(at, form, {}, form.const, set(form.terms))
+    def _reader(self, at: int, form: Form, name: tuple[str, int] | None = None) -> _Reader:
+        reader = _Reader(at, form, {}, form.const, set(form.terms), name)
         for a in form.terms:
             self.waiting.setdefault(a, []).append(reader)
+        if name is not None and not form.terms:
+            self.ready.append(reader)
         return reader
 
     def _arrive(self, found: dict[int, Row]) -> None:
@@ -107,18 +115,17 @@ class _Layout:
             for reader in self.waiting.pop(a, ()):
                 reader.pending.discard(a)
                 add_row(reader.known, row, reader.form.terms[a])
+                if reader.name is not None and not reader.pending:
+                    self.ready.append(reader)
 
     def _symbols(self, number: int) -> None:
         """Elements of named values that can be read from this layer on."""
-        pending = []
-        for name, i in self.unnamed:
-            reader = self.readers[f"name {name}", i]
-            if reader.pending:
-                pending.append((name, i))
-                continue
-            self.found[name, i] = Affine(dict(reader.known), reader.const, number)
+        for reader in self.ready:
+            assert reader.name is not None
+            name, i = reader.name
+            self.found[name, i] = Affine(reader.known, reader.const, number)
             del self.readers[f"name {name}", i]
-        self.unnamed = pending
+        self.ready.clear()
 
     def _named(self) -> dict[str, tuple[int, list[Affine]]]:
         """The named values all of whose elements were found."""
@@ -236,77 +243,75 @@ class _Layout:
     def _carry(self, layer: Layer) -> None:
         """Units for what later layers still need of this layer's sources."""
         later = [r for r in self.readers.values() if r.known and r.at != -1]
-        carried: dict[Source, tuple[Row, Coefficient]] = {}
-        combined: dict[tuple[tuple[Source, Coefficient], ...], tuple[Row, Coefficient]] = {}
+        carried: dict[Source, Carrier] = {}
+        combined: dict[Key, Carrier] = {}
         for group in connected(later):
             sources = {s for r in group for s in r.known}
-            parts = dict.fromkeys(_normal(r.known) for r in group)
-            if len(parts) < len(sources) and all(self._is_exact(r.known) for r in group):
-                for key in parts:
-                    combined[key] = self._carrier(layer, dict(key))
-            else:
+            fewer = self._combinations(group, len(sources)) if len(sources) > 1 else {}
+            for key, form in fewer.items():
+                combined[key] = self._carrier(layer, dict(key), form)
+            if not fewer:
                 for s in sorted(sources):
-                    carried[s] = self._carrier(layer, {s: 1})
+                    carried[s] = self._carrier(layer, {s: 1}, self.sources[s])
         for reader in self.readers.values():
             if reader.known:
                 self._rewrite(reader, carried, combined)
 
+    def _combinations(self, group: Sequence[_Reader], most: int) -> dict[Key, Form]:
+        """The combinations of sources that readers need, where they are fewer than `most`, and
+        exact; else none."""
+        keys = dict.fromkeys(_normal(r.known) for r in group)
+        if len(keys) >= most:
+            return {}
+        forms = {key: self._form(key) for key in keys}
+        exact = all(exact_in(f, self.graph.atoms, self.digits) for f in forms.values())
+        return forms if exact else {}
+
     def _rewrite(
-        self,
-        reader: _Reader,
-        carried: dict[Source, tuple[Row, Coefficient]],
-        combined: dict[tuple[tuple[Source, Coefficient], ...], tuple[Row, Coefficient]],
+        self, reader: _Reader, carried: dict[Source, Carrier], combined: dict[Key, Carrier]
     ) -> None:
         """A reader's known part over the next layer's inputs; a name that is not carried is
         lost.
         """
-        key = _normal(reader.known) if combined else ()
-        known: Row = {}
-        if key in combined:
-            row, const = combined[key]
+        if reader.known.keys() <= carried.keys():
+            parts = [(carried[source], c) for source, c in reader.known.items()]
+        else:
+            key = _normal(reader.known)
+            if key not in combined:
+                assert reader.at == -1
+                reader.pending.add(-1)
+                return
             source, divisor = key[0]
             scale = reader.known[source]
-            if divisor != 1:
-                scale = Fraction(scale) / divisor
-            scale = whole(scale)
-            add_row(known, row, scale)
-            reader.const += scale * const
-        else:
-            for source, c in reader.known.items():
-                if source not in carried:
-                    assert reader.at == -1
-                    reader.pending.add(-1)
-                    return
-                row, const = carried[source]
-                add_row(known, row, c)
+            parts = [(combined[key], scale if divisor == 1 else whole(Fraction(scale) / divisor))]
+        known: Row = {}
+        for (column, const), c in parts:
+            if column is not None:
+                known[column] = c
+            if const:
                 reader.const += c * const
         reader.known = known
 
-    def _is_exact(self, row: Row) -> bool:
-        return exact_in(self._form(dict(_normal(row))), self.graph.atoms, self.digits)
+    def _form(self, key: Key) -> Form:
+        if len(key) == 1:
+            return self.sources[key[0][0]]
+        return self.graph.recall(self.graph.combine([(c, self.sources[s]) for s, c in key]))
 
-    def _form(self, row: Row) -> Form:
-        return self.graph.recall(self.graph.combine([(c, self.sources[s]) for s, c in row.items()]))
-
-    def _carrier(self, layer: Layer, row: Row) -> tuple[Row, Coefficient]:
-        """A unit relu(value - low) and how to read the value from it: row and constant."""
-        ((first, c),) = list(row.items())[:1]
-        form = self.sources[first] if len(row) == 1 and c == 1 else self._form(row)
+    def _carrier(self, layer: Layer, row: Row, form: Form) -> Carrier:
+        """A unit relu(value - low) for a row of that value, and how to read the value from it."""
         if form.is_const:
-            return {}, form.const
+            return None, form.const
         # What falls below zero only by the rounding of its range is not worth a shift.
         low: Coefficient = 0
         if form.lo < -NEGLIGIBLE * form.hi:
             low = whole(Fraction(form.lo))
         is_atom = not low and form.const == 0 and list(form.terms.values()) == [1]
         shifted = form if is_atom else self.graph.combine([(1, form)], -low)
-        column = len(layer.units)
-        label = "carry"
-        layer.units.append(Unit(Affine(row, -low), shifted, label))
-        return {("x", column): 1}, low
+        layer.units.append(Unit(Affine(row, -low), shifted, "carry"))
+        return ("x", len(layer.units) - 1), low
 
 
-def _normal(row: Row) -> tuple[tuple[Source, Coefficient], ...]:
+def _normal(row: Row) -> Key:
     """A row up to a factor."""
     if len(row) == 1:
         return tuple((source, 1) for source in row)

@@ -173,10 +173,9 @@ class Legaliser:
         """Forms with what the analyses know of their node: outside of the guard band, where an
         integer that follows comparisons of reals is one."""
         fact = self.facts[n]
-        los, his = fact.lo.reshape(-1), fact.hi.reshape(-1)
         return [
-            self.atoms.note(tighten(f, float(lo), float(hi), fact.step))
-            for f, lo, hi in zip(forms, los, his, strict=True)
+            self.atoms.note(tighten(f, lo, hi, fact.step))
+            for f, (lo, hi) in zip(forms, fact.ends, strict=True)
         ]
 
     # Nodes
@@ -204,7 +203,7 @@ class Legaliser:
     def _compute(self, n: int, node: Node) -> list[Value]:
         fact = self.facts[n]
         if self.folding and fact.is_point and node.type.kind is not Kind.REAL:
-            return [constant(int(v)) for v in fact.lo.reshape(-1)]
+            return [constant(int(low)) for low, _ in fact.ends]
         rule = RULES.get(node.op)
         if rule is None:
             message = f"the operation `{node.op}` has no construction here"

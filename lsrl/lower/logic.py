@@ -11,17 +11,19 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from fractions import Fraction
 from typing import Any, Protocol
 
 from ..analysis.lattice import ONE
+from ..records import record
 from ..source import Span
 from .atoms import AtomGraph, AtomKind, Form, constant, tighten
 from .coefficients import largest_partial_sum, whole
 from .read_outs import on_clock
 
 Make = Callable[[], Form]
+HALF = Fraction(1, 2)
 MAX_SWITCH = 2.0**23  # beyond, partial sums of a gate could leave the digits (float32 and wider)
 MAX_FALSITY = 2.0**16  # beyond, 0/1 is made first, so that switching constants stay small
 
@@ -51,7 +53,7 @@ class Boolean(ABC):
 Value = Form | Boolean  # an element of a node
 
 
-@dataclass(frozen=True, eq=False)
+@record(eq=False)
 class Bool(Boolean):
     """A boolean as falsity, truth and value, each made when asked for."""
 
@@ -162,7 +164,7 @@ def decided(g: AtomGraph, f: Form, digits: int) -> Form:
     and r(1 - 2^p r(2 f - 1)) is 1 or 0.
     """
     above = g.crisp(g.combine([(2, f)], -1), None)
-    return g.crisp(g.combine([(-(2**digits), above)], 1), Fraction(1))
+    return g.crisp(g.combine([(-(2**digits), above)], 1), ONE)
 
 
 class ReluLogic:
@@ -212,6 +214,8 @@ class ReluLogic:
         if read is not None:
             return self.from_value(read)
         step = d.step or ONE
+        if step is ONE:
+            return self.not_negative(g.combine([(1, d)], -math.ceil(k)))
         return self.not_negative(g.combine([(1 / step, d)], -math.ceil(Fraction(k) / step)))
 
     def not_negative(self, scaled: Form) -> Bool:
@@ -221,7 +225,7 @@ class ReluLogic:
         lower: Make = lambda: g.relu(g.combine([(-1, scaled)]))
         upper: Make = lambda: g.relu(lifted)
         value: Make = lambda: g.combine([(1, upper()), (-1, g.relu(scaled))])
-        return Bool(g, lower, upper, value, g.combine([(1, scaled)], Fraction(1, 2)))
+        return Bool(g, lower, upper, value, g.combine([(1, scaled)], HALF))
 
     def equals_zero(self, d: Form) -> Bool:
         """d == 0 for d on a lattice: falsity |d|, value the second difference of relu."""
@@ -240,8 +244,7 @@ class ReluLogic:
         read = on_clock(g, d, lambda v: int(v == 0))
         if read is not None:
             return self.from_value(read)
-        step = d.step or ONE
-        scaled = g.combine([(1 / step, d)])
+        scaled = g.combine([(1 / d.step, d)]) if d.step and d.step is not ONE else d
 
         def falsity() -> Form:
             return distance(scaled)
@@ -256,7 +259,7 @@ class ReluLogic:
         return Bool(g, falsity, boolean, boolean)
 
     def _as_boolean(self, form: Form) -> Form:
-        return Form(form.terms, form.const, max(form.lo, 0.0), min(form.hi, 1.0), Fraction(1))
+        return Form(form.terms, form.const, max(form.lo, 0.0), min(form.hi, 1.0), ONE)
 
     def above(self, d: Form) -> Bool:
         """d > 0 for a real d: decided where |d| >= guard, in two layers.
@@ -287,7 +290,7 @@ class ReluLogic:
         g = self.graph
         both = g.relu(g.combine([(1, a.value), (1, b.value)], -1))
         differ = g.combine([(1, a.value), (1, b.value), (-2, both)])
-        step = None if g.is_fuzzy(differ) else Fraction(1)
+        step = None if g.is_fuzzy(differ) else ONE
         return self.from_value(tighten(differ, 0.0, 1.0, step)).negated()
 
     def either(self, c: Bool, a: Bool, b: Bool) -> Bool:

@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping
 from fractions import Fraction
 
-from ..analysis.lattice import gcd
+from ..analysis.lattice import ONE, gcd
 from ..dtypes import DType
 from ..errors import UnsupportedError
 from ..source import Span
@@ -19,7 +19,6 @@ from .bounds import Bound
 from .coefficients import (
     Coefficient,
     fits,
-    largest_partial_sum,
     magnitude,
     representable,
     scaled_step,
@@ -40,19 +39,21 @@ class Precision:
     def __init__(self, graph: AtomGraph, dtype: DType, refuses: bool = True) -> None:
         self.graph, self.dtype, self.refuses = graph, dtype, refuses
         self.passed = False
+        self._whole = 1 << dtype.digits  # integers below are held as they are
         self._last: tuple[Affine, Forms, Ends] | None = None
 
     # Numbers
 
     def on_lattice(self, step: Fraction | None, most: float) -> bool:
         """Whether every multiple of `step` up to `most` is a number of the dtype."""
-        fine = not step or last_bit(step) >= self.dtype.finest
-        return fits(step, most, self.dtype.digits) and fine
+        if not fits(step, most, self.dtype.digits):
+            return False
+        return step is ONE or not step or last_bit(step) >= self.dtype.finest
 
     def holds(self, c: Coefficient) -> bool:
         """Whether a coefficient is a number of the dtype, if it is not beyond the largest."""
         if isinstance(c, int):
-            return representable(c, self.dtype.digits)
+            return -self._whole < c < self._whole or representable(c, self.dtype.digits)
         return (representable(c, self.dtype.digits) and last_bit(c) >= self.dtype.finest) or c == 0
 
     # Sums
@@ -68,21 +69,24 @@ class Precision:
         """Whether nothing is rounded where the sources have no errors."""
         if not all(map(self.holds, (*affine.row.values(), affine.const))):
             return False
-        const = float(affine.const)
-        largest = largest_partial_sum([(const, const), *self._ends(affine, forms).values()])
-        return self.on_lattice(self.lattice(affine, forms), largest)
+        low = high = float(affine.const)
+        low, high = min(low, 0.0), max(high, 0.0)
+        for least, most in self._ends(affine, forms).values():
+            low, high = low + least, high + most
+        return self.on_lattice(self.lattice(affine, forms), max(-low, high))
 
     def lattice(self, affine: Affine, forms: Forms) -> Fraction | None:
         """What all terms, and so all partial sums, are multiples of."""
-        steps = (scaled_step(forms[source].step, c) for source, c in affine.row.items())
+        steps = [scaled_step(forms[source].step, c) for source, c in affine.row.items()]
         return gcd([affine.const, *steps])
 
     def _ends(self, affine: Affine, forms: Forms) -> Ends:
-        """The range of each term, or family of terms. It is asked for twice in a row; `forms` may
-        gain sources meanwhile, and nothing else."""
+        """The range of each term, or family of terms, with 0. It is asked for twice in a row;
+        `forms` may gain sources meanwhile, and nothing else."""
         if self._last is not None and self._last[0] is affine and self._last[1] is forms:
             return self._last[2]
         ends: dict[Source | int, tuple[float, float]] = {}
+        families = self.graph.families
         for source, c in affine.row.items():
             form = forms[source]
             factor = c if type(c) is int else c.numerator / c.denominator
@@ -90,8 +94,9 @@ class Precision:
             if factor < 0:
                 low, high = high, low
             key: Source | int = source
-            if self.graph.families and (family := self.family(form)) is not None:
-                key = family
+            if families and len(form.terms) == 1 and not form.const:
+                (atom,) = form.terms
+                key = families.get(atom, source)
             if key in ends:
                 before = ends[key]
                 ends[key] = min(low, before[0]), max(high, before[1])

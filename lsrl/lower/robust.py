@@ -21,6 +21,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+from ..analysis.lattice import ONE
 from ..source import Span
 from .atoms import AtomGraph, AtomKind, Form
 from .coefficients import Coefficient
@@ -54,7 +55,7 @@ class RobustLogic(ReluLogic):
         read = on_clock(g, d, lambda v: int(v == 0))
         if read is not None:
             return self.from_value(read)
-        s = g.combine([(1 / (d.step or Fraction(1)), d)])
+        s = g.combine([(1 / (d.step or ONE), d)])
         return self._all(lambda: g.combine((1, self._firm(s, c, -HALF)) for c in (2, -2)))
 
     equal = equals_zero

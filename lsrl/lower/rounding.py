@@ -17,7 +17,7 @@ end are nearer than what is bounded here.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from ..analysis.dependence import Row
@@ -93,10 +93,11 @@ class Analysis:
         before = dict(forms)
         for k, lane in enumerate(layer.lanes):
             before["s", k] = _before(forms["s", k], lane)
-        for k, bound in enumerate(self._states(layer, errors, forms, before)):
+        wholes = [_whole(lane) for lane in layer.lanes]
+        for k, bound in enumerate(self._states(layer, wholes, errors, forms, before)):
             errors["s", k] = bound
-        for lane in layer.lanes:
-            self.precision.check_range(_whole(lane), errors, before, self._span(lane), lane.init)
+        for lane, affine in zip(layer.lanes, wholes, strict=True):
+            self.precision.check_range(affine, errors, before, self._span(lane), lane.init)
         result = []
         for unit in layer.units:
             if unit.factor is not None:
@@ -233,26 +234,28 @@ class Analysis:
     def _states(
         self,
         layer: Layer,
+        wholes: Sequence[Affine],
         errors: Mapping[Source, Bound],
         forms: Mapping[Source, Form],
         before: Mapping[Source, Form],
     ) -> list[Bound]:
-        """|A^k| times the error of each step, summed over the length."""
+        """|A^k| times the error of each step, summed over the length. `wholes`: the next value of
+        each lane."""
         if not layer.lanes:
             return []
-        added, times, gammas = [], [], []
         known = {**errors, **{("s", j): ZERO for j in range(len(layer.lanes))}}
-        for lane in layer.lanes:
-            affine, label = _whole(lane), self.graph.atoms[lane.atom].label
+        added = []
+        for lane, affine in zip(layer.lanes, wholes, strict=True):
+            label = self.graph.atoms[lane.atom].label
             added.append(self.affine(affine, known, before, self._span(lane), label))
-            times.append(self._openings(lane, forms))
-            gammas.append(self.precision.gamma(affine, before, known))
         unbounded = [b for b in added if not math.isfinite(b.error)]
         if unbounded:
             return unbounded[:1] * len(added)
         starts = [self._start(lane.init) for lane in layer.lanes]
         if not any(b.error for b in added) and not any(high for _, high in starts):
             return added
+        times = [self._openings(lane, forms) for lane in layer.lanes]
+        gammas = [self.precision.gamma(affine, before, known) for affine in wholes]
         totals = self._accumulated(layer, added, times, gammas, starts)
         return [
             Bound(total, b.worst * (total / b.error if b.error else 1), b.span, b.label)
@@ -371,5 +374,7 @@ def _whole(lane: StateLane) -> Affine:
 def _before(form: Form, lane: StateLane) -> Form:
     """What is known of a lane one step ago: its initial value is not among the emitted ones."""
     init = float(lane.init)
+    if init == 0 and form.lo <= 0 <= form.hi and form.step is not None:
+        return form
     step = gcd([form.step, lane.init])
     return Form(form.terms, form.const, min(form.lo, init), max(form.hi, init), step)

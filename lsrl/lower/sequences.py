@@ -72,7 +72,7 @@ class Sequences(Mapping[int, Any]):
         self.graph = graph
         self.steps = min(graph.length, MAX_STEPS if graph.length <= MAX_STEPS else PROVING_STEPS)
         self.courses: dict[int, Course] = {}
-        self._lassos: dict[Any, Lasso | None] = {}  # by what the values are
+        self._lassos: dict[Any, Lasso | None] = {}  # of values of all steps
         free = autonomous(graph)
         moving = [n for n in free if graph.nodes[n].op != "const"]
         if not moving:
@@ -148,11 +148,14 @@ class Sequences(Mapping[int, Any]):
 
     def _course(self, values: Any, lasso: Lasso | None) -> Course:
         """What values follow that are known for all steps, or to repeat."""
-        key = lasso, values.dtype.char, values.tobytes()
-        if key not in self._lassos:
-            self._lassos[key] = smallest(values, lasso) if lasso else lasso_of(values)
-        best = self._lassos[key]
+        best = smallest(values, lasso) if lasso else self._lasso_of(values)
         return Course(values[: sum(best)].copy(), best[1]) if best else Course(values)
+
+    def _lasso_of(self, values: Any) -> Lasso | None:
+        key = values.dtype.char, values.tobytes()
+        if key not in self._lassos:
+            self._lassos[key] = lasso_of(values)
+        return self._lassos[key]
 
 
 def _is_whole(values: Any) -> bool:
@@ -188,8 +191,8 @@ def smallest(values: Any, lasso: Lasso) -> Lasso:
             break
     if not prefix:
         return 0, period
-    differs = np.nonzero((values[:prefix] != values[period : prefix + period]).any(axis=1))[0]
-    return int(differs[-1]) + 1 if len(differs) else 0, period
+    differs = np.flatnonzero(values[:prefix] != values[period : prefix + period])
+    return int(differs[-1]) // values.shape[1] + 1 if len(differs) else 0, period
 
 
 @cache

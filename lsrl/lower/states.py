@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..analysis.kinds import Group as StateGroup
 from ..analysis.kinds import StateKind, classify
@@ -45,8 +45,10 @@ def lower_delay(lg: Legaliser, n: int) -> None:
     lg.values[n] = list(lg.narrow(n, forms))
 
 
-def _exact(value: object) -> Coefficient:
-    return Fraction(value) if isinstance(value, float | Fraction) else int(value)  # type: ignore[call-overload]
+def _exact(value: Any) -> Coefficient:
+    if value.__class__ is int:
+        return value
+    return Fraction(value) if isinstance(value, (float, Fraction)) else int(value)
 
 
 def delayed(lg: Legaliser, form: Form, init: Coefficient, name: str) -> Form:
@@ -166,11 +168,9 @@ def _lower_linear(lg: Legaliser, component: Component, group: StateGroup) -> Non
         forms = []
         for i in range(state.type.size):
             k = index[s, i]
-            lo = max(ranges[k][0], float(fact.lo.reshape(-1)[i]))
-            hi = min(ranges[k][1], float(fact.hi.reshape(-1)[i]))
+            lo, hi = max(ranges[k][0], fact.ends[i][0]), min(ranges[k][1], fact.ends[i][1])
             label = state.name if state.type.size == 1 else f"{state.name}[{i}]"
-            step = fact.step
-            forms.append(_state_atom(lg, number, k, (lo, max(lo, hi)), step, label))
+            forms.append(_state_atom(lg, number, k, (lo, max(lo, hi)), fact.step, label))
         lg.values[state.next] = list(forms)
     rest_of_group(lg, component, group)
 
