@@ -271,4 +271,4 @@ def _inverse(lg: Legaliser, b: Form, span: Span | None) -> Form:
 
 def common_step(step: Fraction | None, value: int | Fraction) -> Fraction | None:
     """The lattice of a value that is now and then another constant."""
-    return gcd([step, abs(Fraction(value))])
+    return gcd([step, value])

@@ -66,12 +66,12 @@ class Form:
     @property
     def is_boolean(self) -> bool:
         """Whether the value is always exactly 0 or 1."""
-        return self.step is not None and self.step.denominator == 1 and 0 <= self.lo <= self.hi <= 1
+        return 0 <= self.lo <= self.hi <= 1 and self.is_integral
 
     @property
     def is_integral(self) -> bool:
         """Whether the value is always an integer."""
-        return self.step is not None and self.step.denominator == 1
+        return self.step is ONE or (self.step is not None and self.step.denominator == 1)
 
     @property
     def width(self) -> float:
@@ -309,7 +309,7 @@ class AtomGraph:
 
     def form(self, terms: Mapping[int, Coefficient], const: Coefficient) -> Form:
         """A form with the range and lattice that follow from its atoms."""
-        kept = {a: c for a, c in terms.items() if c}
+        kept = dict(terms) if all(terms.values()) else {a: c for a, c in terms.items() if c}
         atoms = self.atoms
         return Form(kept, const, *extent([(atoms[a], c) for a, c in kept.items()], const))
 
@@ -337,7 +337,10 @@ class AtomGraph:
 
 def constant(value: Coefficient) -> Form:
     """A form that reads nothing."""
-    return Form({}, value, float(value), float(value), gcd([value]) or abs(Fraction(value)))
+    step = gcd([value])  # none where the denominator is too large
+    return Form(
+        {}, value, float(value), float(value), abs(Fraction(value)) if step is None else step
+    )
 
 
 def extent(
@@ -361,11 +364,9 @@ def tighten(form: Form, lo: float, hi: float, step: Fraction | None) -> Form:
     lo, hi = max(form.lo, lo), min(form.hi, hi)
     if lo > hi:  # rounding of the ends of a range that is a point
         lo = hi = min(max(form.lo, hi), form.hi)
-    if step is not None and form.step is not None and step == 0 and form.step != 0:
-        step = form.step
-    best = form.step if step is None else step
-    if form.step is not None and step is not None and step is not form.step:
-        best = max(form.step, step)
+    best = form.step
+    if step is not None and step is not best and (best is None or step != 0):
+        best = step if best is None else max(best, step)
     if best is form.step and lo == form.lo and hi == form.hi:
         return form
     return Form(form.terms, form.const, lo, hi, best)

@@ -25,6 +25,18 @@ def whole(c: Coefficient) -> Coefficient:
     return c.numerator if c.denominator == 1 else c
 
 
+def exactly(x: float) -> Coefficient:
+    """A float as the number that it is."""
+    return int(x) if x.is_integer() else Fraction(x)
+
+
+def is_power_of_two(c: Coefficient) -> bool:
+    """Whether |c| is a power of two: products with it are not rounded."""
+    if isinstance(c, int):
+        return c != 0 and abs(c) & (abs(c) - 1) == 0
+    return all(k & (k - 1) == 0 for k in (abs(c.numerator), c.denominator))
+
+
 def add_scaled(
     row: dict[Key, Coefficient], other: Mapping[Key, Coefficient], factor: Coefficient
 ) -> None:

@@ -11,7 +11,7 @@ from dataclasses import fields
 from typing import Any
 
 from .atoms import AtomGraph, AtomKind, Form
-from .logic import Boolean, Value
+from .logic import Value
 
 _FIELDS: dict[type, tuple[str, ...]] = {}  # by class: its fields that may hold forms
 _PLAIN = frozenset(
@@ -32,7 +32,7 @@ def home(value: Value, live: set[int]) -> tuple[Form, str] | None:
     """A form over atoms that are there, and how it says the value."""
     for says, form in made(value).items():
         if form.terms.keys() <= live:
-            return form, ENCODINGS[says] if isinstance(value, Boolean) else "linear"
+            return form, "linear" if isinstance(value, Form) else ENCODINGS[says]
     return None
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from .atoms import AtomGraph, AtomKind, Form, exact_in
-from .coefficients import Coefficient, primitive, whole
+from .coefficients import Coefficient, exactly, primitive, whole
 from .extent import estimated
 from .layers import Affine, Layer, Layered, Row, Source, StateLane, Unit, add_row, connected
 from .schedule import Schedule
@@ -304,7 +304,7 @@ class _Layout:
         # What falls below zero only by the rounding of its range is not worth a shift.
         low: Coefficient = 0
         if form.lo < -NEGLIGIBLE * form.hi:
-            low = whole(Fraction(form.lo))
+            low = exactly(form.lo)
         is_atom = not low and form.const == 0 and list(form.terms.values()) == [1]
         shifted = form if is_atom else self.graph.combine([(1, form)], -low)
         layer.units.append(Unit(Affine(row, -low), shifted, "carry"))

@@ -23,7 +23,7 @@ from . import arithmetic, squares
 from .atoms import AtomGraph, Form, constant, tighten
 from .clock import Clocks
 from .homes import homes, live_atoms
-from .logic import Boolean, Logic, ReluLogic, Value
+from .logic import Logic, ReluLogic, Value
 from .node_rules import RULES
 from .unsupported import Unsupported
 
@@ -163,11 +163,11 @@ class Legaliser:
 
     def forms(self, n: int) -> list[Form]:
         """The elements of a node as numbers (booleans as 0 or 1)."""
-        return [v.value if isinstance(v, Boolean) else v for v in self.values[n]]
+        return [v if isinstance(v, Form) else v.value for v in self.values[n]]
 
     def bools(self, n: int) -> list[Any]:
         """The elements of a boolean node."""
-        return [v if isinstance(v, Boolean) else self.logic.from_value(v) for v in self.values[n]]
+        return [self.logic.from_value(v) if isinstance(v, Form) else v for v in self.values[n]]
 
     def narrow(self, n: int, forms: Sequence[Form]) -> list[Form]:
         """Forms with what the analyses know of their node: outside of the guard band, where an

@@ -19,7 +19,7 @@ from ..analysis.lattice import ONE
 from ..records import record
 from ..source import Span
 from .atoms import AtomGraph, AtomKind, Form, constant, tighten
-from .coefficients import largest_partial_sum, whole
+from .coefficients import exactly, is_power_of_two, largest_partial_sum
 from .read_outs import on_clock
 
 Make = Callable[[], Form]
@@ -327,7 +327,7 @@ class ReluLogic:
         if a.hi <= 0:
             return g.combine([(-1, self._switched(g.combine([(-1, a)]), falsity, -a.lo, span))])
         if falsity.is_boolean and not g.is_fuzzy(falsity) and a.is_integral:
-            low = Fraction(a.lo)
+            low = exactly(a.lo)
             shifted = self._switched(g.combine([(1, a)], -low), falsity, a.hi - a.lo, span)
             return g.combine([(1, shifted), (-low, falsity)], low)
         most = max(-a.lo, a.hi)
@@ -361,8 +361,8 @@ class ReluLogic:
     def _switched(self, a: Form, falsity: Form, most: float, span: Span | None) -> Form:
         """r(a - M falsity), M at least `most` >= max a."""
         g = self.graph
-        binary = a.step is not None and a.step.denominator & (a.step.denominator - 1) == 0
-        factor = whole(Fraction(most) if binary else raised(most))
+        binary = a.is_integral or (a.step is not None and is_power_of_two(a.step.denominator))
+        factor = exactly(most) if binary else raised(most)
         result = g.relu(g.combine([(1, a), (-factor, falsity)]), span=span)
         if len(result.terms) == 1 and g.atoms[min(result.terms)].kind in (
             AtomKind.RELU,

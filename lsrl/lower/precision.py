@@ -19,6 +19,7 @@ from .bounds import Bound
 from .coefficients import (
     Coefficient,
     fits,
+    is_power_of_two,
     magnitude,
     representable,
     scaled_step,
@@ -201,10 +202,3 @@ def last_bit(c: Coefficient) -> float:
     if c.denominator & (c.denominator - 1):
         return 0.0
     return (c.numerator & -c.numerator) / c.denominator
-
-
-def is_power_of_two(c: Coefficient) -> bool:
-    """Whether |c| is a power of two: products with it are not rounded."""
-    if isinstance(c, int):
-        return c != 0 and abs(c) & (abs(c) - 1) == 0
-    return all(k & (k - 1) == 0 for k in (abs(c.numerator), c.denominator))

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from ..ir.infer import infer
 from ..ir.legality import IllegalGraph, check
-from ..ir.nodes import Graph, Node, Output
+from ..ir.nodes import Graph, Node, Output, State
 from ..ir.types import Type
 from ..source import Span
 from .measure import Measure, measure
@@ -88,7 +88,7 @@ class Rebuild:
             same = all(a is b for a, b in zip(self.nodes, old.nodes, strict=True))
             if same and to == list(range(len(to))):
                 return old
-        states = tuple(replace(old.states[i], next=to[old.states[i].next]) for i in self.state_at)
+        states = tuple(self._moved_state(old.states[i]) for i in self.state_at)
         return old.replace(
             nodes=tuple(self.nodes),
             states=states,
@@ -96,6 +96,10 @@ class Rebuild:
             assumes=self._outputs(old.assumes),
             names=tuple((name, to[n]) for name, n in old.names if to[n] >= 0),
         )
+
+    def _moved_state(self, s: State) -> State:
+        next = self.to[s.next]
+        return s if next == s.next else State(s.name, s.type, s.init, next, s.span)
 
     def _outputs(self, outputs: Sequence[Output]) -> tuple[Output, ...]:
         return tuple(replace(o, node=self.to[o.node]) for o in outputs)

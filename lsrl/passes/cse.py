@@ -17,12 +17,15 @@ class Cse(Pass):
 
     def apply(self, graph: Graph) -> Graph:
         known: dict[Hashable, int] = {}
+        first: list[int] = []  # of each node the first that equals it
+        for i, node in enumerate(graph.nodes):
+            key = value_key(node, [first[a] for a in node.args])
+            first.append(known.setdefault(key, i))
+        if len(known) == len(first):
+            return graph
 
-        def visit(new: Rebuild, _: int, node: Node) -> int:
-            key = value_key(node, node.args)
-            if key not in known:
-                known[key] = new.add(node)
-            return known[key]
+        def visit(new: Rebuild, i: int, node: Node) -> int:
+            return new.add(node) if first[i] == i else new.to[first[i]]
 
         return rewrite(graph, visit)
 

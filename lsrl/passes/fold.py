@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from ..ir.builder import fold, tidy
@@ -15,13 +17,20 @@ class Fold(Pass):
     name = "fold"
 
     def apply(self, graph: Graph) -> Graph:
+        nodes = graph.nodes
+        if not any(node.args and _on_constants(node, nodes) for node in nodes):
+            return graph
         return rewrite(graph, _visit)
 
 
+def _on_constants(node: Node, nodes: Sequence[Node]) -> bool:
+    return all(nodes[a].op == "const" for a in node.args)
+
+
 def _visit(new: Rebuild, _: int, node: Node) -> int:
-    args = [new.nodes[a] for a in node.args]
-    if not args or node.op in PROMISES or any(a.op != "const" for a in args):
+    if not node.args or node.op in PROMISES or not _on_constants(node, new.nodes):
         return new.add(node)
+    args = [new.nodes[a] for a in node.args]
     if not _defined(node, args):
         return new.add(node)
     values = np.asarray(fold(node.op, node.attrs, args), dtype=object).reshape(-1)

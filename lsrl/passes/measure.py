@@ -24,7 +24,7 @@ WEIGHTS = {
 
 def term_size(node: Node, sizes: Sequence[int]) -> int:
     """Size of a node's term; `sizes` are those of the nodes before it."""
-    return WEIGHTS.get(node.op, PLAIN) + sum(sizes[a] for a in node.args)
+    return WEIGHTS.get(node.op, PLAIN) + sum([sizes[a] for a in node.args])
 
 
 def measure(graph: Graph) -> Measure:

@@ -17,8 +17,9 @@ from ...ir.components import tarjan
 from ...source import Span
 from ..atoms import Form
 from ..bounds import ZERO, Bound
+from ..coefficients import is_power_of_two
 from ..layers import Affine, Source, Unit
-from ..precision import Precision, is_power_of_two
+from ..precision import Precision
 from ..rounding import Analysis
 from .graph import UnitGraph
 from .growth import Growth, is_kept
