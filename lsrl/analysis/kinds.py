@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import Enum
 
 from ..ir.components import Component, components
 from ..ir.nodes import Graph
+from ..records import record
 from .dependence import Factor, Row, dependence, is_gate, is_signed
 from .ranges import Fact
 
@@ -46,7 +46,7 @@ class StateKind(Enum):
         }[self]
 
 
-@dataclass(frozen=True)
+@record()
 class Group:
     """States that reach each other: positions in `graph.states`, a row per lane, all kinds met."""
 

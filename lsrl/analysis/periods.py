@@ -28,15 +28,18 @@ Lasso = tuple[int, int]  # a prefix in steps, and the period after it
 
 def autonomous(graph: Graph) -> list[int]:
     """The nodes that no input reaches, in order."""
-    before = predecessors(graph)
-    reached = [node.op == "input" for node in graph.nodes]
-    changed = True
-    while changed:
-        changed = False
-        for n, edges in enumerate(before):
-            if not reached[n] and any(reached[e] for e in edges):
-                reached[n] = changed = True
-    return [n for n in range(len(graph.nodes)) if not reached[n]]
+    after: list[list[int]] = [[] for _ in graph.nodes]
+    for n, edges in enumerate(predecessors(graph)):
+        for e in edges:
+            after[e].append(n)
+    work = [n for n, node in enumerate(graph.nodes) if node.op == "input"]
+    free = [True] * len(graph.nodes)
+    while work:
+        n = work.pop()
+        if free[n]:
+            free[n] = False
+            work += after[n]
+    return [n for n in range(len(graph.nodes)) if free[n]]
 
 
 def periodic_for_ever(graph: Graph, values: Mapping[int, Any]) -> dict[int, Lasso]:

@@ -24,13 +24,11 @@ def edges(graph: Graph, leaves: Collection[int] = ()) -> Edges:
 
 def schedule(depends: Edges, roots: Iterable[int]) -> tuple[Component, ...]:
     """The components that the roots need, each after those it depends on. Linear time."""
-    needed = _reach(depends, roots)
-    restricted = [d if n in needed else () for n, d in enumerate(depends)]
-    return tuple(
-        Component(tuple(sorted(c)), len(c) > 1 or c[0] in depends[c[0]])
-        for c in tarjan(restricted)
-        if c[0] in needed
-    )
+    needed = sorted(_reach(depends, roots))
+    place = {n: i for i, n in enumerate(needed)}
+    found = tarjan([[place[d] for d in depends[n]] for n in needed])
+    groups = (sorted(needed[i] for i in members) for members in found)
+    return tuple(Component(tuple(g), len(g) > 1 or g[0] in depends[g[0]]) for g in groups)
 
 
 def descendants(depends: Edges, start: Collection[int], among: Sequence[Component]) -> set[int]:

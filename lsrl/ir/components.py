@@ -7,12 +7,12 @@ read it one step later. A component with a cycle is a group of states with the n
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from ..records import record
 from .nodes import Graph
 
 
-@dataclass(frozen=True)
+@record()
 class Component:
     """Nodes in topological order within a step; `cyclic` if they feed back into themselves."""
 

@@ -119,7 +119,9 @@ class Atom:
     @property
     def operands(self) -> tuple[Form, ...]:
         """The forms that a unit of a layer is computed from: of a ReLU one, of a product two."""
-        return tuple(f for f in (self.form, self.factor) if f is not None)
+        if self.form is None:
+            return ()
+        return (self.form,) if self.factor is None else (self.form, self.factor)
 
 
 @dataclass

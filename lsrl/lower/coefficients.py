@@ -27,7 +27,8 @@ def whole(c: Coefficient) -> Coefficient:
 
 def exactly(x: float) -> Coefficient:
     """A float as the number that it is."""
-    return int(x) if x.is_integer() else Fraction(x)
+    nearest = int(x)
+    return nearest if nearest == x else Fraction(x)
 
 
 def is_power_of_two(c: Coefficient) -> bool:

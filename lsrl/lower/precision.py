@@ -109,7 +109,7 @@ class Precision:
     def magnitude(self, affine: Affine, forms: Forms) -> float:
         """The sum of |w| max|x|, of a family the largest."""
         ends = self._ends(affine, forms).values()
-        return abs(float(affine.const)) + sum(max(-low, high) for low, high in ends)
+        return abs(float(affine.const)) + sum([max(-low, high) for low, high in ends])
 
     def gamma(self, affine: Affine, forms: Forms, errors: Errors) -> float:
         """The error of computing a form, relative to the sum of its terms' magnitudes."""

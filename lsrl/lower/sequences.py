@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache, reduce
 from typing import Any
 
@@ -20,6 +19,7 @@ from ..interpret.kernels import constant, kernel
 from ..ir.components import predecessors
 from ..ir.nodes import Graph
 from ..ir.types import Kind
+from ..records import record
 from .autonomous import simulate
 
 MAX_STEPS = 1 << 16
@@ -29,7 +29,7 @@ LONGEST = 1 << 15  # prefix and period that are looked for
 Lasso = tuple[int, int]  # a prefix in steps, and the period after it
 
 
-@dataclass(frozen=True)
+@record()
 class Course:
     """The values `[k, elements]` of the first k steps. The last `period` of them repeat; if that
     is 0, they are all that is known."""
