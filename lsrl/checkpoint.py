@@ -81,7 +81,7 @@ def _finite(data: Any) -> Any:
 
 def _bounds(certificate: Any) -> Any:
     """A certificate as it was before it was written."""
-    for part in ("bound", "tolerance"):
+    for part in ("bound", "parallel", "tolerance"):
         if isinstance(certificate, dict) and isinstance(values := certificate.get(part), dict):
             certificate[part] = {k: _number(v) for k, v in values.items()}
     return certificate

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any
@@ -151,14 +152,13 @@ def _too_imprecise(
 
 
 def certificate(program: Program, compiled: Compiled, options: CompileOptions) -> dict[str, Any]:
-    """The promise that goes with the weights."""
-    names = list(dict.fromkeys(compiled.machine.outputs))
-    errors = dict.fromkeys(names, 0.0)
+    """The promise that goes with the weights. "parallel" has the bounds that hold where an
+    associative scan computes the states of all steps at once."""
     allowed = tolerances(program.graph, program.facts, options.tolerance, options.encoding)
-    for bound, name in zip(compiled.bounds, compiled.machine.outputs, strict=True):
-        errors[name] = max(errors[name], bound.error)
+    parallel = {"parallel": _by_output(compiled, compiled.parallel)} if compiled.parallel else {}
     return {
-        "bound": errors,
+        "bound": _by_output(compiled, compiled.bounds),
+        **parallel,
         "dtype": options.dtype,
         "length": program.length,
         "guard": float(options.guard),
@@ -170,3 +170,11 @@ def certificate(program: Program, compiled: Compiled, options: CompileOptions) -
             "any order of summation, fused multiply-add and wider sums allowed, no TF32",
         ],
     }
+
+
+def _by_output(compiled: Compiled, bounds: Sequence[Bound]) -> dict[str, float]:
+    """The largest bound of an element of each output."""
+    errors = dict.fromkeys(compiled.machine.outputs, 0.0)
+    for bound, name in zip(bounds, compiled.machine.outputs, strict=True):
+        errors[name] = max(errors[name], bound.error)
+    return errors

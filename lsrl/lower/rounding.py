@@ -30,6 +30,7 @@ from .bounds import ZERO, Bound
 from .coefficients import Coefficient
 from .layers import Affine, Layer, Layered, Source, StateLane, Unit
 from .precision import Precision
+from .scan import scanned
 
 ROUNDS, SLACK = 20, 1.01  # of the search for errors of states that imply themselves
 HIDDEN = 0.25  # the error of what a decision reads that does not show
@@ -53,12 +54,13 @@ class Rectified(Protocol):
 
 
 def certify(
-    graph: AtomGraph, machine: Layered, digits: int, length: int, refuses: bool = True
-) -> list[Bound]:
+    graph: AtomGraph, machine: Layered, digits: int, length: int, refuses: bool = True,
+    scan: bool = False,
+) -> list[Bound]:  # fmt: skip
     """Error bounds of the outputs, in the order of the last layer's units, in the dtype of so many
     digits. Where its range is too small they are infinite, or (`refuses`) it raises
-    `UnsupportedError` E805."""
-    analysis = Analysis(graph, digits, length, refuses)
+    `UnsupportedError` E805. `scan`: where an associative scan computes the states (scan.py)."""
+    analysis = Analysis(graph, digits, length, refuses, scan)
     bounds = [analysis.input(form) for form in machine.layers[0].inputs]
     for layer in machine.layers:
         bounds = analysis.layer(layer, bounds, last=layer is machine.layers[-1])
@@ -70,8 +72,10 @@ def certify(
 class Analysis:
     """Errors of affine forms."""
 
-    def __init__(self, graph: AtomGraph, digits: int, length: int, refuses: bool = True) -> None:
-        self.graph, self.digits, self.length = graph, digits, length
+    def __init__(
+        self, graph: AtomGraph, digits: int, length: int, refuses: bool = True, scan: bool = False
+    ) -> None:
+        self.graph, self.digits, self.length, self.scan = graph, digits, length, scan
         self.precision = Precision(graph, of_digits(digits), refuses)
         self.dtype = self.precision.dtype
 
@@ -97,7 +101,7 @@ class Analysis:
         for k, bound in enumerate(self._states(layer, wholes, errors, forms, before)):
             errors["s", k] = bound
         for lane, affine in zip(layer.lanes, wholes, strict=True):
-            self.precision.check_range(affine, errors, before, self._span(lane), lane.init)
+            self.precision.check_range(affine, errors, before, self.span(lane), lane.init)
         result = []
         for unit in layer.units:
             if unit.factor is not None:
@@ -243,18 +247,20 @@ class Analysis:
         each lane."""
         if not layer.lanes:
             return []
+        if self.scan:
+            return scanned(self, layer, errors, forms, before)
         known = {**errors, **{("s", j): ZERO for j in range(len(layer.lanes))}}
         added = []
         for lane, affine in zip(layer.lanes, wholes, strict=True):
             label = self.graph.atoms[lane.atom].label
-            added.append(self.affine(affine, known, before, self._span(lane), label))
+            added.append(self.affine(affine, known, before, self.span(lane), label))
         unbounded = [b for b in added if not math.isfinite(b.error)]
         if unbounded:
             return unbounded[:1] * len(added)
-        starts = [self._start(lane.init) for lane in layer.lanes]
+        starts = [self.start(lane.init) for lane in layer.lanes]
         if not any(b.error for b in added) and not any(high for _, high in starts):
             return added
-        times = [self._openings(lane, forms) for lane in layer.lanes]
+        times = [self.openings(lane, forms) for lane in layer.lanes]
         gammas = [self.precision.gamma(affine, before, known) for affine in wholes]
         totals = self._accumulated(layer, added, times, gammas, starts)
         return [
@@ -307,17 +313,18 @@ class Analysis:
                 totals[k] = starts[k][1] + most * steps[k]
         return totals
 
-    def _span(self, lane: StateLane) -> Span | None:
+    def span(self, lane: StateLane) -> Span | None:
+        """Where in the program a lane comes from."""
         return self.graph.atoms[lane.atom].span
 
-    def _start(self, init: Coefficient) -> tuple[float, float]:
+    def start(self, init: Coefficient) -> tuple[float, float]:
         """The rounding of an initial value."""
         if self.precision.holds(init):
             return 0.0, 0.0
         most = abs(float(init)) * self.dtype.unit_roundoff + self.dtype.underflow
         return -most, most
 
-    def _openings(self, lane: StateLane, forms: Mapping[Source, Form]) -> int | None:
+    def openings(self, lane: StateLane, forms: Mapping[Source, Form]) -> int | None:
         """In how many steps at most something other than 0 is added to a lane."""
         total = 0
         for source in lane.added.row:

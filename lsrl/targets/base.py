@@ -50,6 +50,7 @@ class Compiled:
     """What a target makes of a program: its stages, its weights, its certificate.
 
     `joint`: by output, for each element the value that each logit of a joint vocabulary stands for.
+    `parallel`: the bounds where an associative scan computes the states; None: it cannot.
     """
 
     atoms: AtomGraph
@@ -58,6 +59,7 @@ class Compiled:
     bounds: list[Bound]
     shape: dict[str, Any]
     joint: Mapping[str, Sequence[Sequence[int]]] = field(default_factory=dict)
+    parallel: list[Bound] | None = None
 
 
 @dataclass(frozen=True)

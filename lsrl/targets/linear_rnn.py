@@ -100,8 +100,10 @@ class LinearRNN:
         check_parameters(self.name, machine.parameters, options)
         refuses = options.tolerance != math.inf and options.constants == "range"
         bounds = certify(atoms, machine, digits, length, refuses)
+        parallel = certify(atoms, machine, digits, length, refuses=False, scan=True)
         shape = {"layers": [self.layer_sizes(layer) for layer in machine.layers]}
-        return Compiled(atoms, machine, assemble(machine, options.dtype), bounds, shape)
+        weights = assemble(machine, options.dtype)
+        return Compiled(atoms, machine, weights, bounds, shape, parallel=parallel)
 
     def layer_sizes(self, layer: Layer) -> list[int]:
         """Inputs, states and units of a layer, as config.json lists them."""

@@ -108,9 +108,10 @@ class Residual(ABC):
         check_parameters(self.name, self.parameters(shape), options)
         self._check_norms(layout, graph)
         bounds = self._bounds(layout, interface, digits)
+        parallel = self._bounds(layout, interface, digits, scan=True)
         weights = self.assemble(layout, shape, interface)
         joint = interface.joint() if tokens else {}
-        return Compiled(atoms, layout, weights, bounds, shape, joint)
+        return Compiled(atoms, layout, weights, bounds, shape, joint, parallel)
 
     def _reused(
         self, layout: ResidualLayout, length: int, tokens: bool, digits: int
@@ -219,10 +220,13 @@ class Residual(ABC):
             span = next((s for s in spans if s is not None), None)
             raise UnsupportedError.at("E805", span, message, help)
 
-    def _bounds(self, layout: ResidualLayout, interface: Interface, digits: int) -> list[Bound]:
-        """Bounds of the outputs; a joint logit is off by what each of its parts is."""
+    def _bounds(
+        self, layout: ResidualLayout, interface: Interface, digits: int, scan: bool = False
+    ) -> list[Bound]:
+        """Bounds of the outputs, step by step or in a `scan`; a joint logit is off by what each of
+        its parts is."""
         length, tokens = interface.graph.length, interface.tokens
-        bounds = certify(layout, self.errors, digits, length, tokens)
+        bounds = certify(layout, self.errors, digits, length, tokens, scan)
         if not tokens or len(interface.digits) == 1:
             return bounds
         parts = _grouped(bounds, interface.digits)

@@ -146,9 +146,9 @@ def _eager_fold(f: Any) -> Any:
 
 
 def _carry_without_shift(f: Any) -> Any:
-    def carrier(self: Any, layer: Any, row: Any) -> Any:
-        new, low = f(self, layer, row)
-        return new, low if not new else 0
+    def carrier(self: Any, layer: Any, row: Any, form: Any) -> Any:
+        column, low = f(self, layer, row, form)
+        return column, low if column is None else 0
 
     return carrier
 

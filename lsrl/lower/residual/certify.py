@@ -18,6 +18,7 @@ from ..atoms import Form, constant
 from ..bounds import ZERO, Bound
 from ..layers import Affine, Source
 from ..rounding import Analysis
+from ..scan import additions, factor
 from .graph import (
     DECAY,
     DELAY,
@@ -61,11 +62,12 @@ class Errors:
 
 
 def certify(
-    layout: ResidualLayout, errors: Errors, digits: int, length: int, tokens: bool
-) -> list[Bound]:
+    layout: ResidualLayout, errors: Errors, digits: int, length: int, tokens: bool,
+    scan: bool = False,
+) -> list[Bound]:  # fmt: skip
     """Error bounds of the head's outputs. Raises `UnsupportedError` E805 where the dtype's range is
-    too small."""
-    return _Certificate(layout, errors, digits, length).run(tokens)
+    too small. `scan`: where an associative scan computes the states (lower/scan.py)."""
+    return _Certificate(layout, errors, digits, length, scan).run(tokens)
 
 
 def lane_errors(
@@ -78,8 +80,10 @@ def lane_errors(
 
 
 class _Certificate(Analysis):
-    def __init__(self, layout: ResidualLayout, errors: Errors, digits: int, length: int) -> None:
-        super().__init__(layout.graph, digits, length)
+    def __init__(
+        self, layout: ResidualLayout, errors: Errors, digits: int, length: int, scan: bool = False
+    ) -> None:
+        super().__init__(layout.graph, digits, length, scan=scan)
         self.layout, self.own = layout, errors
         self.residual = layout.graph
         self.most = [0.0] * len(layout.lanes)
@@ -203,11 +207,26 @@ class _Certificate(Analysis):
         if not condition.error:
             return taken
         most = max(abs(unit.form.lo), abs(unit.form.hi)) + taken.error
-        return taken.plus(self.own.condition * condition.error * most, unit.span, unit.label)
+        own = self.own.condition * condition.error * most + self._added_up(most)
+        return taken.plus(own, unit.span, unit.label)
+
+    def _added_up(self, size: float) -> float:
+        """What the additions of a scan are off by, of numbers whose magnitudes add up to `size`."""
+        if not self.scan:
+            return 0.0
+        count, u = additions(self.length) + 1, self.dtype.unit_roundoff  # of two states at times
+        return count * u * factor(count, u) * size
 
     def _grown_state(self, unit: Unit, taken: Bound, most: float) -> Bound:
-        """A sum, or a decay: the errors of the steps, their rounding, and that of the rate."""
-        if not taken.error and unit.rate == 1 and self.precision.on_lattice(unit.form.step, most):
+        """A sum, or a decay: the errors of the steps, their rounding, and that of the rate.
+
+        In a scan, where products and sums are of parts of the sequence, it is not the state that is
+        rounded but what it is made of: `size`, the sum of the magnitudes of all that it was given.
+        Parts of a sum are differences of two states.
+        """
+        summed = (1 + self.scan) * most
+        exact = not taken.error and self.precision.on_lattice(unit.form.step, summed)
+        if exact and unit.rate == 1:
             return ZERO
         u = self.dtype.unit_roundoff
         rate, off, roundings, misread = float(unit.rate), 0.0, 1, 0.0
@@ -215,7 +234,6 @@ class _Certificate(Analysis):
             off, roundings, misread = self.own.rate(unit.rate), 3, self.own.written(unit.rate)
         # e_t <= keep * e_{t-1} + own, where keep >= rate + off + rounding of what is kept
         changed = (off + roundings * u) * (1 + u)
-        own = taken.error * (1 + misread) + changed * most + self.dtype.underflow
         keep = (rate + off) * (1 + roundings * u)
         steps = float(self.length)
         if keep < 1:
@@ -226,15 +244,20 @@ class _Certificate(Analysis):
                 return taken.plus(math.inf, unit.span, unit.label)
             steps *= 1 + grown  # (keep^T - 1) / (keep - 1), for small excesses
         low, high = self.residual.rectified(unit.op, dict(self.graph.atoms[unit.atom].args)[VALUE])
-        total = own * steps
-        if self.own.splits and low < 0 < high:
-            parts = 1 + (unit.rate < 1)  # a sum's state for the first step is not rounded
-            total += changed * parts * max(-low, high) * _longest(keep, self.length)
+        brought = taken.error * (1 + misread)
         given = max(-low, high) * steps
-        if keep < 1 and not low < 0 < high:
+        if (keep < 1 or unit.rate == 1) and not low < 0 < high:
             # what is given, of one sign, adds up to the state: e_t = keep e_{t-1} + misread x_t
             # is at most misread (s_t + (keep - rate) (s_{t-1} + keep s_{t-2} + ...))
             given = min(given, most * (1 + (keep - rate) * steps))
+        size = given * (1 + misread) + brought * steps
+        kept = (unit.rate < 1) * size if self.scan else most
+        total = (brought + changed * kept + self.dtype.underflow) * steps
+        if self.scan:
+            total += self._added_up(size)
+        elif self.own.splits and low < 0 < high:
+            parts = 1 + (unit.rate < 1)  # a sum's state for the first step is not rounded
+            total += changed * parts * max(-low, high) * _longest(keep, self.length)
         total += misread * given
         return Bound(total, total, unit.span or taken.span, unit.label or taken.label)
 
@@ -257,20 +280,27 @@ class _Certificate(Analysis):
         control = dict(atom.args)[WHEN]  # a sum of at most two numbers, as `fade` takes it to be
         more = {f.control - slowest.control for f in atom.fades}
         assert control.const == slowest.control and more >= {*control.terms.values()}
-        largest, result = 0.0, ZERO
+        cases = []
         for fade in (f for f in atom.fades if f.rate < 1):
             taken = self._taken_in_case(unit, fade, errors, forms)
             off, misread = self.own.fade(fade, slowest)
-            own = float(fade.written) * taken.error * (1 + misread) + misread * fade.most
-            own += (off + 3 * u * (fade.rate > 0)) * most * (1 + u) + self.dtype.underflow
             keep = (float(fade.rate) + off) * (1 + 3 * u)
             if keep >= 1:
                 return ZERO.plus(math.inf, unit.span, unit.label)
+            brought = float(fade.written) * taken.error * (1 + misread)
+            cases.append((fade, taken, off, misread, keep, brought))
+        if self.scan:  # what the state is made of; what the first step gives is at most the state
+            given = [(f.most * (1 + m) + b) / (1 - keep) for f, _, _, m, keep, b in cases]
+            most = max([most + max(t.error for _, t, *_ in cases), *given])
+        largest, result = 0.0, ZERO
+        for fade, taken, off, misread, keep, brought in cases:
+            own = brought + misread * fade.most
+            own += (off + 3 * u * (fade.rate > 0)) * most * (1 + u) + self.dtype.underflow
             largest, total = max(largest, own), own / (1 - keep)
             if total > result.error:
                 result = Bound(total, total, unit.span or taken.span, unit.label or taken.label)
-        most = min(result.error, largest * self.length)
-        return replace(result, error=most, worst=most)
+        error = min(result.error, largest * self.length) + self._added_up(most)
+        return replace(result, error=error, worst=error)
 
     def _conditions(self, when: Affine) -> Iterator[Source]:
         """What the cases of a fade are decided by; what a unit passes on of it is only rounded."""

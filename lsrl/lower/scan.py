@@ -1,0 +1,262 @@
+"""The certificate of states that an associative scan computes, all steps at once.
+
+A scan takes pairs (P, v), which stand for s -> P s + v, and computes (Q, w) after (P, v) as
+(Q P, Q v + w). `lax.associative_scan` groups them as a tree (Blelloch, Prefix sums and their
+applications, CMU-CS-90-190, 1990). What a state s_t = A s_{t-1} + x_t was given n steps ago is
+multiplied by n factors, as step by step, in another grouping; and it passes at most one addition on
+each level up and on each down, D = 2 ceil(log2 T) in all with that of the start, where step by step
+it passes n. So, with q terms at most in each of the sums of a matrix product,
+
+    |error of s_t| <= sum over n of |A|^n |error of x_{t-n}| + gamma_{q n + D} |A|^n |x_{t-n}|
+
+(Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., section 3.5). The rows of many
+states hold one number, 1 or -1: their products are exact, and so are sums with zeros. Where
+moreover everything lies on a lattice that fits the digits, the sums over parts of the sequence
+included, nothing is rounded.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from ..analysis.dependence import Row
+from ..analysis.lattice import gcd
+from ..analysis.linear import linear_ranges
+from ..ir.components import tarjan
+from .atoms import Form
+from .bounds import ZERO, Bound
+from .coefficients import Coefficient, magnitude
+from .layers import Layer, Source, StateLane
+
+if TYPE_CHECKING:
+    from .rounding import Analysis
+
+
+def additions(length: int) -> int:
+    """How many additions a number passes at most in a scan of so many steps."""
+    return 2 * max(1, math.ceil(math.log2(length)))
+
+
+def factor(count: float, unit_roundoff: float) -> float:
+    """What gamma_k is, at most, of k u, for k up to `count`."""
+    product = count * unit_roundoff
+    return 1 / (1 - product) if product < 0.5 else math.inf
+
+
+@dataclass
+class _Sums:
+    """Of a lane, at all steps: the sum of the magnitudes of what it is made of, how many of them
+    are not 0, and the sum of the errors that they bring. `step`: what all of them are multiples of.
+    """
+
+    size: float
+    count: float
+    error: float
+    step: Fraction | None
+
+
+def scanned(
+    analysis: Analysis,
+    layer: Layer,
+    errors: Mapping[Source, Bound],
+    forms: Mapping[Source, Form],
+    before: Mapping[Source, Form],
+) -> list[Bound]:
+    """The bounds of a layer's lanes. `before`: what is known of a lane one step ago."""
+    return _Scan(analysis, layer, errors, forms, before).run()
+
+
+class _Scan:
+    def __init__(
+        self,
+        analysis: Analysis,
+        layer: Layer,
+        errors: Mapping[Source, Bound],
+        forms: Mapping[Source, Form],
+        before: Mapping[Source, Form],
+    ) -> None:
+        self.analysis, self.lanes, self.before = analysis, layer.lanes, before
+        self.precision, self.dtype = analysis.precision, analysis.dtype
+        self.steps = analysis.length
+        self.own: list[_Sums] = []  # of what each lane is given in one step
+        self.added: list[Bound] = []
+        for lane in self.lanes:
+            label = analysis.graph.atoms[lane.atom].label
+            bound = analysis.affine(lane.added, errors, before, analysis.span(lane), label)
+            size = self.precision.magnitude(lane.added, before) + bound.error
+            self.added.append(bound)
+            step = self.precision.lattice(lane.added, before)
+            self.own.append(_Sums(size, float(size > 0), bound.error, step))
+        self.times = [analysis.openings(lane, forms) for lane in self.lanes]
+        self.starts = [analysis.start(lane.init)[1] for lane in self.lanes]
+        self.found: dict[int, _Sums] = {}  # of the lanes whose products are exact
+
+    def run(self) -> list[Bound]:
+        unbounded = [b for b in self.added if not math.isfinite(b.error)]
+        if unbounded:
+            return unbounded[:1] * len(self.lanes)
+        rough: list[int] = []
+        for members in tarjan([list(lane.row) for lane in self.lanes]):
+            if self._are_exact(members):
+                self._collect(members)
+            else:
+                rough += members
+        result = [ZERO] * len(self.lanes)
+        for i, sums in self.found.items():
+            result[i] = self._total(i, sums.error, self._exactly_added(i, sums))
+        for members in self._apart(rough):
+            for i, (error, own) in _Rough(self, members).bounds().items():
+                result[i] = self._total(i, error, own)
+        return result
+
+    def _apart(self, rough: Sequence[int]) -> list[list[int]]:
+        """Such lanes in groups of which none reads another one."""
+        near: dict[int, list[int]] = {i: [] for i in rough}
+        for i in rough:
+            for j in self.lanes[i].row:
+                if j in near:
+                    near[i].append(j)
+                    near[j].append(i)
+        place = {i: k for k, i in enumerate(near)}
+        groups = tarjan([[place[j] for j in others] for others in near.values()])
+        return [sorted(rough[k] for k in group) for group in groups]
+
+    def _total(self, i: int, error: float, own: float) -> Bound:
+        """The errors that are brought, and those that arise."""
+        lane, bound = self.lanes[i], self.added[i]
+        label = self.analysis.graph.atoms[lane.atom].label
+        brought = bound.plus(max(0.0, error - bound.error), bound.span, bound.label)
+        return brought.plus(own, self.analysis.span(lane), label) if own else brought
+
+    # Lanes whose rows, and those of all lanes that they read, hold one number, 1 or -1
+
+    def _are_exact(self, members: Sequence[int]) -> bool:
+        inside = set(members)
+        rows = [self.lanes[i].row for i in members]
+        return all(
+            len(row) <= 1 and all(abs(c) == 1 for c in row.values()) for row in rows
+        ) and all(j in inside or j in self.found for row in rows for j in row)
+
+    def _collect(self, members: Sequence[int]) -> None:
+        """A lane, or a cycle of lanes, of which each reads one."""
+        (i, *others), lanes = members, self.lanes
+        row = lanes[i].row
+        if not others and i not in row:
+            own, read = self.own[i], [self.found[j] for j in row]
+            starts = [(abs(float(lanes[j].init)), self.starts[j]) for j in row]
+            self.found[i] = _Sums(
+                own.size + sum(max(r.size, s) for r, (s, _) in zip(read, starts, strict=True)),
+                own.count
+                + sum(max(r.count, float(s > 0)) for r, (s, _) in zip(read, starts, strict=True)),
+                own.error + sum(max(r.error, e) for r, (_, e) in zip(read, starts, strict=True)),
+                gcd([own.step, *(r.step for r in read), *(lanes[j].init for j in row)]),
+            )
+            return
+        times = self.times[i] if not others and row == {i: 1} else None
+        turns = self.steps if times is None else times
+        given = [self.own[k] for k in members]
+        sums = _Sums(
+            max(abs(float(lanes[k].init)) for k in members) + turns * max(g.size for g in given),
+            sum(lanes[k].init != 0 for k in members) + turns * max(g.count for g in given),
+            max(self.starts[k] for k in members) + turns * max(g.error for g in given),
+            gcd([*(g.step for g in given), *(lanes[k].init for k in members)]),
+        )
+        self.found.update(dict.fromkeys(members, sums))
+
+    def _exactly_added(self, i: int, sums: _Sums) -> float:
+        """What additions are off by, where nothing else is."""
+        most = sums.size
+        if self.lanes[i].row == {i: 1}:  # a part of the sum is a difference of two states
+            most = min(most, self.before["s", i].width)
+        if not sums.error and self.precision.on_lattice(sums.step, most):
+            return 0.0
+        count = min(additions(self.steps), max(0.0, sums.count - 1))
+        return (
+            self.dtype.unit_roundoff * factor(count, self.dtype.unit_roundoff) * count * sums.size
+        )
+
+
+class _Rough:
+    """The lanes of a layer whose products can be rounded, and sums that bound them: with |A| and
+    magnitudes in place of A and numbers."""
+
+    def __init__(self, scan: _Scan, members: Sequence[int]) -> None:
+        self.scan, self.members = scan, members
+        self.place = {i: k for k, i in enumerate(members)}
+        self.lanes = [scan.lanes[i] for i in members]
+        self.rows: list[dict[int, Coefficient]] = [
+            {self.place[j]: magnitude(c) for j, c in lane.row.items() if j in self.place}
+            for lane in self.lanes
+        ]
+        exact = {j for lane in self.lanes for j in lane.row if j not in self.place}
+        self.read = {j: scan.found[j] for j in exact}
+
+    def bounds(self) -> dict[int, tuple[float, float]]:
+        """Of each lane the errors that are brought, and those that arise."""
+        scan, u = self.scan, self.scan.dtype.unit_roundoff
+        inits = {j: abs(float(scan.lanes[j].init)) for j in (*self.members, *self.read)}
+        sizes = {j: max(s.size, inits[j]) for j, s in self.read.items()}
+        brought = {j: max(s.error, scan.starts[j]) for j, s in self.read.items()}
+        own = [scan.own[i] for i in self.members]
+        size = self._summed([inits[i] for i in self.members], [s.size for s in own], sizes)
+        error = self._summed(
+            [scan.starts[i] for i in self.members], [s.error for s in own], brought
+        )
+        largest = {i: max(s, inits[i]) for i, s in zip(self.members, size, strict=True)}
+        late = {j: (scan.steps + 1) * s for j, s in sizes.items()}
+        nothing = [0.0] * len(self.members)
+        passed = [_scaled(lane, largest) for lane in self.lanes]
+        later = self._summed(nothing, passed, late)  # each number as often as it is multiplied
+        power = max(
+            1.0, *self._summed([1.0] * len(self.members), nothing, dict.fromkeys(self.read, 1.0))
+        )
+        if not any(error) and self._is_whole(max(*size, power)):
+            return dict.fromkeys(self.members, (0.0, 0.0))
+        each, top = self._roundings(), additions(scan.steps)
+        grown = u * factor(each * scan.steps + top, u)
+        small = 4 * scan.steps * each * scan.dtype.underflow * power**2
+        result = {}
+        for k, i in enumerate(self.members):
+            arises = grown * (each * later[k] + top * size[k]) + small * (1 + size[k])
+            fits = 2 * max(size[k], power) <= scan.dtype.largest
+            result[i] = error[k], arises if fits and math.isfinite(arises) else math.inf
+        return result
+
+    def _summed(
+        self, starts: Sequence[float], added: Sequence[float], others: Mapping[int, float]
+    ) -> list[float]:
+        """The most of |A|^t start + sum of |A|^n added over all steps, of these lanes; `others` are
+        the magnitudes of the lanes that they read."""
+        given = [a + _scaled(x, others) for a, x in zip(added, self.lanes, strict=True)]
+        rows: list[Row] = [{(0, j): c for j, c in row.items()} for row in self.rows]
+        keys = [(0, k) for k in range(len(rows))]
+        ends = [(0.0, s) for s in starts], [(0.0, g) for g in given]
+        return [high for _, high in linear_ranges(keys, rows, *ends, self.scan.steps)]
+
+    def _is_whole(self, most: float) -> bool:
+        """Whether all that is multiplied and added are multiples of one step that fit the digits,
+        and integers."""
+        if not all(isinstance(c, int) for lane in self.lanes for c in lane.row.values()):
+            return False
+        steps = [self.scan.own[i].step for i in self.members]
+        steps += [s.step for s in self.read.values()]
+        inits = [self.scan.lanes[j].init for j in (*self.members, *self.read)]
+        step = gcd([*steps, *inits])
+        return step is not None and self.scan.precision.on_lattice(gcd([step, 1]), most)
+
+    def _roundings(self) -> int:
+        """How many roundings a factor takes: the terms of a sum of products, and its own."""
+        terms = 1
+        if any(len(lane.row) > 1 for lane in self.lanes):
+            terms = len(self.members) + len(self.read)
+        holds = self.scan.precision.holds
+        return terms + (not all(holds(c) for lane in self.lanes for c in lane.row.values()))
+
+
+def _scaled(lane: StateLane, values: Mapping[int, float]) -> float:
+    """|A| times magnitudes, in the row of a lane."""
+    return sum(abs(float(c)) * values.get(j, 0.0) for j, c in lane.row.items())
