@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import prod
@@ -40,11 +41,15 @@ class SparseWeights(Mapping[str, Any]):
     def __init__(self, entries: Mapping[str, Sparse], dtype: DType) -> None:
         self.entries, self.dtype = dict(entries), dtype
         self._made: dict[str, Any] = {}
+        self._sorted: dict[str, tuple[list[int], list[float]]] = {}
 
     def __getitem__(self, name: str) -> Any:
         if name not in self._made:
             self._made[name] = self.dense(name)
         return self._made[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.entries  # `Mapping` would make the array
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.entries)
@@ -61,6 +66,29 @@ class SparseWeights(Mapping[str, Any]):
         array = np.zeros(found.size, rounded.dtype)
         array[found.places] = rounded
         return array.reshape(found.shape)
+
+    def row(self, name: str, i: int) -> list[tuple[int, float]]:
+        """The entries of a row that are not 0, by place; the array is not made for that. Raises
+        `IndexError` for a row that there is not."""
+        if name in self._made:
+            return _nonzeros_of(self._made[name][i])
+        shape = self.entries[name].shape
+        if not 0 <= i < shape[0]:
+            raise IndexError(i)
+        if name not in self._sorted:
+            self._sorted[name] = self._in_order(name)
+        places, values = self._sorted[name]
+        width = prod(shape[1:])
+        own = range(bisect_left(places, i * width), bisect_left(places, (i + 1) * width))
+        return [(places[k] - i * width, values[k]) for k in own]
+
+    def _in_order(self, name: str) -> tuple[list[int], list[float]]:
+        """The places of the entries that are not 0, row by row, and these, in the dtype."""
+        found = self.entries[name]
+        rounded = self.dtype.round(found.values)
+        order = np.argsort(found.places)
+        order = order[rounded[order] != 0]
+        return found.places[order].tolist(), rounded[order].tolist()
 
     def nonzeros(self, name: str) -> int:
         """How many numbers of an array are not 0."""
@@ -79,6 +107,20 @@ def shape_of(weights: Mapping[str, Any], name: str) -> tuple[int, ...]:
 def dense(weights: Mapping[str, Any], name: str) -> Any:
     """An array, which does not stay in memory."""
     return weights.dense(name) if isinstance(weights, SparseWeights) else weights[name]
+
+
+def row_of(weights: Mapping[str, Any], name: str, i: int) -> list[tuple[int, float]]:
+    """The entries of a row that are not 0, by their places in it, which is flattened; that of a
+    vector has one place."""
+    if isinstance(weights, SparseWeights):
+        return weights.row(name, i)
+    return _nonzeros_of(weights[name][i])
+
+
+def _nonzeros_of(row: Any) -> list[tuple[int, float]]:
+    flat = np.asarray(row).reshape(-1)
+    places = np.flatnonzero(flat)
+    return list(zip(places.tolist(), flat[places].tolist(), strict=True))
 
 
 def sizes(weights: Mapping[str, Any]) -> tuple[int, int]:
