@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from .collect import collector_paused
 from .errors import CheckpointError
+from .lower.sparse import row_of, shape_of
 from .targets import target
 from .trace import FOLDED, check_name, missing_names
 
@@ -59,6 +59,7 @@ class Circuit:
     `missing` says for the names without units why; what a unit *holds* is in the model's symbols.
     """
 
+    @collector_paused()
     def __init__(self, model: CompiledModel) -> None:
         self._model, self._target = model, target(model.target)
         try:
@@ -82,15 +83,11 @@ class Circuit:
 
     def _weights(self, layer: int, kind: str, index: int) -> Iterator[Weight]:
         for name, row in self._target.rows(self._model.shape, layer, kind, index):
-            entries = self._model.weights.get(name)
-            if entries is None:
+            if name not in self._model.weights:
                 continue
-            values = np.asarray(entries[row])
-            values = values.reshape(-1) if values.ndim > 1 else values  # the taps of a convolution
-            if values.ndim == 0 and values != 0:
-                yield Weight(name, row, None, float(values))
-            for column in np.flatnonzero(values) if values.ndim else ():
-                yield Weight(name, row, int(column), float(values[column]))
+            is_vector = len(shape_of(self._model.weights, name)) == 1
+            for column, value in row_of(self._model.weights, name, row):
+                yield Weight(name, row, None if is_vector else column, value)
 
     @property
     def names(self) -> list[str]:

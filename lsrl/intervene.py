@@ -17,7 +17,7 @@ import numpy as np
 from .errors import OptionError, listing
 from .ir.semantics import Array
 from .ir.types import Kind, Type
-from .lower.patchable import within_step
+from .lower.paths import within_step
 from .model import Recorder
 from .patching import Patcher
 from .program import one_or_named

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from .dtypes import DTYPES, DType
-from .lower.sparse import dense, shape_of
+from .lower.sparse import blocks, shape_of
 
 
 def dump(
@@ -31,7 +31,7 @@ def write(
     dtype: DType,
     metadata: Mapping[str, str] | None = None,
 ) -> None:
-    """Write the file, with one array at a time in memory."""
+    """Write the file, with a part of an array at a time in memory."""
     with path.open("wb") as file:
         for part in parts(weights, dtype, metadata):
             file.write(part)
@@ -49,8 +49,8 @@ def _width(dtype: DType) -> int:
 def parts(
     weights: Mapping[str, Any], dtype: DType, metadata: Mapping[str, str] | None = None
 ) -> Iterator[bytes]:
-    """The header and the numbers of each array. Arrays are in order of their names, so that equal
-    weights give equal bytes."""
+    """The header and the numbers of each array, in parts. Arrays are in order of their names, so
+    that equal weights give equal bytes."""
     header: dict[str, Any] = {"__metadata__": dict(metadata)} if metadata else {}
     width = _width(dtype)
     at = 0
@@ -63,7 +63,7 @@ def parts(
     text += b" " * (-len(text) % 8)
     yield len(text).to_bytes(8, "little") + text
     for name in sorted(weights):
-        yield dtype.to_bytes(dense(weights, name))
+        yield from map(dtype.to_bytes, blocks(weights, name))
 
 
 def read(path: Path) -> dict[str, tuple[str, Any]]:

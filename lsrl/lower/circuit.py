@@ -6,16 +6,20 @@ part of. What is between two names, in the direction of the data, belongs to the
 
 from __future__ import annotations
 
+from collections import deque
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from ..collect import collector_paused
 from ..ir.nodes import Graph
 from .atoms import AtomGraph, AtomKind
+from .paths import readers
 
 if TYPE_CHECKING:
     from ..targets.base import Compiled
 
 
+@collector_paused()
 def circuit(compiled: Compiled, graph: Graph) -> dict[str, Any]:
     """`units` `[layer, kind, index]` of each named value, and `carriers`, which pass values on to
     later layers, each with the names that it carries."""
@@ -52,55 +56,71 @@ class Owners:
         for name, n in [*graph.names, *((o.name, o.node) for o in graph.outputs)]:
             if name not in self.names.setdefault(n, []):
                 self.names[n].append(name)
-        self._found: dict[int, list[str]] = {}
+        self.readers = readers(graph)
+        self._of_atoms: dict[int, list[str]] = {}
+        self._of_nodes: dict[int, list[str]] = {}
 
     def of_atom(self, a: int) -> list[str]:
         """The input's name, or those of the nodes that it was made for."""
+        if a not in self._of_atoms:
+            self._of_atoms[a] = self._of_atom(a)
+        return self._of_atoms[a]
+
+    def _of_atom(self, a: int) -> list[str]:
         atom = self.atoms.atoms[a]
         if atom.kind is AtomKind.INPUT:
             return [atom.label.split("[")[0]]
         found = dict.fromkeys(n for m in self.atoms.makers[a] for n in self.of_node(m))
-        return list(found | dict.fromkeys(self._driven.get(self._clock(a), ())))
-
-    def _clock(self, a: int) -> tuple[int, ...]:
-        """The lanes of the clock that an atom is part of, if it is."""
-        found = self.atoms.positions.get(a)
-        return () if found is None else found[0]
+        return list(found | dict.fromkeys(self._driven.get(self._clocks.get(a, -1), ())))
 
     @cached_property
-    def _driven(self) -> dict[tuple[int, ...], list[str]]:
+    def _clocks(self) -> dict[int, int]:
+        """By atom the number of the clock that it is part of; equal lanes are one clock, and are
+        compared once for all of their atoms."""
+        numbers: dict[tuple[int, ...], int] = {}
+        known: dict[int, int] = {}  # by `id` of the lanes
+        for lanes, _ in self.atoms.positions.values():
+            if id(lanes) not in known:
+                known[id(lanes)] = numbers.setdefault(lanes, len(numbers))
+        return {a: known[id(lanes)] for a, (lanes, _) in self.atoms.positions.items()}
+
+    @cached_property
+    def _driven(self) -> dict[int, list[str]]:
         """The names that each clock drives, which read what it shares with others."""
-        found: dict[tuple[int, ...], list[str]] = {}
+        found: dict[int, list[str]] = {}
         for name, forms in self.atoms.names.items():
-            for clock in {self._clock(a) for f in forms for a in f.terms} - {()}:
+            read = {a for f in forms for a in f.terms} & self._clocks.keys()
+            for clock in {self._clocks[a] for a in read}:
                 found.setdefault(clock, []).append(name)
         return found
 
     def of_node(self, n: int) -> list[str]:
-        """Its own names, or those of the next named nodes that follow from it."""
-        if n not in self._found:
-            self._found[n] = self._next_names(n)
-        return self._found[n]
+        """Its own names, or those of the next named nodes that follow from it, near ones first."""
+        passed: dict[int, None] = {}  # nodes from which the same follows
+        while n not in passed and n not in self._of_nodes:
+            passed[n] = None
+            after = self.readers.get(n, ())
+            if n in self.names or len(after) != 1:
+                self._of_nodes[n] = self._next_names(n)
+            else:
+                n = after[0]
+        found = self._of_nodes.get(n, [])  # nothing follows from a cycle without names
+        self._of_nodes |= dict.fromkeys(passed, found)
+        return found
 
     def _next_names(self, start: int) -> list[str]:
+        if start in self.names:
+            return self.names[start]
         found: dict[str, None] = {}
-        seen, work = {start}, [start]
+        seen = {start}
+        work = deque(seen)
         while work:
-            n = work.pop(0)
-            if n in self.names:
-                found |= dict.fromkeys(self.names[n])
-                continue
-            for r in self._readers.get(n, ()):
-                if r not in seen:
-                    seen.add(r)
+            for r in self.readers.get(work.popleft(), ()):
+                if r in seen:
+                    continue
+                seen.add(r)
+                if r in self.names:
+                    found |= dict.fromkeys(self.names[r])
+                else:
                     work.append(r)
         return list(found)
-
-    @cached_property
-    def _readers(self) -> dict[int, list[int]]:
-        """What reads each node; of a state's next value the `prev` nodes."""
-        readers: dict[int, list[int]] = {}
-        for n, node in enumerate(self.graph.nodes):
-            for a in (self.graph.states[node.attrs[0]].next,) if node.op == "prev" else node.args:
-                readers.setdefault(a, []).append(n)
-        return readers

@@ -15,15 +15,14 @@ clock bypasses is found by running (`lsrl/patched.py`).
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from fractions import Fraction
+from collections.abc import Collection, Iterator, Mapping
 from functools import cached_property
 
 from ..ir.nodes import Graph
 from .atoms import AtomGraph, AtomKind, Form
 from .coefficients import Coefficient
 from .homes import forms_of, live_atoms, made
+from .paths import Edges, edges_within_step, readers
 
 CONSTANT = "it is constant, or part of it is"
 ENTANGLED = "other values are computed from the same units"
@@ -43,54 +42,20 @@ def twins(graph: Graph, written: Graph) -> set[str]:
     same: dict[int, set[int]] = {}
     for name, n in after.items():
         same.setdefault(n, set()).add(before[name])
-    found = set()
-    for name, n in after.items():
-        if len(same[n]) > 1 and not same[n] <= within_step(written, before[name]):
-            found.add(name)
-    return found
+    edges = edges_within_step(written)
+    first: dict[int, int] = {}  # by node the value from which all others that it stands for follow
+    for n, values in same.items():
+        start = min(values)
+        if all(edges.lead({start}, {v}) for v in values - {start}):
+            first[n] = start
+    return {name for name, n in after.items() if first.get(n) != before[name]}
 
 
-def within_step(graph: Graph, start: int) -> set[int]:
-    """A node and those that follow from it within a step."""
-    found = {start}
-    for n in range(start + 1, len(graph.nodes)):
-        if not found.isdisjoint(graph.nodes[n].args):
-            found.add(n)
-    return found
-
-
-def reached(start: Iterable[int], edges: Mapping[int, Iterable[int]]) -> Iterator[int]:
-    """Where one or more edges lead from the start, what is near first; each once."""
-    found: set[int] = set()
-    work = deque(start)
-    while work:
-        for b in edges.get(work.popleft(), ()):
-            if b not in found:
-                found.add(b)
-                work.append(b)
-                yield b
-
-
-def following(node: int, readers: Mapping[int, Iterable[int]], last: int) -> set[int]:
-    """The nodes up to the last one that follow from a node within a step: they come after it."""
-    found: set[int] = set()
-    work = [node]
-    while work:
-        for r in readers.get(work.pop(), ()):
-            if r <= last and r not in found:
-                found.add(r)
-                work.append(r)
-    return found
-
-
-def _whole(terms: Mapping[int, Coefficient], holder: Mapping[int, Form]) -> bool:
-    """Whether a reader reads multiples of forms; `holder` has the form that each atom is of."""
-    read = {id(holder[a]): holder[a] for a in terms if a in holder}
-    for form in read.values():
-        ratios = {Fraction(terms.get(a, 0)) / Fraction(c) for a, c in form.terms.items()}
-        if len(ratios) > 1:
-            return False
-    return True
+def _is_whole(form: Form, read: Mapping[int, Coefficient]) -> bool:
+    """Whether what is read of a form is a multiple of it."""
+    (first, c), *others = form.terms.items()
+    there = read.get(first, 0)
+    return all(read.get(a, 0) * c == there * k for a, k in others)
 
 
 class Sharing:
@@ -107,13 +72,7 @@ class Sharing:
         for i, (_, terms) in enumerate(self.reads):
             for a in terms:
                 self.reads_of.setdefault(a, []).append(i)
-        self.readers: dict[int, list[int]] = {}
-        self.readers_now: dict[int, list[int]] = {}  # within a step
-        for n, node in enumerate(graph.nodes):
-            for a in (graph.states[node.attrs[0]].next,) if node.op == "prev" else node.args:
-                self.readers.setdefault(a, []).append(n)
-                if node.op != "prev":
-                    self.readers_now.setdefault(a, []).append(n)
+        self.readers, self.within_step = readers(graph), edges_within_step(graph)
         self.roots = {o.node for o in graph.outputs}
         self.mentions = {
             n: {a for v in values for f in made(v).values() for a in f.terms}
@@ -136,9 +95,7 @@ class Sharing:
             return CONSTANT
         if sum(len(f.terms) for f in forms) > len(shared):
             return ENTANGLED
-        touched = {i for a in shared for i in self.reads_of.get(a, ())}
-        holder = {a: form for form in forms for a in form.terms}
-        if not all(_whole(self.reads[i][1], holder) for i in touched):
+        if not all(self._is_whole(form) for form in forms if len(form.terms) > 1):
             return ENTANGLED
         if shared & self.merged:
             return MERGED
@@ -156,6 +113,11 @@ class Sharing:
 
     # Atoms
 
+    def _is_whole(self, form: Form) -> bool:
+        """Whether all that is read of a form are multiples of it."""
+        touched = {i for a in form.terms for i in self.reads_of.get(a, ())}
+        return all(_is_whole(form, self.reads[i][1]) for i in touched)
+
     def _reads(self) -> Iterator[tuple[int, Mapping[int, Coefficient]]]:
         """Who reads (an atom, or -1 for an output) which atoms, with which coefficients."""
         for a in self.live:
@@ -170,25 +132,24 @@ class Sharing:
             yield from ((-1, form.terms) for form in forms)
 
     @cached_property
-    def _ever(self) -> dict[int, list[int]]:
-        """The atoms that read an atom, of this step or of the last."""
-        edges: dict[int, list[int]] = {}
+    def _ever(self) -> Edges:
+        """From atoms to those that read them, in this step or the next."""
+        edges = Edges()
         for a, terms in self.reads:
-            for b in terms if a >= 0 else ():
-                edges.setdefault(b, []).append(a)
+            if a >= 0:
+                edges.add(a, terms)
         return edges
 
     @cached_property
-    def _now(self) -> dict[int, list[int]]:
-        """The atoms that read an atom within a step."""
-        edges: dict[int, list[int]] = {}
+    def _now(self) -> Edges:
+        """From atoms to those that read them within a step."""
+        edges = Edges()
         for a in self.live:
             atom = self.atoms.atoms[a]
             held = [*forms_of(atom)]
             if atom.kind is AtomKind.STATE:
                 held += forms_of(self.atoms.groups[atom.group].lanes[atom.lane])
-            for b in {b for form in held for b in form.terms}:
-                edges.setdefault(b, []).append(a)
+            edges.add(a, {b for form in held for b in form.terms})
         return edges
 
     # Nodes
@@ -197,7 +158,7 @@ class Sharing:
         """Whether other nodes that hold the atoms are read by the node alone. A state that only
         updates itself does not count where it is overwritten at every step."""
         holding = {n for a in shared for n in self.mentioned.get(a, ())}
-        own = holding - following(node, self.readers_now, max(holding, default=node)) | {node}
+        own = holding - self.within_step.following(node, holding) | {node}
         others = own - {node}
         if others & self.roots:
             return False
@@ -222,7 +183,8 @@ class Sharing:
             mentions = self.mentions[r]
             if not (later and r == node) and not mentions.isdisjoint(shared):
                 continue
-            if mentions.isdisjoint(reached(shared, self._ever if later else self._now)):
+            edges = self._ever if later else self._now
+            if not edges.lead(shared, mentions):
                 return False
         return True
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..collect import collector_paused
 from ..encoding import Columns
 from ..ir.nodes import Graph
 from ..ir.types import Kind
@@ -29,6 +30,7 @@ HEAD = "y"  # the kind of the last layer's outputs
 NO_HOME = "it is read by other values, and has no units of its own"
 
 
+@collector_paused()
 def symbols(
     compiled: Compiled, graph: Graph, written: Graph, columns: Sequence[Columns]
 ) -> dict[str, Entry]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import prod
 from typing import Any
 
 import numpy as np
 
 from ..dtypes import DType
+from ..lower.sparse import nonzeros_of, shape_of, sizes
 from .words import columns, number
 
 SMALL = 64  # numbers of an array that are printed
@@ -16,14 +18,14 @@ SMALL = 64  # numbers of an array that are printed
 def text(stage: tuple[DType, Mapping[str, Any]]) -> str:
     """One line an array, and its rows below it where it is small."""
     dtype, weights = stage
-    total = sum(w.size for w in weights.values())
-    nonzeros = sum(int(np.count_nonzero(w)) for w in weights.values())
+    total, nonzeros = sizes(weights)
     lines = [f"{len(weights)} arrays, {total} numbers, {nonzeros} of them not 0"]
-    for name, array in weights.items():
-        shape = " x ".join(map(str, array.shape))
-        lines.append(f"{name}  {shape}  {dtype.name}  {np.count_nonzero(array)} not 0")
-        if array.size <= SMALL:
-            rows = np.atleast_2d(array)
+    for name in weights:
+        shape = shape_of(weights, name)
+        words = " x ".join(map(str, shape))
+        lines.append(f"{name}  {words}  {dtype.name}  {nonzeros_of(weights, name)} not 0")
+        if prod(shape) <= SMALL:
+            rows = np.atleast_2d(weights[name])
             rows = rows.reshape(-1, rows.shape[-1]) if rows.ndim > 2 else rows
             lines += columns([[number(float(v)) for v in row] for row in rows], "    ")
     return "\n".join(lines) + "\n"

@@ -13,6 +13,7 @@ from ..lower.units.ops import OPS
 from ..source import Span
 
 MOST_TERMS = 6  # of a form that is cut short
+LONG = 200  # characters of a cell up to which what is after it is aligned
 
 
 def number(value: Any) -> str:
@@ -133,8 +134,10 @@ def extent(lo: float, hi: float, step: Fraction | None) -> str:
 
 
 def columns(rows: Sequence[Sequence[str]], indent: str = "  ") -> list[str]:
-    """Rows as lines with their cells aligned to the left."""
+    """Rows as lines with their cells aligned to the left. What is after a long cell is not: lines
+    of a large program would be as long as its longest."""
     widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
+    widths = [min(w, LONG) for w in widths]
     return [
         (indent + "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True))).rstrip()
         for row in rows

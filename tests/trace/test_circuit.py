@@ -10,7 +10,7 @@ import pytest
 from test_trace import HELD, example, sequences
 
 import lsrl
-from lsrl.lower.patchable import within_step
+from lsrl.lower.paths import within_step
 from lsrl.symbols import nodes_of
 
 
