@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -39,6 +39,8 @@ class JaxRunner:
             message = f"the steps of `{self.model.target}` cannot be computed at once: its state's "
             message += "transition is not linear"
             raise OptionError.at("E019", None, message, "leave `parallel` out")
+        if parallel:
+            _check_scan(self.model.certificate)
 
         def jitted(x: Any, state: Any = None) -> Any:
             with digits(self.dtype):
@@ -109,6 +111,21 @@ class JaxRunner:
             {k: np.stack([self._array(step[i][k]) for step in found], axis=1) for k in kinds}
             for i, kinds in enumerate(found[0])
         ]
+
+
+def _check_scan(certificate: Mapping[str, Any]) -> None:
+    """Refuses a scan that may be off by more than the tolerance: `OptionError` E019."""
+    for name, bound in certificate.get("parallel", {}).items():
+        allowed = certificate["tolerance"][name]
+        if not bound <= allowed:
+            message = (
+                f"with all steps at once the error of `{name}` can reach {bound:.2g}, more than "
+            )
+            message += f"the tolerance {allowed:.2g}"
+            help = (
+                "leave `parallel` out, or compile with a larger --tolerance or a shorter --length"
+            )
+            raise OptionError.at("E019", None, message, help)
 
 
 def digits(dtype: str) -> AbstractContextManager[Any]:

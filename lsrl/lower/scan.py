@@ -4,8 +4,8 @@ A scan takes pairs (P, v), which stand for s -> P s + v, and computes (Q, w) aft
 (Q P, Q v + w). `lax.associative_scan` groups them as a tree (Blelloch, Prefix sums and their
 applications, CMU-CS-90-190, 1990). What a state s_t = A s_{t-1} + x_t was given n steps ago is
 multiplied by n factors, as step by step, in another grouping; and it passes at most one addition on
-each level up and on each down, D = 2 ceil(log2 T) in all with that of the start, where step by step
-it passes n. So, with q terms at most in each of the sums of a matrix product,
+each level up and on each down, and that of the start, D = 2 ceil(log2 T) + 1 in all, where step by
+step it passes n. So, with q terms at most in each of the sums of a matrix product,
 
     |error of s_t| <= sum over n of |A|^n |error of x_{t-n}| + gamma_{q n + D} |A|^n |x_{t-n}|
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 def additions(length: int) -> int:
     """How many additions a number passes at most in a scan of so many steps."""
-    return 2 * max(1, math.ceil(math.log2(length)))
+    return 2 * math.ceil(math.log2(length)) + 1
 
 
 def factor(count: float, unit_roundoff: float) -> float:
@@ -50,13 +50,15 @@ def factor(count: float, unit_roundoff: float) -> float:
 @dataclass
 class _Sums:
     """Of a lane, at all steps: the sum of the magnitudes of what it is made of, how many of them
-    are not 0, and the sum of the errors that they bring. `step`: what all of them are multiples of.
+    are not 0, and the sum of the errors that they bring. `late`: the sum of the magnitudes, each
+    times the steps that have passed. `step`: what all of them are multiples of.
     """
 
     size: float
     count: float
     error: float
     step: Fraction | None
+    late: float = 0.0
 
 
 def scanned(
@@ -141,30 +143,31 @@ class _Scan:
             len(row) <= 1 and all(abs(c) == 1 for c in row.values()) for row in rows
         ) and all(j in inside or j in self.found for row in rows for j in row)
 
+    def earlier(self, j: int) -> _Sums:
+        """The sums of such a lane one step ago, when it may not have begun."""
+        sums, init = self.found[j], self.lanes[j].init
+        size = max(sums.size, abs(float(init)))
+        error, step = max(sums.error, self.starts[j]), gcd([sums.step, init])
+        return _Sums(size, max(sums.count, float(init != 0)), error, step, sums.late + size)
+
     def _collect(self, members: Sequence[int]) -> None:
         """A lane, or a cycle of lanes, of which each reads one."""
-        (i, *others), lanes = members, self.lanes
-        row = lanes[i].row
-        if not others and i not in row:
-            own, read = self.own[i], [self.found[j] for j in row]
-            starts = [(abs(float(lanes[j].init)), self.starts[j]) for j in row]
-            self.found[i] = _Sums(
-                own.size + sum(max(r.size, s) for r, (s, _) in zip(read, starts, strict=True)),
-                own.count
-                + sum(max(r.count, float(s > 0)) for r, (s, _) in zip(read, starts, strict=True)),
-                own.error + sum(max(r.error, e) for r, (_, e) in zip(read, starts, strict=True)),
-                gcd([own.step, *(r.step for r in read), *(lanes[j].init for j in row)]),
-            )
+        i, row = members[0], self.lanes[members[0]].row
+        if i not in row and len(members) == 1:
+            sums = self.own[i]
+            for e in map(self.earlier, row):
+                size, count, error = sums.size + e.size, sums.count + e.count, sums.error + e.error
+                sums = _Sums(size, count, error, gcd([sums.step, e.step]), e.late)
+            self.found[i] = sums
             return
-        times = self.times[i] if not others and row == {i: 1} else None
+        times = self.times[i] if row == {i: 1} else None
         turns = self.steps if times is None else times
-        given = [self.own[k] for k in members]
-        sums = _Sums(
-            max(abs(float(lanes[k].init)) for k in members) + turns * max(g.size for g in given),
-            sum(lanes[k].init != 0 for k in members) + turns * max(g.count for g in given),
-            max(self.starts[k] for k in members) + turns * max(g.error for g in given),
-            gcd([*(g.step for g in given), *(lanes[k].init for k in members)]),
-        )
+        given, inits = [self.own[k] for k in members], [self.lanes[k].init for k in members]
+        size = max(abs(float(c)) for c in inits) + turns * max(g.size for g in given)
+        count = sum(c != 0 for c in inits) + turns * max(g.count for g in given)
+        error = max(self.starts[k] for k in members) + turns * max(g.error for g in given)
+        step = gcd([*(g.step for g in given), *inits])
+        sums = _Sums(size, count, error, step, self.steps * size)
         self.found.update(dict.fromkeys(members, sums))
 
     def _exactly_added(self, i: int, sums: _Sums) -> float:
@@ -193,27 +196,22 @@ class _Rough:
             for lane in self.lanes
         ]
         exact = {j for lane in self.lanes for j in lane.row if j not in self.place}
-        self.read = {j: scan.found[j] for j in exact}
+        self.read = {j: scan.earlier(j) for j in exact}
 
     def bounds(self) -> dict[int, tuple[float, float]]:
         """Of each lane the errors that are brought, and those that arise."""
         scan, u = self.scan, self.scan.dtype.unit_roundoff
-        inits = {j: abs(float(scan.lanes[j].init)) for j in (*self.members, *self.read)}
-        sizes = {j: max(s.size, inits[j]) for j, s in self.read.items()}
-        brought = {j: max(s.error, scan.starts[j]) for j, s in self.read.items()}
-        own = [scan.own[i] for i in self.members]
-        size = self._summed([inits[i] for i in self.members], [s.size for s in own], sizes)
-        error = self._summed(
-            [scan.starts[i] for i in self.members], [s.error for s in own], brought
-        )
-        largest = {i: max(s, inits[i]) for i, s in zip(self.members, size, strict=True)}
-        late = {j: (scan.steps + 1) * s for j, s in sizes.items()}
-        nothing = [0.0] * len(self.members)
+        own, read = [scan.own[i] for i in self.members], self.read
+        inits = [abs(float(lane.init)) for lane in self.lanes]
+        starts = [scan.starts[i] for i in self.members]
+        nothing, ones = [0.0] * len(own), [1.0] * len(own)
+        size = self._summed(inits, [s.size for s in own], {j: s.size for j, s in read.items()})
+        error = self._summed(starts, [s.error for s in own], {j: s.error for j, s in read.items()})
+        largest = dict(zip(self.members, map(max, size, inits), strict=True))
         passed = [_scaled(lane, largest) for lane in self.lanes]
-        later = self._summed(nothing, passed, late)  # each number as often as it is multiplied
-        power = max(
-            1.0, *self._summed([1.0] * len(self.members), nothing, dict.fromkeys(self.read, 1.0))
-        )
+        # the sum of the magnitudes, each times the steps that have passed
+        later = self._summed(nothing, passed, {j: s.late for j, s in read.items()})
+        power = max(1.0, *self._summed(ones, nothing, dict.fromkeys(read, 1.0)))
         if not any(error) and self._is_whole(max(*size, power)):
             return dict.fromkeys(self.members, (0.0, 0.0))
         each, top = self._roundings(), additions(scan.steps)
@@ -244,8 +242,7 @@ class _Rough:
             return False
         steps = [self.scan.own[i].step for i in self.members]
         steps += [s.step for s in self.read.values()]
-        inits = [self.scan.lanes[j].init for j in (*self.members, *self.read)]
-        step = gcd([*steps, *inits])
+        step = gcd([*steps, *(lane.init for lane in self.lanes)])
         return step is not None and self.scan.precision.on_lattice(gcd([step, 1]), most)
 
     def _roundings(self) -> int:

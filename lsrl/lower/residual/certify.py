@@ -224,7 +224,8 @@ class _Certificate(Analysis):
         rounded but what it is made of: `size`, the sum of the magnitudes of all that it was given.
         Parts of a sum are differences of two states.
         """
-        summed = (1 + self.scan) * most
+        low, high = self.residual.rectified(unit.op, dict(self.graph.atoms[unit.atom].args)[VALUE])
+        summed = min(2 * most, max(-low, high) * self.length) if self.scan else most
         exact = not taken.error and self.precision.on_lattice(unit.form.step, summed)
         if exact and unit.rate == 1:
             return ZERO
@@ -243,7 +244,6 @@ class _Certificate(Analysis):
             if grown > 0.5:
                 return taken.plus(math.inf, unit.span, unit.label)
             steps *= 1 + grown  # (keep^T - 1) / (keep - 1), for small excesses
-        low, high = self.residual.rectified(unit.op, dict(self.graph.atoms[unit.atom].args)[VALUE])
         brought = taken.error * (1 + misread)
         given = max(-low, high) * steps
         if (keep < 1 or unit.rate == 1) and not low < 0 < high:
