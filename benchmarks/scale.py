@@ -8,8 +8,8 @@ and at most the longest for which clocks need no proof.
 
 from __future__ import annotations
 
+import argparse
 import resource
-import sys
 from pathlib import Path
 
 from stages import compiled
@@ -20,7 +20,9 @@ SOURCE = Path(__file__).parents[1] / "examples/dictionary.lsrl"
 
 
 def main() -> None:
-    for n in [int(a) for a in sys.argv[1:]] or [30, 100, 300, 1000]:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("sizes", nargs="*", type=int, metavar="N")
+    for n in parser.parse_args().sizes or [30, 100, 300, 1000]:
         found = compiled(SOURCE, {"n": n}, min(10 * n, MAX_STEPS))
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
         parts = ", ".join(f"{k} {v:.1f}" for k, v in found.seconds.items())

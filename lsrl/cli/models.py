@@ -112,7 +112,12 @@ def _summary(model: CompiledModel, file: str, folder: str) -> str:
     help="How many sequences to run.",
 )
 @options.seed
-@click.option("--backend", metavar="NAME", help="The running model: numpy, torch or jax.")
+@click.option(
+    "--backend",
+    metavar="NAME",
+    help="What runs the model beside numpy, the target's equations: torch (default where it is "
+    "installed), jax or triton; numpy for these alone.",
+)
 def verify_command(folder: str, samples: int, seed: int, backend: str | None) -> Reply:
     """Compare a checkpoint with its program.
 
@@ -155,7 +160,7 @@ def _verdict(folder: str, report: Report, compared: Comparison) -> str:
     lines = [
         f"{folder}: {'passed' if passed else 'FAILED'}",
         f"  sequences      {report.checked:,}{undetermined}",
-        f"  models         {', '.join(report.runners)}",
+        f"  backends       {', '.join(report.runners)}",
         "  largest error  of the model's own numbers, and what its certificate allows",
         *(f"    {name}: {e:.3g} of {report.bounds[name]:.3g}" for name, e in report.errors.items()),
     ]

@@ -29,7 +29,7 @@ from .values import BOOL, Value, kind_of, literal
 
 MODULE = Template('''"""$doc
 
-Written by LSRL $version from program.lsrl; it needs $framework only.
+Written by LSRL $version from $source; it needs $framework only.
 
     outputs, state = run({$example})  # arrays [B, T], vectors [B, T, d]
     outputs, state = run({$more}, state)  # what follows
@@ -82,6 +82,7 @@ class Fusion:
 
     graph: Graph
     doc: str
+    source: str
     lines: tuple[str, ...]
     constants: dict[str, str]
     groups: tuple[Found, ...]
@@ -109,7 +110,8 @@ class Fusion:
         type_of = {o.name: self.graph.nodes[o.node].type for o in outputs}
         example = ", ".join(f'"{f.name}": {f.name}' for f in fields)
         return MODULE.substitute(
-            doc=self.doc.replace("\\", "\\\\").replace('"""', "'''").strip(),
+            doc=_within_quotes(self.doc).strip(),
+            source=_within_quotes(self.source),
             version=__version__,
             framework=framework,
             example=example,
@@ -131,6 +133,11 @@ class Fusion:
         return "\n".join(["\nHow the states are computed:", "", *lines, ""]) if lines else ""
 
 
+def _within_quotes(text: str) -> str:
+    """Text as it can stand in a docstring."""
+    return text.replace("\\", "\\\\").replace('"""', "'''")
+
+
 def _size(type: Type) -> int:
     return type.size if type.shape else 0
 
@@ -147,9 +154,10 @@ def _dictionary(start: str, entries: dict[str, str]) -> list[str]:
     return [f"{start}{{", *(f'    "{k}": {v},' for k, v in entries.items()), "}"]
 
 
-def fuse(graph: Graph, facts: Sequence[Fact], doc: str = "") -> Fusion:
-    """Vectorise an optimised graph over time."""
-    return _Emitter(graph, facts).run(doc)
+def fuse(graph: Graph, facts: Sequence[Fact], doc: str = "", source: str = "a program") -> Fusion:
+    """Vectorise an optimised graph over time. `doc` and `source`, what the program says that it
+    does and the name of its file, stand at the head of the module."""
+    return _Emitter(graph, facts).run(doc, source)
 
 
 class _Emitter:
@@ -175,7 +183,7 @@ class _Emitter:
         """Facts that hold for any length."""
         return analyse(self.graph.replace(length=FOR_EVER))
 
-    def run(self, doc: str) -> Fusion:
+    def run(self, doc: str, source: str) -> Fusion:
         scope, graph = self.scope, self.graph
         for component in self.components:
             if component.cyclic:
@@ -192,7 +200,7 @@ class _Emitter:
         if any(re.search(r"\bsteps\b", line) for line in lines):
             lines.insert(0, f'steps = inputs["{graph.inputs[0].name}"].shape[-1]')
         initial = {k: self._initial(s) for s, k in self.keys.items()}
-        return Fusion(graph, doc, tuple(lines), scope.pool, tuple(self.found), initial)
+        return Fusion(graph, doc, source, tuple(lines), scope.pool, tuple(self.found), initial)
 
     def _initial(self, s: int) -> str:
         state = self.graph.states[s]
