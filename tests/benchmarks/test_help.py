@@ -20,7 +20,7 @@ def test_help(path: Path) -> None:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     (main,) = (f for f in tree.body if isinstance(f, ast.FunctionDef) and f.name == "main")
     calls = (ast.unparse(c.func) for c in ast.walk(main) if isinstance(c, ast.Call))
-    assert [c for c in calls if not c.startswith(("parser.", "given."))][0] in (
+    assert next(c for c in calls if not c.startswith(("parser.", "given."))) in (
         "argparse.ArgumentParser", "argparse.ArgumentParser(description=__doc__).parse_args",
     )  # fmt: skip
     assert "parse_args()" in ast.unparse(main)
