@@ -8,8 +8,8 @@ dictionary (n = 3) and 60.
 
 from __future__ import annotations
 
+import argparse
 import math
-import sys
 from pathlib import Path
 
 import lsrl
@@ -45,9 +45,12 @@ def row(
 
 
 def main() -> None:
-    name = sys.argv[1] if len(sys.argv) > 1 else "dictionary"
-    samples = int(sys.argv[2]) if len(sys.argv) > 2 else 60
-    program = lsrl.load(EXAMPLES / f"{name}.lsrl")
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("example", nargs="?", default="dictionary", metavar="EXAMPLE")
+    parser.add_argument("samples", nargs="?", default=60, type=int, metavar="SAMPLES")
+    options = parser.parse_args()
+    samples = options.samples
+    program = lsrl.load(EXAMPLES / f"{options.example}.lsrl")
     titles = ("target", "conditional", "constants", "dtype", "parameters", "layers", "bound")
     print(ROW.format(*titles, "error", "right"))
     for target in ("linear-rnn", "gated-linear-rnn"):

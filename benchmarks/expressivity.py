@@ -110,8 +110,9 @@ def spelled(word: Mapping[str, object]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--print", action="store_true", help="print the page, write nothing")
+    options = parser.parse_args()
     text = page()
-    if parser.parse_args().print:
+    if options.print:
         print(text, end="")
     else:
         PAGE.write_text(text, encoding="utf-8")

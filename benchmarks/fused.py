@@ -9,6 +9,7 @@ results.
 
 from __future__ import annotations
 
+import argparse
 import os
 import time
 from collections.abc import Callable
@@ -96,6 +97,7 @@ def compared(hand: Callable[[], Any], *others: Callable[[], Any]) -> list[tuple[
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__).parse_args()
     print(
         f"{'program':22}{'batch':>6}{'steps':>9}{'by hand':>9}{'numpy':>7}{'ratio':>7}{'torch':>7}"
     )

@@ -7,6 +7,7 @@ and below it what is not exact.
 
 from __future__ import annotations
 
+import argparse
 import sys
 from pathlib import Path
 from typing import Any
@@ -82,7 +83,10 @@ def at_once(model: Any, x: Any, sequence: Any, meant: Any) -> dict[str, Any]:
     return {"steps": steps, "parallel": apart, "scan": of_bounds[0], "sequence": of_bounds[1]}
 
 
-def main(targets: list[str]) -> None:
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("targets", nargs="*", metavar="TARGET", help=", ".join(lsrl.targets()))
+    targets = parser.parse_args().targets or lsrl.targets()
     drawn = {}
     for path in sorted(EXAMPLES.glob("*.lsrl")):
         if path.stem not in SLOW:
@@ -124,4 +128,4 @@ def main(targets: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:] or lsrl.targets())
+    main()

@@ -9,8 +9,8 @@ length is 10 N, and at most the longest for which clocks need no proof.
 
 from __future__ import annotations
 
+import argparse
 import resource
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -22,7 +22,9 @@ SOURCE = Path(__file__).parents[1] / "examples/dictionary.lsrl"
 
 
 def main() -> None:
-    for n in [int(a) for a in sys.argv[1:]] or [30, 100, 300, 1000]:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("sizes", nargs="*", type=int, metavar="N")
+    for n in parser.parse_args().sizes or [30, 100, 300, 1000]:
         found = compiled(SOURCE, {"n": n}, min(10 * n, MAX_STEPS))
         print(f"n = {n}: {len(found.atoms.atoms):,} atoms, {found.machine.parameters:,} parameters")
         print(f"  {_parts(found.seconds)}", flush=True)

@@ -9,9 +9,9 @@ the compiled ones are counted.
 
 from __future__ import annotations
 
+import argparse
 import copy
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -72,6 +72,11 @@ def ratio(module: Any, inputs: Inputs) -> tuple[float, float]:
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("programs", nargs="*", metavar="PROGRAM", help=", ".join(SYMBOLS))
+    programs = parser.parse_args().programs or list(SYMBOLS)
+    if unknown := set(programs) - {*SYMBOLS}:
+        parser.error(f"there is no program {', '.join(sorted(unknown))}")
     torch.manual_seed(0)
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
@@ -80,7 +85,7 @@ def main() -> None:
     print(
         f"{'program':12}{'module':18}{'compiled ms':>12}{'random':>9}{'ratio':>7}{'denormal':>10}"
     )
-    for name in sys.argv[1:] or list(SYMBOLS):
+    for name in programs:
         program = lsrl.load(EXAMPLES / f"{name}.lsrl", length=STEPS)
         data = rng.integers(0, SYMBOLS[name], (BATCH, STEPS))
         for title, module, inputs in modules(program, data):

@@ -9,7 +9,7 @@ with comparisons of the state itself.
 
 from __future__ import annotations
 
-import sys
+import argparse
 from typing import Any
 
 import numpy as np
@@ -83,8 +83,11 @@ def beyond(found: lsrl.Program, model: lsrl.CompiledModel, rng: Random) -> tuple
 
 
 def main() -> None:
-    own = "own" in sys.argv[1:]
-    count = next((int(a) for a in sys.argv[1:] if a.isdigit()), 200)
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("programs", nargs="?", default=200, type=int, metavar="PROGRAMS")
+    parser.add_argument("own", nargs="?", choices=["own"])
+    options = parser.parse_args()
+    own, count = options.own is not None, options.programs
     print(f"{'target':10}{'programs':>10}{'sequences':>11}{'beyond':>8}{'worst':>9}")
     for target in TARGETS:
         held, sequences, wrong, worst = 0, 0, 0, 0.0

@@ -8,21 +8,26 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .targets import target
+
 if TYPE_CHECKING:
     from .backends import Runner
     from .model import CompiledModel
 
 MEMORY = 2**28  # bytes that the activations of one part may take, about
+ITSELF = 2**10  # bytes of a layer's arrays at a step beside their numbers, where each is an object
 TABLES = ("embeddings.weight", "embed_tokens.weight")  # looked up: no activation for each row
 
 
 def steps_at_once(model: CompiledModel, batch: int) -> int:
     """How many steps of so many sequences are run at a time: their inputs, outputs and
-    activations, a number for each row of each matrix, take up about `MEMORY`."""
+    activations, a number for each row of each matrix, take up about `MEMORY`, with what loops over
+    time need for the arrays of a step themselves."""
     rows = [len(w) for k, w in model.weights.items() if w.ndim > 1 and not k.endswith(TABLES)]
     numbers = model.input_size + model.output_size + sum(rows)
+    layers, _ = target(model.target).sizes(model.shape)
     size = np.dtype(model.dtype.numpy).itemsize
-    return max(1, MEMORY // (size * numbers * max(1, batch)))
+    return max(1, MEMORY // (size * numbers * max(1, batch) + ITSELF * layers))
 
 
 def run(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 from .collect import collector_paused
 from .deferred import Deferred
 from .encoding import output_columns
-from .errors import Diagnostic, OptionError, UnsupportedError
+from .errors import Diagnostic, LsrlError, OptionError, UnsupportedError
 from .lower.bounds import Bound
 from .lower.circuit import circuit
 from .lower.symbols import symbols
@@ -20,7 +21,7 @@ from .program import GUARD, Program
 from .source import Span
 from .support import explain
 from .targets import target as target_named
-from .targets.base import Compiled, CompileOptions, tolerances
+from .targets.base import Compiled, CompileOptions, Target, tolerances
 
 WIDER = {"float32": "float64", "float16": "float32", "bfloat16": "float32"}
 
@@ -65,7 +66,7 @@ def compile(
     try:
         compiled = chosen.compile(graph, facts, options)
     except UnsupportedError as e:
-        raise explain(program, chosen, e) from None
+        raise _blamed(program, chosen, options, e) from None
     check_precision(program, compiled, options)
     columns = output_columns(graph, facts, options.encoding)
     model = CompiledModel(
@@ -85,6 +86,23 @@ def compile(
         quick(model)
         model = replace(model, symbols=settled(model))
     return model
+
+
+def _blamed(
+    program: Program, target: Target, options: CompileOptions, e: UnsupportedError
+) -> LsrlError:
+    """A refusal, saying that the paper's constants are the reason where others do, or else where a
+    theorem stands behind it."""
+    if options.constants == "paper":
+        others = replace(options, constants="range")
+        with suppress(UnsupportedError):
+            target.compile(program.graph, program.facts, others)
+            why = "; the reason is the paper's constants: with those of the ranges it compiles"
+            help = "use --constants range"
+            return UnsupportedError(
+                replace(d, message=d.message + why, help=help) for d in e.diagnostics
+            )
+    return explain(program, target, e)
 
 
 def _check_program(program: object) -> None:

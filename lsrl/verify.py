@@ -63,7 +63,8 @@ class Report:
     `max_error` is the largest error of any output in the model's own numbers, `bound` the largest
     that the certificate allows; `errors` and `bounds` are the same for each output. `worst_input`
     is the sequence whose error came closest to its bound, or passed it by most. `checked` counts
-    sequences, `undetermined` those among them for which the certificate promises nothing.
+    sequences, `undetermined` those among them for which the certificate promises nothing. `runners`
+    are the backends that ran it; "numpy" is the target's equations.
     """
 
     passed: bool
@@ -111,7 +112,7 @@ def verify(
         help = "compile a program, or load a folder with `lsrl.load_model`"
         raise OptionError.at("E013", None, message, help)
     longest = _longest(model.program, samples, length)
-    checker = _Checker(model, [("equations", _equations)])
+    checker = _Checker(model, [("numpy", _equations)])
     chosen = backend or default_backend()
     if chosen != "numpy":
         model.runner(chosen)  # refused before the work, not after it
@@ -135,7 +136,7 @@ def quick(model: CompiledModel) -> None:
     A program for which no inputs are found that meet its assumes passes: nothing is promised. So
     does a model that is wrong by no more than its certificate allows (`--tolerance`).
     """
-    checker = _Checker(model, [("equations", _equations)])
+    checker = _Checker(model, [("numpy", _equations)])
     sampler = Sampler(model.program, 0, checker.guard)
     longest = model.program.length
     batches = _batches(sampler, [(min(t, longest), n) for t, n in QUICK], longest)

@@ -112,9 +112,10 @@ def _command(study: Study) -> click.Command:
 
 def _option(setting: Setting) -> Callable[..., Any]:
     shown = ",".join(map(str, setting.default))
+    shown = shown.lower() if setting.kind is bool else shown
     return click.option(
         setting.flag, setting.name, type=Values(setting.kind), metavar="V,...",
-        help=f"{setting.help} [default: {shown}]",
+        help=f"{setting.described} [default: {shown}]",
     )  # fmt: skip
 
 
@@ -143,9 +144,12 @@ def _reply(ran: Ran) -> Reply:
         Diagnostic("E059", f"the cell {cell} failed: {words}", None, "run it again to try again")
         for cell, words in ran.failures.items()
     ]
+    if not ran.measured and not failed:
+        message = f"nothing was measured: all cells ({ran.cells}) were refused"
+        failed.append(Diagnostic("E060", message, None, "the reasons say what to change"))
     data = {
         "folder": str(ran.folder), "cells": ran.cells, "resumed": ran.resumed, "done": ran.done,
-        "rows": len(ran.rows), "refused": dict(ran.refused),
+        "measured": ran.measured, "rows": len(ran.rows), "refused": dict(ran.refused),
     }  # fmt: skip
     there = f", {ran.resumed} of them were there already" if ran.resumed else ""
     lines = [f"{ran.folder}: {len(ran.rows)} rows of {ran.cells} cells{there}"]

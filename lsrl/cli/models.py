@@ -13,8 +13,11 @@ from .output import Reply, Table, progress
 
 if TYPE_CHECKING:
     from ..edited import Comparison
+    from ..errors import Diagnostic
     from ..model import CompiledModel
     from ..verify import Report
+
+LARGER = 20  # times the parameters of the default profile, from which on a model is warned of
 
 
 @options.command("compile")
@@ -82,7 +85,29 @@ def compile_command(
     data = {"folder": folder, "verified": not no_verify, **model.report.as_json()}
     if "hidden_size" in model.shape:
         data["hidden_size"] = model.shape["hidden_size"]
-    return Reply(data, [_summary(model, file, folder)])
+    return Reply(data, [_summary(model, file, folder)], warnings=_larger(model))
+
+
+def _larger(model: CompiledModel) -> list[Diagnostic]:
+    """That a profile costs much more than the default, which is compiled again for that: it takes
+    a fraction of the time that such a model took."""
+    from .. import UnsupportedError, compile
+    from ..errors import Diagnostic
+
+    options = vars(model.options) | {"profile": "exact", "guard": float(model.options.guard)}
+    if model.options.profile == "exact":
+        return []
+    try:
+        default = compile(model.program, model.target, verify=False, **options)
+    except UnsupportedError:
+        return []
+    ours, least = model.report.parameters, default.report.parameters
+    if ours <= LARGER * least:
+        return []
+    message = f"the profile `{model.options.profile}` takes {ours:,} parameters, and the default "
+    message += f"{least:,}: {ours / least:,.0f} times fewer"
+    help = "use --profile exact, or --max-parameters to have such models refused"
+    return [Diagnostic("W704", message, None, help)]
 
 
 def _summary(model: CompiledModel, file: str, folder: str) -> str:
@@ -112,7 +137,12 @@ def _summary(model: CompiledModel, file: str, folder: str) -> str:
     help="How many sequences to run.",
 )
 @options.seed
-@click.option("--backend", metavar="NAME", help="The running model: numpy, torch or jax.")
+@click.option(
+    "--backend",
+    metavar="NAME",
+    help="What runs the model beside numpy, the target's equations: torch (default where it is "
+    "installed), jax or triton; numpy for these alone.",
+)
 def verify_command(folder: str, samples: int, seed: int, backend: str | None) -> Reply:
     """Compare a checkpoint with its program.
 
@@ -155,7 +185,7 @@ def _verdict(folder: str, report: Report, compared: Comparison) -> str:
     lines = [
         f"{folder}: {'passed' if passed else 'FAILED'}",
         f"  sequences      {report.checked:,}{undetermined}",
-        f"  models         {', '.join(report.runners)}",
+        f"  backends       {', '.join(report.runners)}",
         "  largest error  of the model's own numbers, and what its certificate allows",
         *(f"    {name}: {e:.3g} of {report.bounds[name]:.3g}" for name, e in report.errors.items()),
     ]

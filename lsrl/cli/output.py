@@ -37,14 +37,15 @@ class Table:
 
 @dataclass(frozen=True)
 class Reply:
-    """What a command has to say: `data` with --json, else `parts`, one after the other.
+    """What a command has to say: `data` with --json, else `parts`, one after the other. Those that
+    take long to make are functions, called only where they are shown.
 
     `problems` are errors that did not stop it; they make `status` 1, or 2 if a path is all that is
     wrong.
     """
 
     data: Mapping[str, Any]
-    parts: Sequence[str | Table] = ()
+    parts: Sequence[str | Table | Callable[[], Table]] = ()
     failed: bool = False
     warnings: Sequence[Diagnostic] = ()
     problems: Sequence[Diagnostic] = field(default=())
@@ -79,7 +80,8 @@ class Screen:
             self._object({**reply.data, **errors})
         else:
             for part in reply.parts:
-                click.echo(_table(part) if isinstance(part, Table) else part)
+                shown = part() if callable(part) else part
+                click.echo(_table(shown) if isinstance(shown, Table) else shown)
             _diagnostics(reply.problems, "error")
         _diagnostics(reply.warnings, "warning")
 
@@ -210,6 +212,8 @@ def _is_terminal(stream: IO[str]) -> bool:
 
 def plain(value: Any) -> Any:
     """A value for JSON: arrays as lists, rationals and infinities as text."""
+    if type(value) in (bool, int, str):  # most are
+        return value
     if isinstance(value, Mapping):
         return {str(k): plain(v) for k, v in value.items()}
     if isinstance(value, np.ndarray | np.generic):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from warnings import catch_warnings, simplefilter
@@ -75,7 +76,7 @@ def _run_program(path: str, given: str | None, chosen: Mapping[str, Any]) -> Rep
         "outputs": as_data(after, outs),
         "margins": [_margin(m) for m in result.margins],
     }
-    table = steps_table(before, ins, after, outs)
+    table = partial(steps_table, before, ins, after, outs)
     return Reply(data, [table], warnings=_warnings(result.margins, guard))
 
 
@@ -133,7 +134,7 @@ def _run_checkpoint(path: str, given: str | None, backend: str | None, raw: bool
     after = {name: a[0] for name, a in by_name.items()}
     steps = len(next(iter(after.values())))
     data = {"steps": steps, "outputs": as_data(after, outs)}
-    table = steps_table(before, input_types(program), after, outs)
+    table = partial(steps_table, before, input_types(program), after, outs)
     return Reply(data, [table], warnings=_outside(model, inputs, steps))
 
 

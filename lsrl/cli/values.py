@@ -12,6 +12,8 @@ from .output import Table
 if TYPE_CHECKING:
     from ..program import Program
 
+_NUMPY = {Kind.BOOL: bool, Kind.INT: int, Kind.REAL: float}
+
 
 def input_types(program: Program) -> dict[str, Type]:
     """Types of the input fields, in order."""
@@ -27,7 +29,14 @@ def output_types(program: Program, *, raw: bool = False) -> dict[str, Type]:
 
 def as_data(values: Mapping[str, Any], types: Mapping[str, Type]) -> dict[str, Any]:
     """Arrays `[..., T]` or `[..., T, d]` by name as lists, members of enumerations by name."""
-    return {name: _data(values[name].tolist(), type) for name, type in types.items()}
+    return {name: _listed(values[name], type) for name, type in types.items()}
+
+
+def _listed(array: Any, type: Type) -> Any:
+    """All at once where numbers are NumPy's; exact ones are not."""
+    if array.dtype != object and type.kind in _NUMPY:
+        return array.astype(_NUMPY[type.kind]).tolist()
+    return _data(array.tolist(), type)
 
 
 def _data(value: Any, type: Type) -> Any:

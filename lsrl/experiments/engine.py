@@ -24,13 +24,15 @@ NEEDED = ("pandas", "pyarrow", "matplotlib", "jinja2")
 
 @dataclass
 class Ran:
-    """What came of a sweep: cells in all, those that were there already, those done now; the rows
-    of the folder; what failed, by cell; whether it was interrupted."""
+    """What came of a sweep: cells in all, those that were there already, those done now, those of
+    all that could be measured; the rows of the folder; what failed, by cell; whether it was
+    interrupted."""
 
     folder: Path
     cells: int
     resumed: int
     done: int = 0
+    measured: int = 0
     rows: list[Row] = field(default_factory=list)
     failures: dict[str, str] = field(default_factory=dict)
     interrupted: bool = False
@@ -71,6 +73,9 @@ def run(
         except KeyboardInterrupt:
             ran.interrupted = True
         ran.rows = results.rows
+        ran.measured = len(
+            {c.id for c in cells} & {row["cell"] for row in ran.rows if "refused" not in row}
+        )
         if ran.rows:
             results.export()
     return ran

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import csv
 import runpy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from ..errors import InputError, OptionError, suggest
 
 Array = Any
 LIMIT = 3.0  # vector.lsrl admits values of at most that magnitude
+RANGE = f"[-{LIMIT:g}, {LIMIT:g}]"
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,7 @@ def ackley(x: Array) -> Array:
     return ((z + 20 + np.e) / 7.2 * 2 * LIMIT - LIMIT).clip(-LIMIT, LIMIT)[:, None]
 
 
+FUNCTIONS = "smooth (random, as the paper's), franke, ackley, file.py:name or file.csv."
 NAMED: dict[str, Callable[[Array], Array]] = {"franke": franke, "ackley": ackley}
 
 
@@ -134,10 +137,11 @@ def checked(name: str, call: Callable[[Array], Any], d_out: int) -> Callable[[Ar
             raise _failed(name, f"it raised {type(e).__name__}: {e}") from None
         y = y[:, None] if d_out == 1 and y.shape == (len(x),) else y
         if y.shape != (len(x), d_out):
-            wanted = f"[{len(x)}, {d_out}]"
+            wanted = f"[{len(x)}, {d_out}] (--d-out {d_out})"
             raise _failed(name, f"for {len(x)} points it returned {list(y.shape)}, not {wanted}")
-        if not (np.abs(y) <= LIMIT).all():
-            raise _failed(name, f"it returned a value outside of [-{LIMIT:g}, {LIMIT:g}]")
+        wrong = y[~(np.abs(y) <= LIMIT)]
+        if wrong.size:
+            raise _failed(name, f"it returned {wrong[0]:g}, which is not in {RANGE}")
         return y
 
     return safe
@@ -148,14 +152,9 @@ def table(path: Path, d_in: int, d_out: int) -> Callable[[Array], Array]:
 
     Raises `InputError` E054.
     """
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = [[float(cell) for cell in row] for row in list(csv.reader(file))[1:] if row]
-    except (OSError, ValueError) as e:
-        raise _failed(str(path), f"it is no table of numbers: {e}") from None
-    if not rows or {len(row) for row in rows} != {d_in + d_out}:
-        raise _failed(str(path), f"it needs rows of {d_in} + {d_out} numbers")
-    data = np.array(rows)
+    data = np.array(list(_rows(path, d_in, d_out)))
+    if not data.size:
+        raise _failed(str(path), "it has no rows of numbers under a header")
     points, values = data[:, :d_in], data[:, d_in:]
 
     def call(x: Array) -> Array:
@@ -163,6 +162,38 @@ def table(path: Path, d_in: int, d_out: int) -> Callable[[Array], Array]:
         return values[nearest]
 
     return checked(str(path), call, d_out)
+
+
+def _rows(path: Path, d_in: int, d_out: int) -> Iterator[list[float]]:
+    """The rows of a table under its header, checked. Raises `InputError` E054."""
+    fail = partial(_failed, str(path))
+    sizes = f"{d_in} + {d_out} numbers (--d-in {d_in}, --d-out {d_out})"
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.reader(file)
+            header = next(reader, [])
+            if header and all(map(_is_number, header)):
+                raise fail("line 1 must name the columns, as in x1,y1")
+            for row in filter(None, reader):
+                line = f"line {reader.line_num}"
+                if len(row) != d_in + d_out:
+                    raise fail(f"{line} has {len(row)} cells, where rows are of {sizes}")
+                values = [float(cell) for cell in row]
+                if not np.isfinite(values).all():
+                    raise fail(f"{line} has a value that is not finite")
+                if max(map(abs, values[d_in:])) > LIMIT:
+                    raise fail(f"{line} has a value that is not in {RANGE}")
+                yield values
+    except (OSError, ValueError, csv.Error) as e:
+        raise fail(f"it is no table of numbers: {e}") from None
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
 
 
 def _failed(name: str, words: str) -> InputError:

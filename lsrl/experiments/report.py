@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+import re
+from collections.abc import Mapping, Sequence
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
@@ -38,6 +40,8 @@ def write_report(folder: Path, path: Path) -> list[str]:
     text = files(__package__).joinpath(TEMPLATE).read_text(encoding="utf-8")
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     parts = [_part(f) for f in found]
+    for part, anchor in zip(parts, anchors([f.name for f in found]), strict=True):
+        part["anchor"] = anchor
     write_text(path, environment.from_string(text).render(studies=parts, version=__version__))
     return [str(p["name"]) for p in parts]
 
@@ -67,6 +71,16 @@ def _part(folder: Path) -> dict[str, Any]:
             {"section": s, "figures": [(f.title, encoded(f)) for f in s.figures]} for s in sections
         ],
     }
+
+
+def anchors(names: Sequence[str]) -> list[str]:
+    """An `id` for each of the names, which has no spaces and is no other's."""
+    found: list[str] = []
+    for name in names:
+        slug = re.sub(r"[^\w.-]+", "-", name)
+        same = itertools.chain([slug], (f"{slug}-{k}" for k in itertools.count(2)))
+        found.append(next(s for s in same if s not in found))
+    return found
 
 
 def in_order(rows: Any, sweep: Mapping[str, Any]) -> Any:

@@ -39,6 +39,12 @@ class Setting:
         """Its option on the command line."""
         return "--" + self.name.replace("_", "-")
 
+    @property
+    def described(self) -> str:
+        """Its help, with the values that there are."""
+        choices = ("true", "false") if self.kind is bool else self.choices
+        return self.help + (f" Any of {', '.join(choices)}." if choices else "")
+
     def values(self, given: Any) -> tuple[Value, ...]:
         """What was given, one value or several, as values. Raises `OptionError` E051."""
         several = given if isinstance(given, list | tuple) else [given]

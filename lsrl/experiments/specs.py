@@ -26,14 +26,17 @@ WORDS: dict[str, tuple[str, Any]] = {
     **{p: ("profile", p) for p in ("exact", "robust", "trainable")},
     **{e: ("encoding", e) for e in ("number", "onehot", "tokens")},
 }
-MODELS = "Targets, each with words for its options: `lstm+robust`, `linear-rnn+optimized+paper`."
+MODELS = (
+    "Targets, each with words for its options, as in `linear-rnn+optimized+paper`: "
+    f"{', '.join([*WORDS, RESCALED])}."
+)
 DTYPES = Setting(
     "dtype", str, ("float32",), "Of the weights.",
     choices=("float64", "float32", "bfloat16", "float16"),
 )  # fmt: skip
 
 BACKEND = Setting(
-    "backend", str, ("numpy",), "What runs the models: the target's equations in numpy, or torch.",
+    "backend", str, ("numpy",), "What runs the models; numpy: the target's equations.",
     choices=("numpy", "torch"),
 )  # fmt: skip
 

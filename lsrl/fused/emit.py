@@ -29,7 +29,7 @@ from .values import BOOL, Value, kind_of, literal
 
 MODULE = Template('''"""$doc
 
-Written by LSRL $version from program.lsrl; it needs $framework only.
+Written by LSRL $version from $source; it needs $framework only.
 
     outputs, state = run({$example})  # arrays [B, T], vectors [B, T, d]
     outputs, state = run({$more}, state)  # what follows
@@ -54,7 +54,7 @@ def initial_state(batch=1):
     """The states before the first step, [B] or [d, B]; B is 1 for those that no input reaches."""
     return {$initial}
 
-
+$steps
 ${decorator}def program(inputs, state):
     """Outputs, and the states after the last step. Inputs are [B, T], vectors [d, B, T]."""
     $body
@@ -77,12 +77,15 @@ FRAME = ("given", "presented", "array", "boolean", "integer", "real")
 
 @dataclass(frozen=True)
 class Fusion:
-    """A program's body, vectorised over time: its statements, and how each group of states is
-    computed. `text(framework)` is the module for `numpy`, `torch` or `jax`."""
+    """A program's body, vectorised over time: its statements, the functions of a step that they
+    call, and how each group of states is computed. `text(framework)` is the module for
+    `numpy`, `torch` or `jax`."""
 
     graph: Graph
     doc: str
+    source: str
     lines: tuple[str, ...]
+    functions: tuple[str, ...]
     constants: dict[str, str]
     groups: tuple[Found, ...]
     initial: dict[str, str]
@@ -101,15 +104,17 @@ class Fusion:
         """The module. The same program gives the same text."""
         functions = library(framework)
         body = "\n    ".join(self.lines)
-        used = set(re.findall(r"\w+", body + "".join(self.constants)))
-        constants = ['INFINITY = float("inf")'] if "INFINITY" in body else []
+        own = "\n".join([body, *self.functions])
+        used = set(re.findall(r"\w+", own + "".join(self.constants)))
+        constants = ['INFINITY = float("inf")'] if "INFINITY" in own else []
         constants += [f"{name} = {text}" for text, name in self.constants.items()]
         names = functions.needed([*sorted(used), *FRAME])
         fields, outputs = self.graph.inputs, self.graph.outputs
         type_of = {o.name: self.graph.nodes[o.node].type for o in outputs}
         example = ", ".join(f'"{f.name}": {f.name}' for f in fields)
         return MODULE.substitute(
-            doc=self.doc.replace("\\", "\\\\").replace('"""', "'''").strip(),
+            doc=_within_quotes(self.doc).strip(),
+            source=_within_quotes(self.source),
             version=__version__,
             framework=framework,
             example=example,
@@ -122,6 +127,7 @@ class Fusion:
             outputs=_table({n: f"({kind_of(t)}, {_size(t)})" for n, t in type_of.items()}),
             functions="\n\n\n".join(functions.texts[n] for n in names),
             initial=", ".join(f'"{k}": {v}' for k, v in self.initial.items()),
+            steps="".join(f"\n{text}\n\n" for text in self.functions),
             decorator="@jax.jit\n" if framework == "jax" else "",
             body=body,
         )
@@ -129,6 +135,11 @@ class Fusion:
     def _states(self) -> str:
         lines = [f"  {', '.join(g.states)}: {g.how}" for g in self.groups]
         return "\n".join(["\nHow the states are computed:", "", *lines, ""]) if lines else ""
+
+
+def _within_quotes(text: str) -> str:
+    """Text as it can stand in a docstring."""
+    return text.replace("\\", "\\\\").replace('"""', "'''")
 
 
 def _size(type: Type) -> int:
@@ -147,9 +158,10 @@ def _dictionary(start: str, entries: dict[str, str]) -> list[str]:
     return [f"{start}{{", *(f'    "{k}": {v},' for k, v in entries.items()), "}"]
 
 
-def fuse(graph: Graph, facts: Sequence[Fact], doc: str = "") -> Fusion:
-    """Vectorise an optimised graph over time."""
-    return _Emitter(graph, facts).run(doc)
+def fuse(graph: Graph, facts: Sequence[Fact], doc: str = "", source: str = "a program") -> Fusion:
+    """Vectorise an optimised graph over time. `doc` and `source`, what the program says that it
+    does and the name of its file, stand at the head of the module."""
+    return _Emitter(graph, facts).run(doc, source)
 
 
 class _Emitter:
@@ -161,7 +173,7 @@ class _Emitter:
         uses.update(o.node for o in graph.outputs)
         uses.update(s.next for s in graph.states)
         reserved = {*library("numpy").texts, *_RESERVED}
-        self.scope = Scope(graph, _names(graph), uses, {}, reserved)
+        self.scope = Scope(graph, _names(graph), uses, {}, reserved, [])
         self.found: list[Found] = []
         self.clocks = frozenset(autonomous(graph))
         prevs = {graph.nodes[n].attrs[0] for n in self.needed if graph.nodes[n].op == "prev"}
@@ -175,7 +187,7 @@ class _Emitter:
         """Facts that hold for any length."""
         return analyse(self.graph.replace(length=FOR_EVER))
 
-    def run(self, doc: str) -> Fusion:
+    def run(self, doc: str, source: str) -> Fusion:
         scope, graph = self.scope, self.graph
         for component in self.components:
             if component.cyclic:
@@ -192,7 +204,10 @@ class _Emitter:
         if any(re.search(r"\bsteps\b", line) for line in lines):
             lines.insert(0, f'steps = inputs["{graph.inputs[0].name}"].shape[-1]')
         initial = {k: self._initial(s) for s, k in self.keys.items()}
-        return Fusion(graph, doc, tuple(lines), scope.pool, tuple(self.found), initial)
+        return Fusion(
+            graph, doc, source, tuple(lines), tuple(scope.functions), scope.pool,
+            tuple(self.found), initial,
+        )  # fmt: skip
 
     def _initial(self, s: int) -> str:
         state = self.graph.states[s]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -35,14 +36,15 @@ class Fused:
     """
 
     def __init__(
-        self, graph: Graph, facts: Sequence[Fact], doc: str = "", framework: str = "numpy"
-    ) -> None:
+        self, graph: Graph, facts: Sequence[Fact], doc: str = "", source: str = "a program",
+        framework: str = "numpy",
+    ) -> None:  # fmt: skip
         if framework not in FRAMEWORKS:
             message = f"there is no fused executor for the backend `{framework}`"
             raise OptionError.at("E025", None, message, f"there are: {', '.join(FRAMEWORKS)}")
         _keep_memory()
         self.framework = framework
-        self.fusion: Fusion = fuse(graph, facts, doc)
+        self.fusion: Fusion = fuse(graph, facts, doc, source)
         self.text = self.fusion.text(framework)
         self._run = _loaded(framework, self.text)
         sizes = [n.type.size for n in graph.nodes] or [1]
@@ -151,5 +153,6 @@ def fused(program: Program, framework: str = "numpy") -> Fused:
     """The fused executor of a program; made once for each framework."""
     cache: dict[str, Fused] = program.__dict__.setdefault("_fused", {})
     if framework not in cache:
-        cache[framework] = Fused(program.graph, program.facts, program.doc, framework)
+        name = Path(program.source.name).name
+        cache[framework] = Fused(program.graph, program.facts, program.doc, name, framework)
     return cache[framework]

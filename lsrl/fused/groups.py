@@ -191,10 +191,8 @@ class GroupEmitter(SingleEmitter):
         name = identifier(f"next_{self.graph.states[self.states[0]].name}", self.scope.taken)
         result = f"return [{', '.join(r.text for r in results)}]"
         body = [*inner.live(result), result]
-        self.scope.lines += [
-            f"def {name}({', '.join(parameters)}):",
-            *(f"    {line}" for line in body),
-        ]
+        head = f"def {name}({', '.join(parameters)}):"
+        self.scope.functions.append("\n    ".join([head, *body]))
         before = ", ".join(self.before[s] for s in self.states)
         inputs = ", ".join(dict.fromkeys(given[n].text for n in arguments))
         return f"{name}, [{before}], [{inputs}]"

@@ -15,7 +15,8 @@ LONG = 48  # characters of an expression that is still written inside of another
 
 class Scope:
     """Statements at one depth. `names` are the program's names of nodes, `uses` how often each node
-    is read, `pool` the constants of the module by their text."""
+    is read, `pool` the constants of the module by their text, `functions` its functions of one
+    step."""
 
     def __init__(
         self,
@@ -24,9 +25,10 @@ class Scope:
         uses: Mapping[int, int],
         pool: dict[str, str],
         taken: set[str],
+        functions: list[str],
     ) -> None:
         self.graph, self.names, self.uses, self.pool = graph, names, uses, pool
-        self.taken = taken
+        self.taken, self.functions = taken, functions
         self.lines: list[str] = []
         self.meaning: dict[str, str] = {}  # the expression of each variable
         self.values: dict[int, Value] = {}
@@ -37,7 +39,7 @@ class Scope:
 
     def inner(self) -> Scope:
         """A scope with the same surroundings, and no values or statements of its own."""
-        return Scope(self.graph, self.names, self.uses, self.pool, set(self.taken))
+        return Scope(self.graph, self.names, self.uses, self.pool, set(self.taken), self.functions)
 
     def assign(self, value: Value, name: str) -> Value:
         """A statement that gives the value a name."""
@@ -47,7 +49,7 @@ class Scope:
         return Value(variable, value.kind, value.wide, value.constant)
 
     def live(self, result: str) -> list[str]:
-        """The statements that `result` needs, those of inner functions among them."""
+        """The statements that `result` needs."""
         lines, used = list[str](), set(_WORDS.findall(result))
         for line in reversed(self.lines):
             name, _, text = line.partition(" = ")

@@ -85,7 +85,8 @@ def widest(*kinds: str) -> str:
 def identifier(name: str, taken: set[str]) -> str:
     """A Python name like this one that is not taken; it is then."""
     base = re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_") or "value"
-    if base[0].isdigit() or keyword.iskeyword(base) or keyword.issoftkeyword(base):
+    keywords = keyword.iskeyword(base) or keyword.issoftkeyword(base)
+    if base[0].isdigit() or keywords or re.fullmatch(r"C\d+", base):  # a constant of the module
         base = f"v_{base}"
     found, k = base, 2
     while found in taken:

@@ -53,6 +53,8 @@ def _read_file(path: Path) -> Any:
         _fail(name, None, "the file is not UTF-8 text", f"use one of {', '.join(SUFFIXES)}")
     except OSError as error:
         _fail(name, None, f"the file cannot be read: {error.strerror}")
+    if not text.strip():
+        _fail(name, None, "the file is empty", "give every field a value at each step")
     if suffix == ".json":
         return parse_json(text, name)
     if suffix == ".jsonl":

@@ -136,9 +136,12 @@ def _check_lengths(
             if a != b:
                 message = f"`{f.name}` has {a} {what}, but `{fields[0].name}` has {b}"
                 raise InputError.at("E717", None, message, "give every field a value at each step")
-    if first.shape[1] > length:
-        message = f"the sequence has {first.shape[1]} steps, but the program promises {length}"
-        help = f"declare `length <= {first.shape[1]}`, or set the length when loading it"
+    steps = first.shape[1]
+    if steps > length:
+        message = f"the sequence has {steps} steps, but the program promises {length}"
+        help = (
+            f"declare `length <= {steps}`, or set it: --length {steps}, in Python `length={steps}`"
+        )
         raise InputError.at("E716", None, message, help)
 
 

@@ -23,9 +23,9 @@ PARTS, STEPS, PARALLEL = 3, 12, 7
 class Blocker(importlib.abc.MetaPathFinder):
     """What else is installed is not there."""
 
-    def __init__(self, site):
+    def __init__(self, site, allowed):
         names = {p.name.split(".")[0].split("-")[0] for p in Path(site).iterdir()}
-        self.blocked = {*names, "lsrl", "lsrl_backends"} - {*ALLOWED}
+        self.blocked = {*names, "lsrl", "lsrl_backends"} - {*allowed}
 
     def find_spec(self, name, path=None, target=None):
         if name.split(".")[0] in self.blocked:
@@ -74,7 +74,7 @@ def check(folder):
 def main(site, *folders):
     os.environ["XLA_FLAGS"] = f"--xla_force_host_platform_device_count={DEVICES}"
     os.environ["JAX_PLATFORMS"] = "cpu"
-    sys.meta_path.insert(0, Blocker(site))
+    sys.meta_path.insert(0, Blocker(site, ALLOWED))
     sys.path.append(site)
     for name in ("lsrl", "lsrl_backends", "torch", "flax"):
         try:

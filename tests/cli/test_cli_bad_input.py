@@ -102,7 +102,7 @@ INPUTS = [
 
 FILES: dict[str, tuple[bytes, str]] = {
     "bad.json": (b"[1,\n0,\n", "bad.json, line 3: this is not JSON"),
-    "empty.json": (b"", "this is not JSON"),
+    "empty.json": (b"", "the file is empty"),
     "binary.json": (b"\xff\xfe\x00", "not UTF-8"),
     "ragged.csv": (b"bit\n1\n0,1\n", "line 3: there are 2 cells, but 1 columns"),
     "blank.csv": (b"bit,x\n1,\n", "a cell is empty"),

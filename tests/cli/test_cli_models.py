@@ -58,6 +58,20 @@ def test_compile_with_a_conditional_of_the_paper(lsrl: Any, tmp_path: Path) -> N
     assert (wrong.exit_code, "error[E028]" in wrong.stderr) == (2, True)
 
 
+def test_a_profile_that_costs_much_is_warned_of(lsrl: Any, tmp_path: Path) -> None:
+    text = "input x: int in 0..4\nstate s: int in 0..4 = 0 then (s + x) mod 5\noutput s\n"
+    for name, source, times in (
+        ("mod", text, "times fewer"),
+        ("or", "input b: bool\noutput ever(b)\n", None),
+    ):
+        path = tmp_path / f"{name}.lsrl"
+        path.write_text(source)
+        result = lsrl("compile", path, "-t", "lstm", "--profile", "robust", "-o", tmp_path / name)
+        assert result.exit_code == 0
+        assert ("warning[W704]: the profile `robust` takes" in result.stderr) == (times is not None)
+        assert times is None or times in result.stderr
+
+
 def test_compile_replaces_a_checkpoint_only_with_force(
     lsrl: Any, program: Path, checkpoint: Path, unchanged: Any
 ) -> None:
@@ -87,12 +101,12 @@ def test_verify(lsrl: Any, checkpoint: Path) -> None:
     data = json.loads(lsrl("verify", checkpoint, "--samples", 5, "--json").stdout)
     assert data["passed"] is True
     assert set(data["errors"]) == {"ones", "majority"}
-    assert data["runners"] == ["equations", "torch"]
+    assert data["runners"] == ["numpy", "torch"]
 
 
 def test_verify_with_a_backend(lsrl: Any, checkpoint: Path) -> None:
     args = ["verify", checkpoint, "--samples", 1, "--json", "--backend"]
-    assert json.loads(lsrl(*args, "numpy").stdout)["runners"] == ["equations"]
+    assert json.loads(lsrl(*args, "numpy").stdout)["runners"] == ["numpy"]
     wrong = lsrl(*args, "jaxx")
     assert wrong.exit_code == 2
     assert "did you mean `jax`?" in wrong.stderr + wrong.stdout

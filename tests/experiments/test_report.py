@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from lsrl.cli import main
 from lsrl.experiments import STUDIES, study
 from lsrl.experiments.figures import strips
+from lsrl.experiments.report import anchors
 from lsrl.experiments.results import newest, read_rows
 from lsrl.experiments.sections import number, quantiles, quartiles
 
@@ -43,6 +44,7 @@ class Page(HTMLParser):
     def __init__(self, text: str) -> None:
         super().__init__()
         self.addresses: list[str] = []
+        self.ids: list[str] = []
         self.cells: list[str] = []
         self.tag = ""
         self.feed(text)
@@ -50,6 +52,7 @@ class Page(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tag = tag
         self.addresses += [v or "" for k, v in attrs if k in ("src", "href")]
+        self.ids += [v or "" for k, v in attrs if k == "id"]
 
     def handle_data(self, data: str) -> None:
         if self.tag in ("td", "h2", "caption"):
@@ -77,6 +80,14 @@ def test_from_sweeps_to_a_page(tmp_path: Path) -> None:
         assert quartiles([error]) in page.cells
     again = lsrl("report", tmp_path, "-o", tmp_path / "again.html")
     assert again.exit_code == 0 and (tmp_path / "again.html").read_text() == text
+
+
+def test_folders_with_spaces_have_anchors(tmp_path: Path) -> None:
+    for name in ("a b", "a-b"):
+        lsrl("precision", "-o", tmp_path / name, "-j", 1, "--repeats", 1, *TINY["precision"])
+    assert lsrl("report", tmp_path).exit_code == 0
+    assert Page((tmp_path / "report.html").read_text()).ids == ["a-b", "a-b-2"]
+    assert anchors(['"<x>" & y', "ä.1"]) == ["-x-y", "ä.1"]
 
 
 def test_a_report_is_in_the_order_of_the_sweep(tmp_path: Path) -> None:
@@ -140,6 +151,30 @@ def test_mistakes(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_sweep_in_which_nothing_can_be_measured(tmp_path: Path) -> None:
+    """It is an error; one measured cell makes the refusals results."""
+    flags = ["precision", "-o", tmp_path, "-j", 1, "--repeats", 1, "--steps", 8]
+    flags += ["--model", "linear-rnn", "--program"]
+    refused = lsrl(*flags, "automaton", "--dtype", "float32,float64")
+    assert refused.exit_code == 1
+    assert "error[E060]: nothing was measured: all cells (2) were refused" in refused.output
+    mixed = lsrl(*flags, "automaton,majority", "--dtype", "float64")
+    assert mixed.exit_code == 0 and "not measured, 2 times" in mixed.output
+    assert lsrl(*flags, "automaton", "--dtype", "float64").exit_code == 1
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_help_lists_the_values(name: str) -> None:
+    text = " ".join(lsrl(name, "--help").output.split())
+    for setting in study(name).settings:
+        assert all(choice in text for choice in setting.choices), setting.name
+        if setting.name == "function":
+            assert "franke, ackley, file.py:name or file.csv" in text
+        if setting.name == "model":
+            assert "optimized, step_optimized" in text and "rescaled" in text
+    assert name != "noise" or "Any of nonzero, all, relative." in text
+
+
 def test_quantiles_of_wild_values() -> None:
     assert quantiles([0.0, 1.0, float("inf")]) == [0.0, 1.0, float("inf")]
     assert [number(v) for v in (None, float("nan"), 3, 1234567, 0.012345, "a", True)] == [
@@ -168,7 +203,7 @@ def test_a_wider_sweep_keeps_what_it_does_not_measure_again(tmp_path: Path) -> N
 
 def test_rows_of_a_file_that_has_changed_are_left_out(tmp_path: Path) -> None:
     function, out = tmp_path / "mine.py", tmp_path / "out"
-    flags = ["--function", f"{function}:f", "--cells", "2", "--queries", "3", "--d-in", "1"]
+    flags = ["--function", f"{function}:f", "--cells", "3", "--queries", "3", "--d-in", "1"]
     for value in ("0.5", "2.5"):
         function.write_text(f"def f(x):\n    return 0 * x[:, :1] + {value}\n")
         result = lsrl("vector", *flags, "--model", "rnn", "-o", out, "-j", 1, "--repeats", 2)

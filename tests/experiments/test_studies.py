@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import lsrl
-from lsrl.errors import LsrlError, OptionError
+from lsrl.errors import InputError, LsrlError, OptionError
 from lsrl.experiments import functions, study
 from lsrl.experiments.disturb import Undisturbed, rescaled, with_noise
 from lsrl.experiments.prompts import capitals, letters, spelled
@@ -95,8 +95,8 @@ def leaving(x): raise SystemExit(3)
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("wrong", r"for 19881 points it returned \[19880, 2\], not \[19881, 1\]"),
-        ("wild", "outside of"),
+        ("wrong", r"for 19881 points it returned \[19880, 2\], not \[19881, 1\] \(--d-out 1\)"),
+        ("wild", r"it returned -?[\d.]+, which is not in \[-3, 3\]"),
         ("raising", "it raised RuntimeError: no such luck"),
         ("leaving", "it raised SystemExit: 3"),
         ("absent", "has no function `absent`"),
@@ -120,8 +120,26 @@ def test_a_table(tmp_path: Any) -> None:
     assert target.call(np.array([[0.1], [0.9]])).tolist() == [[1], [-1]]
     (row,) = rows("vector", function=str(path), d_in=1, cells=4, model="linear-rnn")
     assert row["worst"] < 1e-3
-    path.write_text("x1,y1\n0.2,one\n")
-    assert "no table of numbers" in rows("vector", function=str(path), d_in=1)[0]["refused"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "it has no rows of numbers under a header"),
+        ("x1,y1\n\n", "it has no rows of numbers under a header"),
+        ("0.2,1\n0.8,-1\n", "line 1 must name the columns, as in x1,y1"),
+        ("x1,y1\n0.2,one\n", "it is no table of numbers: could not convert"),
+        ("x1,y1\n0.2,1\n0.3,nan\n", "line 3 has a value that is not finite"),
+        ("x1,y1\n0.2,3.5\n", r"line 2 has a value that is not in [-3, 3]"),
+        ("x1,y1\n0,1,2\n", "3 cells, where rows are of 1 + 1 numbers (--d-in 1, --d-out 1)"),
+    ],
+)
+def test_a_table_that_does_not_work(tmp_path: Any, text: str, words: str) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(text)
+    with pytest.raises(InputError, match=re.escape(words)) as caught:
+        functions.target(str(path), 1, 1, RANDOM)
+    assert caught.value.code == "E054"
 
 
 def test_a_changed_file_is_another_cell(tmp_path: Any) -> None:

@@ -93,14 +93,16 @@ def test_in_parts(framework: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert difference(program, program.interpreter.run(data), fused.run(data)) is None
 
 
-def test_many_steps_one_after_the_other_are_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In PyTorch; the same as the interpreter."""
-    program, data = every_form(), inputs(2, 300)
-    fused, loops = program.fused("torch"), []
-    unit = torch.jit.CompilationUnit
-    monkeypatch.setattr(torch.jit, "CompilationUnit", lambda: loops.append(unit()) or loops[-1])
-    assert difference(program, program.interpreter.run(data), fused.run(data)) is None
-    assert len(loops) == len(fused.fusion.loops) == 2
+def test_steps_one_after_the_other_are_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In PyTorch, once for each shape of the batch, and never in a loop of Python's."""
+    program, made = lsrl.parse(SOURCE), []
+    fused, unit = program.fused("torch"), torch.jit.CompilationUnit
+    monkeypatch.setattr(torch.jit, "CompilationUnit", lambda: made.append(unit()) or made[-1])
+    for batch, steps, loops in ((2, 1, 2), (2, 40, 2), (2, 300, 2), (5, 9, 4), (2, 9, 4)):
+        data = inputs(batch, steps)
+        assert difference(program, program.interpreter.run(data), fused.run(data)) is None
+        assert len(made) == loops
+    assert len(fused.fusion.loops) == 2
 
 
 def test_jax_compiles_for_one_shape(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,6 +121,19 @@ def test_jax_compiles_for_one_shape(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fused, "_run", watched)
     assert difference(program, program.interpreter.run(data), fused.run(data)) is None
     assert len(shapes) == 1
+
+
+def test_names_that_the_module_has_too() -> None:
+    """A constant's, a function's, and those of the emitted frame."""
+    program = lsrl.parse(
+        "input C1: int in 0..2\ninput where: int in 0..2\n"
+        "state next_s: int in 0..2 = 0 then [0, 2, 1, 1, 0, 2, 2, 2, 0][3 * C1 + next_s]\n"
+        "state s: int in 0..2 = 0 then [1, 2, 1, 1, 0, 2, 2, 2, 0][3 * where + s]\n"
+        "output run = next_s + s\noutput C2 = [5, 6, 7][C1]\n"
+    )
+    data = Sampler(program, seed=1).draw(2, 9)
+    got = program.fused().run(data)
+    assert difference(program, program.interpreter.run(data), got) is None
 
 
 def test_a_long_decay_is_stable() -> None:

@@ -98,6 +98,19 @@ def test_what_the_papers_constants_break_is_refused_and_says_so() -> None:
     assert "--constants range" in str(caught.value.diagnostics[0].help)
 
 
+def test_states_that_the_papers_constants_exclude() -> None:
+    """Of relu RNNs, whose states have to close within one layer; the constants are the reason."""
+    program = lsrl.load(EXAMPLES / "traffic_light.lsrl")
+    for variant in VARIANTS[:3]:
+        lsrl.compile(program, "rnn", conditional=variant, verify=False)
+        with pytest.raises(lsrl.UnsupportedError, match="the paper's constants") as caught:
+            lsrl.compile(program, "rnn", conditional=variant, constants="paper")
+        assert caught.value.diagnostics[0].help == "use --constants range"
+    both = lsrl.load(EXAMPLES / "selective_copy.lsrl")  # which no constants help
+    with pytest.raises(lsrl.UnsupportedError, match="theorem 1"):
+        lsrl.compile(both, "linear-rnn", constants="paper")
+
+
 def test_the_papers_finding() -> None:
     """Petrov et al. 2024, section 5: conditionals by multiplication are the stabler ones. In
     float64 the dictionary program fails with `direct` and works with `multiplicative`."""

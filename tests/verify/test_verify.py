@@ -43,7 +43,7 @@ def test_every_example_that_compiles_is_right(path: Path) -> None:
     report = verify(model, samples=60)
     assert report.passed, report.failure
     assert report.checked >= 60 and report.undetermined < report.checked / 2
-    assert report.runners[0] == "equations"
+    assert report.runners[0] == "numpy"
     assert all(report.errors[n] <= report.bounds[n] for n in report.errors)
     assert report.unexercised == ()
 

@@ -18,6 +18,7 @@ from ...model import CompiledModel, NumpyRunner
 from ...trace import NOISES, traced
 from ..disturb import PROTOCOLS, Undisturbed, protocol, rescaled, with_noise
 from ..figures import strips
+from ..functions import FUNCTIONS
 from ..memory import check_grid
 from ..sections import Figure, Section, Sheet, has, number, pivot, quantiles
 from ..settings import Setting
@@ -66,7 +67,7 @@ class Noise(Study):
         Setting("pairs", int, (20,), "dictionary: pairs in the prompt.", low=1),
         Setting("vocab", int, (10,), "dictionary: different tokens.", low=2),
         Setting("cells", int, (8,), "vector: cells of the grid along each axis.", low=1),
-        Setting("function", str, ("smooth",), "vector: what is approximated."),
+        Setting("function", str, ("smooth",), f"vector: {FUNCTIONS}"),
         Setting("d_in", int, (2,), "vector: dimensions of a point.", low=1),
         Setting("d_out", int, (2,), "vector: dimensions of a value.", low=1),
         Setting("queries", int, (5,), "Prompts, or sequences, of each repetition.", low=1),

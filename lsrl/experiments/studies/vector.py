@@ -35,10 +35,7 @@ class Vector(Study):
     title = "Functions in the prompt"
     question = "How close to a continuous function is a model that is prompted with a table of it?"
     settings = (
-        Setting(
-            "function", str, ("smooth",),
-            "smooth (random, as the paper's), franke, ackley, file.py:name or file.csv.",
-        ),
+        Setting("function", str, ("smooth",), functions.FUNCTIONS),
         models("linear-rnn", "gated-linear-rnn", "lstm", "gru", "rnn"),
         DTYPES,
         Setting("d_in", int, (2,), "Dimensions of a point.", low=1),

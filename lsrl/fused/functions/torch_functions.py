@@ -321,38 +321,38 @@ def linear(matrix, x, before):
 
 
 def stepped(step, before, inputs, steps):
-    """States by `step(*states, *inputs)`, one step after the other; many in a compiled loop."""
+    """States by `step(*states, *inputs)`, one step after the other, in a compiled loop."""
     states = [b[..., None] for b in before]
-    history, short = [], min(steps, 256)  # for fewer compiling takes longer than it saves
-    for t in range(short):
-        states = step(*states, *(x[..., t : t + 1] for x in inputs))
-        history.append(states)
-    if steps > short:
-        history += compiled(step, states, inputs)(states, inputs, short, steps)
-    return [torch.cat(values, -1) for values in zip(*history)]
+    shapes = tuple((x.shape[:-1], x.dtype) for x in [*states, *inputs])
+    step.loops = getattr(step, "loops", {})  # one for each shape of the batch
+    if shapes not in step.loops:
+        step.loops[shapes] = compiled(step, states, [x[..., :1] for x in inputs])
+    return step.loops[shapes](states, inputs, steps)
 
 
 def compiled(step, states, inputs):
-    """The loop over the later steps in TorchScript: states before and inputs to the states of each
-    step. It runs without Python, and needs no compiler of C++."""
+    """The loop over the steps in TorchScript: from the states before and the inputs to the states
+    of all steps. It runs without Python, and needs no compiler of C++."""
     import warnings
 
-    now = [x[..., :1] for x in inputs]
     arguments = [f"states[{k}]" for k in range(len(states))]
-    arguments += [f"inputs[{k}][..., t:t + 1]" for k in range(len(now))]
-    loop = f"""
-def loop(states: List[Tensor], inputs: List[Tensor], start: int, steps: int) -> List[List[Tensor]]:
-    history = torch.jit.annotate(List[List[Tensor]], [])
-    for t in range(start, steps):
-        states = step({", ".join(arguments)})
-        history.append(states)
-    return history
-"""
+    arguments += [f"inputs[{k}][..., t:t + 1]" for k in range(len(inputs))]
+    names = [f"found_{k}" for k in range(len(states))]
+    loop = "\n    ".join(
+        [
+            "def loop(states: List[Tensor], inputs: List[Tensor], steps: int) -> List[Tensor]:",
+            *(f"{name}: List[Tensor] = []" for name in names),
+            "for t in range(steps):",
+            f"    states = step({', '.join(arguments)})",
+            *(f"    {name}.append(states[{k}])" for k, name in enumerate(names)),
+            f"return [{', '.join(f'torch.cat({name}, -1)' for name in names)}]",
+        ]
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch.jit is deprecated; torch.compile unrolls loops
-        traced = torch.jit.trace(step, (*states, *now), check_trace=False)
+        traced = torch.jit.trace(step, (*states, *inputs), check_trace=False)
         unit = torch.jit.CompilationUnit()
-        unit.define(loop, {"step": traced, "torch": torch}.get)
+        unit.define(loop + "\n", {"step": traced, "torch": torch}.get)
     return unit.loop
 
 
