@@ -204,7 +204,8 @@ def _divisors(period: int) -> list[int]:
 def lasso_of(values: Any) -> Lasso | None:
     """Smallest (prefix, period) of a sequence `[T, d]`, if it is found.
 
-    The period must show at least twice within the steps that were computed.
+    The period must show at least twice within the steps that were computed; of two or three steps,
+    for which that says nothing, the last one is taken to stay.
     """
     steps = len(values)
     if values.shape[1] == 1:
@@ -213,6 +214,10 @@ def lasso_of(values: Any) -> Lasso | None:
         codes = np.unique(values, axis=0, return_inverse=True)[1].reshape(-1)
     codes = codes.astype(np.int32)
     best = None
+    if steps < 4:
+        moving = np.flatnonzero(codes != codes[-1])
+        best = int(moving[-1]) + 1 if len(moving) else 0, 1
+        return best if 2 * sum(best) <= steps + 2 else None
     backwards = codes[::-1].tobytes()
     for period in _candidates(codes):
         if best is not None and period >= sum(best):

@@ -59,3 +59,12 @@ def test_a_long_clock_is_made_where_enough_is_read_off_it(monkeypatch: pytest.Mo
     many = lsrl.parse(head + "output [cycle(40) == i for i in range(20)]\n", length=200).graph
     assert not Clocks(few, AtomGraph()).clocks
     assert [c.size for c in Clocks(many, AtomGraph()).clocks] == [40]
+
+
+@pytest.mark.parametrize(
+    ("values", "lasso"),
+    [([5], (0, 1)), ([1, 0], (1, 1)), ([1, 0, 0], (1, 1)), ([2, 2, 2], (0, 1)), ([0, 1, 2], None)],
+)
+def test_of_a_few_steps_the_last_one_stays(values: list[int], lasso: object) -> None:
+    """So `first()` is a clock in a program of two steps, too."""
+    assert lasso_of(np.array(values, dtype=float)[:, None]) == lasso
