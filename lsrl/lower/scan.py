@@ -47,6 +47,21 @@ def factor(count: float, unit_roundoff: float) -> float:
     return 1 / (1 - product) if product < 0.5 else math.inf
 
 
+def of_a_sum(steps: int, each: float, part: float, brought: float, unit_roundoff: float) -> float:
+    """What the additions of a running sum are off by, of which a step adds `each` at most, and any
+    part of the sequence, with the start or without, comes to `part` at most.
+
+    An addition is off by u times its result. There are T / 2^k sums of 2^k steps on the way up, and
+    one sum a level on the way down, with that of the start and one more where two states are added.
+    The results are themselves off, by what is `brought` and by what arises.
+    """
+    levels = math.ceil(math.log2(steps))
+    size = sum(steps / 2.0**k * min(part, 2.0**k * each) for k in range(1, levels + 1))
+    size += (levels + 2) * part
+    count = steps + levels + 2
+    return unit_roundoff * factor(count, unit_roundoff) * (size + count * brought)
+
+
 @dataclass
 class _Sums:
     """Of a lane, at all steps: the sum of the magnitudes of what it is made of, how many of them
@@ -172,15 +187,18 @@ class _Scan:
 
     def _exactly_added(self, i: int, sums: _Sums) -> float:
         """What additions are off by, where nothing else is."""
-        most = sums.size
-        if self.lanes[i].row == {i: 1}:  # a part of the sum is a difference of two states
-            most = min(most, self.before["s", i].width)
+        most, u, form = sums.size, self.dtype.unit_roundoff, self.before["s", i]
+        is_sum = self.lanes[i].row == {i: 1}
+        if is_sum:  # a part of the sum is a difference of two states
+            most = min(most, form.width)
         if not sums.error and self.precision.on_lattice(sums.step, most):
             return 0.0
         count = min(additions(self.steps), max(0.0, sums.count - 1))
-        return (
-            self.dtype.unit_roundoff * factor(count, self.dtype.unit_roundoff) * count * sums.size
-        )
+        own = u * factor(count, u) * count * sums.size
+        if not is_sum:
+            return own
+        part = max(form.width, -form.lo, form.hi)
+        return min(own, of_a_sum(self.steps, self.own[i].size, part, sums.error, u))
 
 
 class _Rough:

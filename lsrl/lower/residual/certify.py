@@ -18,7 +18,7 @@ from ..atoms import Form, constant
 from ..bounds import ZERO, Bound
 from ..layers import Affine, Source
 from ..rounding import Analysis
-from ..scan import additions, factor
+from ..scan import additions, factor, of_a_sum
 from .graph import (
     DECAY,
     DELAY,
@@ -254,7 +254,11 @@ class _Certificate(Analysis):
         kept = (unit.rate < 1) * size if self.scan else most
         total = (brought + changed * kept + self.dtype.underflow) * steps
         if self.scan:
-            total += self._added_up(size)
+            added = self._added_up(size)
+            if unit.rate == 1:
+                each = max(-low, high) + taken.error
+                added = min(added, of_a_sum(self.length, each, 2 * most, brought * steps, u))
+            total += added
         elif self.own.splits and low < 0 < high:
             parts = 1 + (unit.rate < 1)  # a sum's state for the first step is not rounded
             total += changed * parts * max(-low, high) * _longest(keep, self.length)
