@@ -253,7 +253,7 @@ ROWS = [
         Row("an initial value is rounded", t,
             "length <= 2\ninput x: int in 0..1\n"
             "state s: real in 1..1.01 = 1.00000005841 then s + x / 16777216\noutput s",
-            lambda: {"x": [[1, 1]]}, stated_by((rounding.Analysis, "_start")), 1.2)
+            lambda: {"x": [[1, 1]]}, stated_by((rounding.Analysis, "start")), 1.2)
         for t in LINEAR
     ),
     *(
