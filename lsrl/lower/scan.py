@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -66,7 +66,8 @@ def of_a_sum(steps: int, each: float, part: float, brought: float, unit_roundoff
 class _Sums:
     """Of a lane, at all steps: the sum of the magnitudes of what it is made of, how many of them
     are not 0, and the sum of the errors that they bring. `late`: the sum of the magnitudes, each
-    times the steps that have passed. `step`: what all of them are multiples of.
+    times the steps that have passed. `step`: what all of them are multiples of. `peak`: the largest
+    magnitude of its state and of those that it is made of.
     """
 
     size: float
@@ -74,6 +75,7 @@ class _Sums:
     error: float
     step: Fraction | None
     late: float = 0.0
+    peak: float = 0.0
 
 
 def scanned(
@@ -110,6 +112,9 @@ class _Scan:
             self.own.append(_Sums(size, float(size > 0), bound.error, step))
         self.times = [analysis.openings(lane, forms) for lane in self.lanes]
         self.starts = [analysis.start(lane.init)[1] for lane in self.lanes]
+        self.sizes = [
+            abs(float(lane.init)) + off for lane, off in zip(self.lanes, self.starts, strict=True)
+        ]
         self.found: dict[int, _Sums] = {}  # of the lanes whose products are exact
 
     def run(self) -> list[Bound]:
@@ -128,7 +133,9 @@ class _Scan:
         for members in self._apart(rough):
             for i, (error, own) in _Rough(self, members).bounds().items():
                 result[i] = self._total(i, error, own)
-        return result
+        # 0 times what is beyond the largest number is none, in all lanes
+        passed = [b for b in result if not math.isfinite(b.error)]
+        return passed[:1] * len(result) if passed else result
 
     def _apart(self, rough: Sequence[int]) -> list[list[int]]:
         """Such lanes in groups of which none reads another one."""
@@ -161,44 +168,52 @@ class _Scan:
     def earlier(self, j: int) -> _Sums:
         """The sums of such a lane one step ago, when it may not have begun."""
         sums, init = self.found[j], self.lanes[j].init
-        size = max(sums.size, abs(float(init)))
+        size = max(sums.size, self.sizes[j])
         error, step = max(sums.error, self.starts[j]), gcd([sums.step, init])
-        return _Sums(size, max(sums.count, float(init != 0)), error, step, sums.late + size)
+        count, late = max(sums.count, float(init != 0)), sums.late + size
+        return _Sums(size, count, error, step, late, sums.peak)
+
+    def _peak(self, i: int) -> float:
+        """The largest magnitude of a state, before the first step too."""
+        form = self.before["s", i]
+        return max(-form.lo, form.hi)
 
     def _collect(self, members: Sequence[int]) -> None:
         """A lane, or a cycle of lanes, of which each reads one."""
         i, row = members[0], self.lanes[members[0]].row
         if i not in row and len(members) == 1:
-            sums = self.own[i]
+            own, peak = self.own[i], self._peak(i)
+            sums = replace(own, peak=peak)
             for e in map(self.earlier, row):
-                size, count, error = sums.size + e.size, sums.count + e.count, sums.error + e.error
-                sums = _Sums(size, count, error, gcd([sums.step, e.step]), e.late)
+                size, count, error = own.size + e.size, own.count + e.count, own.error + e.error
+                step = gcd([own.step, e.step])
+                sums = _Sums(size, count, error, step, e.late, max(peak, e.peak))
             self.found[i] = sums
             return
         times = self.times[i] if row == {i: 1} else None
         turns = self.steps if times is None else times
         given, inits = [self.own[k] for k in members], [self.lanes[k].init for k in members]
-        size = max(abs(float(c)) for c in inits) + turns * max(g.size for g in given)
+        size = max(self.sizes[k] for k in members) + turns * max(g.size for g in given)
         count = sum(c != 0 for c in inits) + turns * max(g.count for g in given)
         error = max(self.starts[k] for k in members) + turns * max(g.error for g in given)
         step = gcd([*(g.step for g in given), *inits])
-        sums = _Sums(size, count, error, step, self.steps * size)
+        peak = max(map(self._peak, members))
+        sums = _Sums(size, count, error, step, self.steps * size, peak)
         self.found.update(dict.fromkeys(members, sums))
 
     def _exactly_added(self, i: int, sums: _Sums) -> float:
-        """What additions are off by, where nothing else is."""
-        most, u, form = sums.size, self.dtype.unit_roundoff, self.before["s", i]
-        is_sum = self.lanes[i].row == {i: 1}
-        if is_sum:  # a part of the sum is a difference of two states
-            most = min(most, form.width)
-        if not sums.error and self.precision.on_lattice(sums.step, most):
-            return 0.0
-        count = min(additions(self.steps), max(0.0, sums.count - 1))
-        own = u * factor(count, u) * count * sums.size
-        if not is_sum:
-            return own
-        part = max(form.width, -form.lo, form.hi)
-        return min(own, of_a_sum(self.steps, self.own[i].size, part, sums.error, u))
+        """What additions are off by, where nothing else is. A part of the sum is a difference of
+        two states: of what it is made of, one now and one before."""
+        u, count = self.dtype.unit_roundoff, min(additions(self.steps), max(0.0, sums.count - 1))
+        own, part = u * factor(count, u) * count * sums.size, 2 * sums.peak
+        if self.lanes[i].row == {i: 1}:
+            part = max(sums.peak, self.before["s", i].width)
+            own = min(own, of_a_sum(self.steps, self.own[i].size, part, sums.error, u))
+        part = min(part, sums.size)
+        if not part + sums.error + own <= self.dtype.largest:
+            return math.inf
+        exact = not sums.error and self.precision.on_lattice(sums.step, part)
+        return 0.0 if exact else own
 
 
 class _Rough:
@@ -220,7 +235,7 @@ class _Rough:
         """Of each lane the errors that are brought, and those that arise."""
         scan, u = self.scan, self.scan.dtype.unit_roundoff
         own, read = [scan.own[i] for i in self.members], self.read
-        inits = [abs(float(lane.init)) for lane in self.lanes]
+        inits = [scan.sizes[i] for i in self.members]
         starts = [scan.starts[i] for i in self.members]
         nothing, ones = [0.0] * len(own), [1.0] * len(own)
         size = self._summed(inits, [s.size for s in own], {j: s.size for j, s in read.items()})
@@ -234,10 +249,13 @@ class _Rough:
             return dict.fromkeys(self.members, (0.0, 0.0))
         each, top = self._roundings(), additions(scan.steps)
         grown = u * factor(each * scan.steps + top, u)
-        small = 4 * scan.steps * each * scan.dtype.underflow * power**2
+        biggest = max(1.0, *size, *inits, *(s.size for s in read.values()))
+        # each product of the tree, in each column, times what it is multiplied by on both sides
+        products = 4 * scan.steps * each * len(scan.lanes)
+        small = products * scan.dtype.underflow * power * biggest
         result = {}
         for k, i in enumerate(self.members):
-            arises = grown * (each * later[k] + top * size[k]) + small * (1 + size[k])
+            arises = grown * (each * later[k] + top * size[k]) + small
             fits = 2 * max(size[k], power) <= scan.dtype.largest
             result[i] = error[k], arises if fits and math.isfinite(arises) else math.inf
         return result

@@ -81,6 +81,35 @@ def test_integers_are_exact_while_parts_of_the_sum_fit(target: str) -> None:
     assert bound == 0 and 0 < scan < math.inf
 
 
+def test_a_sum_that_is_read_later_is_as_exact() -> None:
+    text = "input x: int in -50000..50000\nstate s: int in -8000000..8000000 = 0 then s + x\n"
+    assert parallel(text + "output delay(s, 2)") == (0, 0)
+
+
+def test_the_state_itself_must_fit_too() -> None:
+    """Its changes are small, but a start at 2^24 leaves no digit for an odd number."""
+    text = "input x: int in 0..1\nstate s: int in {0}..{0}+50 = {0} then s + x\noutput s"
+    bound, scan = parallel(text.format(2**24), length=50, tolerance=math.inf)
+    assert bound > 0 and scan >= 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        REAL + "state g = 0 then 2 * g + r / 1000\nstate s = 0 then 0.5 * s + r\n"
+        "output s\noutput g",
+        "input x: int in 0..20000\nstate s: int in -40000..40000 = -40000 then s + x\noutput s",
+    ],
+    ids=["powers", "parts of a sum"],
+)
+def test_nothing_holds_beyond_the_largest_number(text: str) -> None:
+    """0 times infinity is no number, so that no lane of the layer has a bound. 65504 is the
+    largest of float16."""
+    program = lsrl.parse(text, length=20)
+    model = lsrl.compile(program, dtype="float16", tolerance=math.inf, verify=False)
+    assert model.certificate["parallel"]["s"] == math.inf
+
+
 def test_what_is_only_moved_is_not_rounded() -> None:
     """Clocks, registers and what is stored once: sums with nothing but zeros."""
     assert parallel("input x: int in 0..9\noutput if cycle(3) == 1 then delay(x, 4) else 0") == (
