@@ -171,7 +171,8 @@ def _too_imprecise(
 
 def certificate(program: Program, compiled: Compiled, options: CompileOptions) -> dict[str, Any]:
     """The promise that goes with the weights. "parallel" has the bounds that hold where an
-    associative scan computes the states of all steps at once."""
+    associative scan computes the states of all steps in one call: each further call adds to the
+    sums."""
     allowed = tolerances(program.graph, program.facts, options.tolerance, options.encoding)
     parallel = {"parallel": _by_output(compiled, compiled.parallel)} if compiled.parallel else {}
     return {

@@ -33,7 +33,8 @@ class JaxRunner:
 
     def function(self, parallel: bool = False) -> Callable[..., Any]:
         """The jitted function: x `[B, T, n]`, and the state before unless it is the first one, to
-        y `[B, T, m]` and the state after the last step. Raises `OptionError` E019."""
+        y `[B, T, m]` and the state after the last step. Where it is `parallel`, the certificate
+        is about one call without a state before. Raises `OptionError` E019."""
         run, options = self.functions["run"], {"parallel": True} if parallel else {}
         if parallel and not body_of(self.model).parallel:
             message = f"the steps of `{self.model.target}` cannot be computed at once: its state's "
