@@ -115,7 +115,8 @@ class JaxRunner:
 
 
 def _check_scan(certificate: Mapping[str, Any]) -> None:
-    """Refuses a scan that may be off by more than the tolerance: `OptionError` E019."""
+    """Refuses a scan that may be off by more than the tolerance: `OptionError` E019. Checkpoints of
+    before there was such a bound say nothing of it, and pass."""
     for name, bound in certificate.get("parallel", {}).items():
         allowed = certificate["tolerance"][name]
         if not bound <= allowed:

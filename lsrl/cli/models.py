@@ -91,7 +91,7 @@ def compile_command(
 def _larger(model: CompiledModel) -> list[Diagnostic]:
     """That a profile costs much more than the default, which is compiled again for that: it takes
     a fraction of the time that such a model took."""
-    from .. import UnsupportedError, compile
+    from .. import LsrlError, compile
     from ..errors import Diagnostic
 
     options = vars(model.options) | {"profile": "exact", "guard": float(model.options.guard)}
@@ -99,7 +99,7 @@ def _larger(model: CompiledModel) -> list[Diagnostic]:
         return []
     try:
         default = compile(model.program, model.target, verify=False, **options)
-    except UnsupportedError:
+    except LsrlError:
         return []
     ours, least = model.report.parameters, default.report.parameters
     if ours <= LARGER * least:

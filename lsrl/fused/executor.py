@@ -57,6 +57,9 @@ class Fused:
             message = "`Fused.run` takes an array of all sequences by field"
             help = '`{"x": array}` with an array `[B, T]` or `[B, T, d]` for each input'
             raise OptionError.at("E013", None, message, help)
+        if any(0 in x.shape for x in inputs.values()):
+            message = "`Fused.run` was given sequences without an element, or none"
+            raise OptionError.at("E013", None, message, "give one of one step at least")
         return self.reduced(inputs, lambda name, y: y)
 
     def reduced(

@@ -31,6 +31,14 @@ def exactly(x: float) -> Coefficient:
     return nearest if nearest == x else Fraction(x)
 
 
+def raised(most: float) -> Fraction:
+    """A short binary number at least an eighth above."""
+    exponent = 2.0**-8
+    while exponent < most / 4:
+        exponent *= 2
+    return Fraction(exponent) * int(most * 1.125 / exponent + 1)
+
+
 def is_power_of_two(c: Coefficient) -> bool:
     """Whether |c| is a power of two: products with it are not rounded."""
     if isinstance(c, int):

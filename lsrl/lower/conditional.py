@@ -33,9 +33,9 @@ from fractions import Fraction
 from ..analysis.lattice import ONE
 from ..source import Span
 from .atoms import AtomGraph, Form, constant, tighten
-from .coefficients import Coefficient
+from .coefficients import Coefficient, raised
 from .gates import number
-from .logic import Bool, ReluLogic, raised
+from .logic import Bool, ReluLogic
 from .read_outs import on_clock
 
 VARIANTS = ("direct", "optimized", "step_optimized", "multiplicative", "multiplicative_optimized")

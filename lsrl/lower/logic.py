@@ -19,7 +19,7 @@ from ..analysis.lattice import ONE
 from ..records import record
 from ..source import Span
 from .atoms import AtomGraph, AtomKind, Form, constant, tighten
-from .coefficients import exactly, is_power_of_two, largest_partial_sum
+from .coefficients import exactly, is_power_of_two, largest_partial_sum, raised
 from .read_outs import on_clock
 
 Make = Callable[[], Form]
@@ -393,11 +393,3 @@ class ReluLogic:
             return None
         opened = [g.atoms[a].lane for a, c in falsity.terms.items() if falsity.const + c < 1]
         return len(opened) if all(lane < g.prefixes[min(clocks)] for lane in opened) else None
-
-
-def raised(most: float) -> Fraction:
-    """A short binary number at least an eighth above."""
-    exponent = 2.0**-8
-    while exponent < most / 4:
-        exponent *= 2
-    return Fraction(exponent) * int(most * 1.125 / exponent + 1)

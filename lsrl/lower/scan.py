@@ -24,7 +24,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from ..analysis.dependence import Row
-from ..analysis.lattice import gcd
+from ..analysis.lattice import ONE, gcd
 from ..analysis.linear import linear_ranges
 from ..ir.components import tarjan
 from .atoms import Form
@@ -34,6 +34,8 @@ from .layers import Layer, Source, StateLane
 
 if TYPE_CHECKING:
     from .rounding import Analysis
+
+MAX_DENSE = 64  # lanes in a cycle whose powers are looked at
 
 
 def additions(length: int) -> int:
@@ -67,7 +69,8 @@ class _Sums:
     """Of a lane, at all steps: the sum of the magnitudes of what it is made of, how many of them
     are not 0, and the sum of the errors that they bring. `late`: the sum of the magnitudes, each
     times the steps that have passed. `step`: what all of them are multiples of. `peak`: the largest
-    magnitude of its state and of those that it is made of.
+    magnitude of its state and of those that it is made of. `mass`: the sum of its own magnitudes
+    over all steps.
     """
 
     size: float
@@ -76,6 +79,7 @@ class _Sums:
     step: Fraction | None
     late: float = 0.0
     peak: float = 0.0
+    mass: float = 0.0
 
 
 def scanned(
@@ -171,7 +175,7 @@ class _Scan:
         size = max(sums.size, self.sizes[j])
         error, step = max(sums.error, self.starts[j]), gcd([sums.step, init])
         count, late = max(sums.count, float(init != 0)), sums.late + size
-        return _Sums(size, count, error, step, late, sums.peak)
+        return _Sums(size, count, error, step, late, sums.peak, sums.mass + self.sizes[j])
 
     def _peak(self, i: int) -> float:
         """The largest magnitude of a state, before the first step too."""
@@ -183,11 +187,12 @@ class _Scan:
         i, row = members[0], self.lanes[members[0]].row
         if i not in row and len(members) == 1:
             own, peak = self.own[i], self._peak(i)
-            sums = replace(own, peak=peak)
+            sums = replace(own, peak=peak, mass=self.steps * own.size)
             for e in map(self.earlier, row):
                 size, count, error = own.size + e.size, own.count + e.count, own.error + e.error
                 step = gcd([own.step, e.step])
-                sums = _Sums(size, count, error, step, e.late, max(peak, e.peak))
+                mass = sums.mass + e.mass
+                sums = _Sums(size, count, error, step, e.late, max(peak, e.peak), mass)
             self.found[i] = sums
             return
         times = self.times[i] if row == {i: 1} else None
@@ -198,7 +203,8 @@ class _Scan:
         error = max(self.starts[k] for k in members) + turns * max(g.error for g in given)
         step = gcd([*(g.step for g in given), *inits])
         peak = max(map(self._peak, members))
-        sums = _Sums(size, count, error, step, self.steps * size, peak)
+        all_steps = self.steps * size
+        sums = _Sums(size, count, error, step, all_steps, peak, all_steps)
         self.found.update(dict.fromkeys(members, sums))
 
     def _exactly_added(self, i: int, sums: _Sums) -> float:
@@ -233,6 +239,10 @@ class _Rough:
 
     def bounds(self) -> dict[int, tuple[float, float]]:
         """Of each lane the errors that are brought, and those that arise."""
+        if self._are_moved():
+            return dict.fromkeys(self.members, (0.0, 0.0))
+        if max(map(len, tarjan([list(row) for row in self.rows]))) > MAX_DENSE:
+            return dict.fromkeys(self.members, (math.inf, math.inf))
         scan, u = self.scan, self.scan.dtype.unit_roundoff
         own, read = [scan.own[i] for i in self.members], self.read
         inits = [scan.sizes[i] for i in self.members]
@@ -259,6 +269,23 @@ class _Rough:
             fits = 2 * max(size[k], power) <= scan.dtype.largest
             result[i] = error[k], arises if fits and math.isfinite(arises) else math.inf
         return result
+
+    def _are_moved(self) -> bool:
+        """Whether these lanes only take up what others lay down, each of which is read by one, as
+        those of a clock; and whether all that there ever is, integers, fits the digits together."""
+        scan, coefficients = self.scan, [c for lane in self.lanes for c in lane.row.values()]
+        sources = [j for lane in self.lanes for j in lane.row]
+        if any(abs(c) != 1 for c in coefficients) or len(set(sources)) < len(sources):
+            return False
+        own = [*(scan.own[i] for i in self.members), *self.read.values()]
+        if any(s.error for s in own) or any(scan.starts[i] for i in self.members):
+            return False
+        mass = sum(scan.sizes[i] + scan.steps * scan.own[i].size for i in self.members)
+        mass += sum(s.mass for s in self.read.values())
+        step = gcd([*(s.step for s in own), *(lane.init for lane in self.lanes)])
+        paths = scan.steps * len(self.read) + 1  # from a lane to another one, of one length
+        holds = scan.precision.on_lattice
+        return step is not None and holds(step, mass) and holds(ONE, paths)
 
     def _summed(
         self, starts: Sequence[float], added: Sequence[float], others: Mapping[int, float]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 import lsrl
 from lsrl.lower.scan import additions
 
+EXAMPLES = Path(__file__).parents[2] / "examples"
 STEPS, SEQUENCES = 128, 100
 REAL = "input r: real in -1..1\n"
 CHOSEN = REAL + "input c: bool\n"
@@ -138,3 +140,9 @@ def test_beyond_the_tolerance_it_is_refused() -> None:
         model.jax(parallel=True)
     assert e.value.code == "E019"
     assert model.jax()(np.zeros((1, 3, 1)))[0].shape == (1, 3, 1)
+
+
+def test_a_long_clock_is_exact() -> None:
+    """Some 180 lanes, one of which is 1, moved in a circle: no powers of them are looked at."""
+    program = lsrl.load(EXAMPLES / "dictionary.lsrl", {"n": 60}, length=700)
+    assert only(lsrl.compile(program, verify=False).certificate["parallel"]) == 0

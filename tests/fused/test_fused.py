@@ -178,6 +178,9 @@ def test_what_it_cannot_run_is_said() -> None:
     for data in ([True, False], {"bit": [[True, False]]}):
         with pytest.raises(OptionError, match="takes an array of all sequences by field"):
             program.fused().run(data)  # type: ignore[arg-type]
+    for shape in ((1, 0), (0, 1)):
+        with pytest.raises(OptionError, match="sequences without an element, or none"):
+            program.fused().run({"bit": np.zeros(shape, dtype=bool)})
     model = lsrl.compile(program, verify=False)
     with pytest.raises(OptionError, match="runs no weights, so there are no raw numbers"):
         model.run([True, False], fused=True, raw=True)

@@ -324,8 +324,10 @@ def stepped(step, before, inputs, steps):
     """States by `step(*states, *inputs)`, one step after the other, in a compiled loop."""
     states = [b[..., None] for b in before]
     shapes = tuple((x.shape[:-1], x.dtype) for x in [*states, *inputs])
-    step.loops = getattr(step, "loops", {})  # one for each shape of the batch
+    step.loops = getattr(step, "loops", {})  # one for each shape of the batch, of the last eight
     if shapes not in step.loops:
+        if len(step.loops) == 8:
+            del step.loops[next(iter(step.loops))]
         step.loops[shapes] = compiled(step, states, [x[..., :1] for x in inputs])
     return step.loops[shapes](states, inputs, steps)
 

@@ -214,7 +214,10 @@ class _Certificate(Analysis):
         """What the additions of a scan are off by, of numbers whose magnitudes add up to `size`."""
         if not self.scan:
             return 0.0
-        count, u = additions(self.length) + 1, self.dtype.unit_roundoff  # of two states at times
+        count, u = (
+            additions(self.length) + 1,
+            self.dtype.unit_roundoff,
+        )  # the first step's state apart
         return count * u * factor(count, u) * size
 
     def _grown_state(self, unit: Unit, taken: Bound, most: float) -> Bound:
