@@ -18,7 +18,7 @@ from .ir.types import Kind
 from .tokens import TOKENS
 
 if TYPE_CHECKING:
-    from .analysis.ranges import Fact
+    from .analysis.facts import Fact
     from .ir.nodes import Graph
 
 MOST_VALUES = 256

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .analysis.check import check_ranges, exact_comparisons
-from .analysis.ranges import Fact, analyse
+from .analysis.facts import Fact
+from .analysis.ranges import analyse
 from .collect import collector_paused
 from .elaborate.modules import read_source
 from .elaborate.program import Elaborated, elaborate

@@ -16,8 +16,9 @@ from typing import Any
 
 import numpy as np
 
+from .analysis.facts import Fact
 from .analysis.kinds import classify
-from .analysis.ranges import Fact, analyse
+from .analysis.ranges import analyse
 from .analysis.runner import Runner, endless
 from .dtypes import DTYPES
 from .errors import Diagnostic, LsrlError, OptionError, UnsupportedError, listing, suggest

@@ -11,8 +11,8 @@ from fractions import Fraction
 from ..errors import Diagnostic, ProgramError
 from ..ir.nodes import Graph, Node
 from ..ir.types import Kind
+from .facts import Fact
 from .lattice import gcd
-from .ranges import Fact
 
 LARGEST = 2.0**53
 

@@ -17,7 +17,7 @@ from ..ir.nodes import Graph, Node, Scalar
 from ..ir.types import Kind
 
 if TYPE_CHECKING:
-    from .ranges import Fact
+    from .facts import Fact
 
 
 Facts = Sequence["Fact"] | Mapping[int, "Fact"]

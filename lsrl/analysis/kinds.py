@@ -9,7 +9,7 @@ from ..ir.components import Component, components
 from ..ir.nodes import Graph
 from ..records import record
 from .dependence import Factor, Row, dependence, is_gate, is_signed
-from .ranges import Fact
+from .facts import Fact
 
 MAX_STATES = 4096
 

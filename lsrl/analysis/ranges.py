@@ -11,9 +11,6 @@ follow the first.
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
-from fractions import Fraction
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -22,6 +19,7 @@ from ..ir.components import Component, components
 from ..ir.nodes import Graph, Node
 from ..ir.types import Kind, Type
 from .dependence import Factor, Row, Rows, dependence, is_gate, is_signed
+from .facts import Fact
 from .intervals import Pair, apply, equal, hull, limit_of, meet, range_of, without_nan
 from .lattice import lattices
 from .linear import Interval, linear_ranges
@@ -31,41 +29,6 @@ FEW_ROUNDS = 16
 
 Array = np.ndarray[Any, Any]
 Pairs = list[Any] | dict[int, Any]  # of nodes; None where not known yet
-
-
-@dataclass(frozen=True, eq=False)
-class Fact:
-    """What is known of a node: `lo <= value <= hi` (arrays of the node's shape, float64), and that
-    every element is an integer multiple of `step` (None: not known to be on a lattice)."""
-
-    lo: Array
-    hi: Array
-    step: Fraction | None
-
-    @cached_property
-    def low(self) -> float:
-        """The smallest value of any element."""
-        return float(self.lo.min())
-
-    @cached_property
-    def high(self) -> float:
-        """The largest value of any element."""
-        return float(self.hi.max())
-
-    @cached_property
-    def ends(self) -> list[tuple[float, float]]:
-        """The smallest and the largest value of each element, in row-major order."""
-        lows, highs = self.lo.reshape(-1).tolist(), self.hi.reshape(-1).tolist()
-        return list(zip(lows, highs, strict=True))
-
-    @cached_property
-    def is_point(self) -> bool:
-        """Whether each element can have one value only."""
-        return bool(np.array_equal(self.lo, self.hi))
-
-    @property
-    def integral(self) -> bool:
-        return self.step is not None and self.step.denominator == 1
 
 
 def analyse(graph: Graph) -> tuple[Fact, ...]:

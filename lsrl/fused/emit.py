@@ -15,8 +15,9 @@ from typing import Any
 
 import numpy as np
 
+from ..analysis.facts import Fact
 from ..analysis.periods import FOR_EVER, autonomous
-from ..analysis.ranges import Fact, analyse
+from ..analysis.ranges import analyse
 from ..interpret.schedule import edges, schedule
 from ..ir.nodes import Graph
 from ..ir.types import Type

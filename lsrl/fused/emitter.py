@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from ..analysis.facts import Fact
 from ..analysis.kinds import Group as Kinds
 from ..analysis.kinds import classify
-from ..analysis.ranges import Fact
 from ..ir.components import Component
 from .scope import Scope
 from .values import Value, constant, kind_of

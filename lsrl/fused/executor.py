@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from ..analysis.ranges import Fact
+from ..analysis.facts import Fact
 from ..errors import OptionError
 from ..ir.nodes import Graph
 from ..ir.semantics import Array

@@ -12,8 +12,8 @@ from fractions import Fraction
 from functools import cached_property
 from typing import Any
 
+from ..analysis.facts import Fact
 from ..analysis.lattice import ONE
-from ..analysis.ranges import Fact
 from ..errors import Diagnostic, UnsupportedError
 from ..ir.components import Component, components
 from ..ir.nodes import Field, Graph, Node

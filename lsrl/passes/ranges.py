@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..analysis.ranges import Fact, analyse
+from ..analysis.facts import Fact
+from ..analysis.ranges import analyse
 from ..ir.builder import tidy
 from ..ir.components import components
 from ..ir.nodes import Graph, Node

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, Protocol
 
-from ..analysis.ranges import Fact
+from ..analysis.facts import Fact
 from ..dtypes import DTYPES
 from ..encoding import output_columns
 from ..errors import LsrlError, OptionError, UnsupportedError

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..analysis.ranges import Fact
+from ..analysis.facts import Fact
 from ..encoding import Columns, output_columns
 from ..ir.nodes import Graph
 from ..ir.types import Kind

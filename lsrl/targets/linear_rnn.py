@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..analysis.ranges import Fact
+from ..analysis.facts import Fact
 from ..dtypes import NAMES
 from ..dtypes import dtype as dtype_named
 from ..errors import OptionError

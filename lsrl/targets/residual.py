@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from ..analysis.ranges import Fact
+from ..analysis.facts import Fact
 from ..dtypes import dtype as dtype_named
 from ..encoding import output_columns
 from ..errors import OptionError, UnsupportedError

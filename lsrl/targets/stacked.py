@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..analysis.ranges import Fact
+from ..analysis.facts import Fact
 from ..dtypes import dtype as dtype_named
 from ..errors import OptionError, UnsupportedError
 from ..ir.nodes import Graph

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from dataclasses import fields
 from typing import Any
 
+from ..analysis.facts import Fact
 from ..analysis.kinds import StateKind, classify
-from ..analysis.ranges import Fact, analyse
+from ..analysis.ranges import analyse
 from ..elaborate.calls import BUILTINS
 from ..elaborate.modules import library
 from ..ir.components import components

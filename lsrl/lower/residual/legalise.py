@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
+from ...analysis.facts import Fact
 from ...analysis.kinds import deciding
-from ...analysis.ranges import Fact
 from ...ir.components import Component
 from ...ir.nodes import Graph
 from ...source import Span

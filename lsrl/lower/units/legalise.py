@@ -9,9 +9,9 @@ from fractions import Fraction
 from functools import partial
 from typing import Any, TypeVar
 
+from ...analysis.facts import Fact
 from ...analysis.kinds import deciding
 from ...analysis.lattice import gcd
-from ...analysis.ranges import Fact
 from ...encoding import one_hot_values, output_values
 from ...ir.components import Component
 from ...ir.nodes import Field, Graph, Node
