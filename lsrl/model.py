@@ -202,11 +202,32 @@ class CompiledModel:
         `[B, T, m]` and the state after the last step.
 
         `parallel` computes the states of all steps at once, by an associative scan, in another
-        order of rounding. Raises `OptionError` E019 for a target whose recurrence is not linear.
+        order of rounding; `certificate["parallel"]` is about one call of it without a state. Raises
+        `OptionError` E019 for a target whose recurrence is not linear, and where that bound is
+        beyond the tolerance. The function raises E013 for an x of another shape, and emits a
+        `LengthWarning` where x alone is longer than the program's length.
         """
         runner: Any = self.runner("jax")
-        function: Callable[..., Any] = runner.function(parallel)
+        jitted = runner.function(parallel)
+
+        def function(x: Any, state: Any = None) -> Any:
+            """x `[B, T, n]`, and the state before, to y `[B, T, m]` and the state after."""
+            self._check_stacked(np.shape(x))
+            if np.shape(x)[1] > self.program.length:
+                warn_of_length(np.shape(x)[1], self.program.length, 1)
+            return jitted(x, state)
+
         return function
+
+    def _check_stacked(self, shape: tuple[int, ...]) -> None:
+        """Raises `OptionError` E013 for a shape other than `[B, T, n]` (of tokens: `[B, T]`)."""
+        of_ids = self.options.encoding == TOKENS and len(shape) == 2
+        if not of_ids and not (len(shape) == 3 and shape[2] == self.input_size):
+            message = (
+                f"x has the shape {list(shape)}, and the model takes [B, T, {self.input_size}]"
+            )
+            help = "`model.stacked(model.batch(data, batched=True))` makes it of inputs by name"
+            raise OptionError.at("E013", None, message, help)
 
     def flax(self, api: str = "nnx") -> Any:
         """The weights in Flax's own cells: of lstm and gru, and rnn.

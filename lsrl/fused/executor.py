@@ -47,6 +47,7 @@ class Fused:
         self.fusion: Fusion = fuse(graph, facts, doc, source)
         self.text = self.fusion.text(framework)
         self._run = _loaded(framework, self.text)
+        self._shapes = {f.name: f.type.shape or () for f in graph.inputs}
         sizes = [n.type.size for n in graph.nodes] or [1]
         self._width = sum(sizes) / len(sizes)
 
@@ -57,10 +58,26 @@ class Fused:
             message = "`Fused.run` takes an array of all sequences by field"
             help = '`{"x": array}` with an array `[B, T]` or `[B, T, d]` for each input'
             raise OptionError.at("E013", None, message, help)
-        if any(0 in x.shape for x in inputs.values()):
+        self._check(inputs)
+        return self.reduced(inputs, lambda name, y: y)
+
+    def _check(self, inputs: Mapping[str, Array]) -> None:
+        """Raises `OptionError` E013 for other fields than the program's, and for other shapes."""
+        if inputs.keys() != self._shapes.keys():
+            given, wanted = (", ".join(f"`{n}`" for n in names) for names in (inputs, self._shapes))
+            message = f"`Fused.run` was given {given or 'nothing'}, and the program reads {wanted}"
+            raise OptionError.at("E013", None, message, "give an array for each input, no others")
+        sizes = next(iter(inputs.values())).shape[:2]
+        for name, shape in self._shapes.items():
+            found = tuple(inputs[name].shape)
+            if len(sizes) < 2 or found != (*sizes, *shape):
+                meant = ", ".join(["B", "T", *map(str, shape)])
+                message = f"`{name}` has the shape {list(found)}, not [{meant}]"
+                help = "B sequences of T steps, the same numbers for each input"
+                raise OptionError.at("E013", None, message, help)
+        if 0 in sizes:
             message = "`Fused.run` was given sequences without an element, or none"
             raise OptionError.at("E013", None, message, "give one of one step at least")
-        return self.reduced(inputs, lambda name, y: y)
 
     def reduced(
         self, inputs: Mapping[str, Array], keep: Callable[[str, Array], Array | None]

@@ -235,7 +235,8 @@ class _Reader:
             raw = [raw]
         values = self._list(raw, f"{self.size} values", where)
         if len(values) != self.size:
-            raise self._error("E718", f"there are {len(values)} values{where}, not {self.size}", "")
+            there = "is 1 value" if len(values) == 1 else f"are {len(values)} values"
+            raise self._error("E718", f"there {there}{where}, not {self.size}", "")
         return [self._value(v, f"[{k}]{where}") for k, v in enumerate(values)]
 
     def _list(self, raw: Any, what: str, where: str) -> list[Any]:

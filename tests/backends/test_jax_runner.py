@@ -107,6 +107,16 @@ def test_a_cell_cannot_be_run_at_once() -> None:
     assert caught.value.code == "E019"
 
 
+def test_what_the_function_is_given_is_checked() -> None:
+    model = compiled("majority", "linear-rnn", 20)
+    for shape in ((3, 4), (2, 5, 3)):
+        with pytest.raises(lsrl.OptionError, match=r"and the model takes \[B, T, 1\]") as caught:
+            model.jax()(np.zeros(shape))
+        assert caught.value.code == "E013"
+    with pytest.warns(lsrl.LengthWarning, match="the sequence has 21 steps"):
+        model.jax(parallel=True)(np.zeros((1, 21, 1)))
+
+
 def test_float64_is_there_without_a_setting() -> None:
     """And float32 elsewhere stays what it is."""
     model = compiled("exponential_smoothing", "gru", dtype="float64")

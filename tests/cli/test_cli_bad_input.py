@@ -90,7 +90,7 @@ INPUTS = [
     ("p", "", "this is no input"),
     ("m", '{"colour": ["red"], "v": [[1, 0]]}', "the input `go` is missing"),
     ("m", '{"colour": ["rad"], "v": [[1, 0]], "go": [1]}', "did you mean `red`?"),
-    ("m", '{"colour": ["red"], "v": [[1]], "go": [1]}', "there are 1 values at step 0, not 2"),
+    ("m", '{"colour": ["red"], "v": [[1]], "go": [1]}', "there is 1 value at step 0, not 2"),
     (
         "m",
         '{"colour": ["red", "red"], "v": [[1, 0]], "go": [1]}',

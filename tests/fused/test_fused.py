@@ -178,6 +178,11 @@ def test_what_it_cannot_run_is_said() -> None:
     for data in ([True, False], {"bit": [[True, False]]}):
         with pytest.raises(OptionError, match="takes an array of all sequences by field"):
             program.fused().run(data)  # type: ignore[arg-type]
+    with pytest.raises(OptionError, match="was given `x`, and the program reads `bit`"):
+        program.fused().run({"x": np.zeros((1, 2))})
+    for shape in ((2,), (1, 2, 1)):
+        with pytest.raises(OptionError, match=r"`bit` has the shape \[.*\], not \[B, T\]"):
+            program.fused().run({"bit": np.zeros(shape, dtype=bool)})
     for shape in ((1, 0), (0, 1)):
         with pytest.raises(OptionError, match="sequences without an element, or none"):
             program.fused().run({"bit": np.zeros(shape, dtype=bool)})

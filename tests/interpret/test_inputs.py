@@ -116,7 +116,7 @@ BAD = [
     (ONE, [1, 10**400], "E715", "is outside of 0..9 at step 1"),
     (ONE, np.array([1, -1]), "E715", "-1 is outside of 0..9 at step 1"),
     (VECTOR, [[0, 1], [0, 2]], "E715", "2 is outside of 0..1[1] at step 1"),
-    (VECTOR, [[0, 1], [0]], "E718", "there are 1 values at step 1, not 2"),
+    (VECTOR, [[0, 1], [0]], "E718", "there is 1 value at step 1, not 2"),
     (VECTOR, [0, 1], "E718", "a list of 2 values is needed at step 0, not 0"),
     (VECTOR, np.ones((3, 3)), "E718", "there are 3 values at step 0, not 2"),
     (ONE, [[1, 2], [3]], "E718", "a single value is needed at step 0, not [1, 2]"),
