@@ -214,10 +214,8 @@ class _Certificate(Analysis):
         """What the additions of a scan are off by, of numbers whose magnitudes add up to `size`."""
         if not self.scan:
             return 0.0
-        count, u = (
-            additions(self.length) + 1,
-            self.dtype.unit_roundoff,
-        )  # the first step's state apart
+        count = additions(self.length) + 1  # and that of a state apart for the first step
+        u = self.dtype.unit_roundoff
         return count * u * factor(count, u) * size
 
     def _grown_state(self, unit: Unit, taken: Bound, most: float) -> Bound:
